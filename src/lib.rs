@@ -1,0 +1,8 @@
+//! `oneloop`: a knowledge agent over a folder of Markdown notes, served by one event-loop thread.
+
+pub mod agent;
+pub mod base;
+pub mod limits;
+pub mod notes;
+pub mod text;
+pub mod wire;

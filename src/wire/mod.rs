@@ -1,0 +1,4 @@
+//! Protocol machines: bytes and the time in, events and bytes out. No socket, no clock, no randomness.
+
+pub mod http1;
+pub mod sse;
