@@ -4,5 +4,7 @@ pub mod agent;
 pub mod base;
 pub mod limits;
 pub mod notes;
+pub mod os;
+pub mod reactor;
 pub mod text;
 pub mod wire;

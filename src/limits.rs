@@ -101,6 +101,64 @@ limits! {
 
     /// Most connections at once. Beyond it the listener pauses: clients wait in the kernel's backlog.
     CONNECTIONS_MAX / connections_max: usize = 10_000;
+
+    /// Most listening sockets.
+    LISTENERS_MAX / listeners_max: usize = 4;
+
+    /// Connections accepted in one turn; the rest of the backlog waits for the next, behind everyone else.
+    ACCEPTS_PER_TURN_MAX / accepts_per_turn_max: usize = 64;
+
+    /// Pause before the next try when nothing can be accepted at all (no descriptors, no memory).
+    ACCEPT_BACKOFF / accept_backoff: Duration = Duration::from_millis(100);
+
+    /// Descriptors kept for files, the poller and the log when the connection bound is fitted to the system's.
+    DESCRIPTORS_RESERVED / descriptors_reserved: usize = 32;
+
+    /// Readiness events taken from the system in one turn. More stay there for the next.
+    EVENTS_PER_WAIT_MAX / events_per_wait_max: usize = 1024;
+
+    /// Size of a read or write buffer, in bytes. Two whole ones per busy connection at most, none for an idle one.
+    BUFFER_BYTES / buffer_bytes: usize = 16 * KIB;
+
+    /// Spare buffers kept for reuse.
+    BUFFERS_SPARE_MAX / buffers_spare_max: usize = 64;
+
+    /// Bytes read from one connection in one turn. Beyond it the connection waits in the pending queue.
+    READ_BYTES_PER_TURN / read_bytes_per_turn: usize = 64 * KIB;
+
+    /// Requests answered on one connection in one turn. Beyond it the connection waits in the pending queue.
+    REQUESTS_PER_TURN_MAX / requests_per_turn_max: usize = 64;
+
+    /// Unsent bytes from which on a connection is asked for no more work until its peer has read.
+    OUTBOX_BYTES_HIGH / outbox_bytes_high: usize = 32 * KIB;
+
+    /// Unsent bytes at most. Above `OUTBOX_BYTES_HIGH` there is room for one whole answer.
+    OUTBOX_BYTES_MAX / outbox_bytes_max: usize = MIB;
+
+    /// Bytes of a run's log that are framed for one reader at a time; the rest is an offset.
+    STREAM_BYTES_PER_FILL / stream_bytes_per_fill: usize = 8 * KIB;
+
+    /// Units of work (about a microsecond each) that all tasks together may do in one turn. A request that arrives
+    /// meanwhile waits at most so long.
+    UNITS_PER_TURN / units_per_turn: u32 = 200;
+
+    /// Units that one task may do before the next has its go.
+    UNITS_PER_SLICE / units_per_slice: u32 = 50;
+
+    /// Jobs that wait for the disk helper.
+    DISK_JOBS_MAX / disk_jobs_max: usize = 8;
+
+    /// News from helpers that wait for the loop; a helper with more waits itself.
+    COMPLETIONS_MAX / completions_max: usize = 16;
+
+    /// After SIGTERM, what runs may finish within this time.
+    SHUTDOWN_TIMEOUT / shutdown_timeout: Duration = Duration::from_secs(10);
+
+    /// Bytes of access log gathered in one turn. Lines beyond it are dropped and counted.
+    ACCESS_LOG_BYTES_MAX / access_log_bytes_max: usize = 64 * KIB;
 }
+
+const _: () = assert!(HEAD_BYTES_MAX <= BUFFER_BYTES, "a head at its bound must fit into one buffer");
+const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "one turn must be able to read a whole head");
 
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a target at its bound must fit into a head");

@@ -1,0 +1,292 @@
+//! The disk helper: one thread that lists and reads files, started by its first job.
+//!
+//! Every path is opened beneath one descriptor of the notes folder with `openat2` and `RESOLVE_BENEATH`, so that no
+//! `..`, absolute path or symbolic link leads out of it, not even one that is swapped in while we look.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2};
+use rustix::io::Errno;
+
+use super::poller::{LoopGone, Mailbox};
+use crate::limits::Limits;
+use crate::os::disk::{Disk, DiskDone, File, FileProblem, FileText, Job};
+
+/// Files told at once while listing.
+const FILES_PER_LISTING_MAX: usize = 512;
+
+/// Folders below the notes folder that may be nested; deeper ones are reported.
+const DEPTH_MAX: usize = 64;
+
+/// The front of the helper; the thread itself starts with the first job.
+#[derive(Debug)]
+pub struct DiskHelper {
+    root: Arc<OwnedFd>,
+    mailbox: Mailbox,
+    jobs_max: usize,
+    jobs: Option<SyncSender<Job>>,
+}
+
+impl DiskHelper {
+    /// Opens the notes folder; the thread is not started yet.
+    ///
+    /// # Errors
+    /// The folder is missing, is not a folder or can't be entered.
+    pub fn new(notes: &Path, mailbox: Mailbox, limits: &Limits) -> io::Result<DiskHelper> {
+        let root = open(notes, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(DiskHelper { root: Arc::new(root), mailbox, jobs_max: limits.disk_jobs_max, jobs: None })
+    }
+
+    fn start(&mut self) -> io::Result<&SyncSender<Job>> {
+        if self.jobs.is_none() {
+            let (sender, jobs) = sync_channel(self.jobs_max);
+            let (root, mailbox) = (Arc::clone(&self.root), self.mailbox.clone());
+            thread::Builder::new().name("disk".into()).spawn(move || serve(&root, &jobs, &mailbox))?;
+            self.jobs = Some(sender);
+        }
+        Ok(self.jobs.as_ref().expect("it was set in the lines above"))
+    }
+}
+
+impl Disk for DiskHelper {
+    fn submit(&mut self, job: Job) -> Result<(), Job> {
+        let Ok(jobs) = self.start() else { return Err(job) };
+        jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
+}
+
+/// Checks that `notes` is a folder that can be listed, before anything else is started.
+///
+/// # Errors
+/// The system's own reason, for the one line that `main` prints.
+pub fn check_folder(notes: &Path) -> io::Result<()> {
+    std::fs::read_dir(notes)?.next().transpose().map(|_| ())
+}
+
+fn serve(root: &OwnedFd, jobs: &Receiver<Job>, mailbox: &Mailbox) {
+    // Ends when the loop drops its end of the queue, or can't be told any more.
+    for job in jobs {
+        let told = match job {
+            Job::List { files_max } => Listing::new(root, mailbox, files_max).run(),
+            Job::Read { paths, bytes_max } => {
+                let read = paths.into_iter().map(|path| {
+                    let outcome = read_file(root, &path, bytes_max);
+                    (path, outcome)
+                });
+                mailbox.send(DiskDone::Read(read.collect()))
+            }
+        };
+        if told.is_err() {
+            return;
+        }
+    }
+}
+
+/// One walk over the folder, breadth first and without recursion.
+struct Listing<'r> {
+    root: &'r OwnedFd,
+    mailbox: &'r Mailbox,
+    files_left: usize,
+    folders: VecDeque<(String, usize)>,
+    files: Vec<File>,
+    problems: Vec<(Box<str>, FileProblem)>,
+    complete: bool,
+}
+
+impl<'r> Listing<'r> {
+    fn new(root: &'r OwnedFd, mailbox: &'r Mailbox, files_max: usize) -> Listing<'r> {
+        let folders = VecDeque::from([(String::new(), 0)]);
+        let (files, problems) = (Vec::new(), Vec::new());
+        Listing { root, mailbox, files_left: files_max, folders, files, problems, complete: true }
+    }
+
+    fn run(mut self) -> Result<(), LoopGone> {
+        while let Some((folder, depth)) = self.folders.pop_front() {
+            if let Err(errno) = self.list(&folder, depth)? {
+                self.complete = false;
+                self.problems.push((folder.into(), problem(errno)));
+            }
+        }
+        self.tell()?;
+        self.mailbox.send(DiskDone::ListEnded { complete: self.complete })
+    }
+
+    /// Lists one folder. The outer error ends the walk, the inner one passes this folder over.
+    fn list(&mut self, folder: &str, depth: usize) -> Result<Result<(), Errno>, LoopGone> {
+        let entries = match self.open_folder(folder).and_then(|folder| Dir::read_from(&folder)) {
+            Ok(entries) => entries,
+            Err(errno) => return Ok(Err(errno)),
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(errno) => return Ok(Err(errno)),
+            };
+            let name = entry.file_name().to_bytes();
+            // Hidden files and folders (`.git`, `.obsidian`, our own state) are not notes; this covers `.` and `..`.
+            if name.starts_with(b".") {
+                continue;
+            }
+            let Ok(name) = std::str::from_utf8(name) else {
+                let shown = format!("{folder}{}", String::from_utf8_lossy(name));
+                self.problems.push((shown.into(), FileProblem::NameNotUtf8));
+                continue;
+            };
+            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            self.sort_entry(path, entry.file_type(), depth);
+            if self.files.len() + self.problems.len() >= FILES_PER_LISTING_MAX {
+                self.tell()?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn sort_entry(&mut self, path: String, kind: FileType, depth: usize) {
+        let is_note = is_markdown(&path);
+        let stat = match kind {
+            FileType::Directory => {
+                self.queue_folder(path, depth);
+                return;
+            }
+            FileType::RegularFile | FileType::Symlink | FileType::Unknown => self.stat(&path),
+            _ if is_note => Err(FileProblem::NotAFile),
+            _ => return,
+        };
+        let stat = match stat {
+            Ok(stat) => stat,
+            Err(problem) => {
+                // Only a lost note is worth a word, and a link that tried to lead out.
+                if is_note || problem == FileProblem::LinkOut {
+                    self.problems.push((path.into(), problem));
+                }
+                return;
+            }
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            // Some file systems don't say in the listing what an entry is.
+            FileType::Directory if kind == FileType::Unknown => self.queue_folder(path, depth),
+            FileType::Directory => self.problems.push((path.into(), FileProblem::LinkToFolder)),
+            FileType::RegularFile if is_note && self.files_left == 0 => self.complete = false,
+            FileType::RegularFile if is_note => {
+                self.files_left -= 1;
+                self.files.push(File {
+                    path: path.into(),
+                    bytes: u64::try_from(stat.st_size).unwrap_or(0),
+                    modified_ns: modified_ns(&stat),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn queue_folder(&mut self, path: String, depth: usize) {
+        if depth < DEPTH_MAX {
+            self.folders.push_back((path, depth + 1));
+        } else {
+            self.complete = false;
+            self.problems.push((path.into(), FileProblem::TooDeep));
+        }
+    }
+
+    fn open_folder(&self, folder: &str) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if folder.is_empty() {
+            return openat(self.root.as_fd(), ".", flags, Mode::empty());
+        }
+        open_beneath(self.root, folder, flags, ResolveFlags::NO_SYMLINKS)
+    }
+
+    fn stat(&self, path: &str) -> Result<Stat, FileProblem> {
+        let opened = open_beneath(self.root, path, OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::empty());
+        opened.and_then(fstat).map_err(problem)
+    }
+
+    fn tell(&mut self) -> Result<(), LoopGone> {
+        let files = std::mem::take(&mut self.files);
+        let problems = std::mem::take(&mut self.problems);
+        if files.is_empty() && problems.is_empty() {
+            return Ok(());
+        }
+        self.mailbox.send(DiskDone::Listed { files, problems })
+    }
+}
+
+fn read_file(root: &OwnedFd, path: &str, bytes_max: usize) -> Result<FileText, FileProblem> {
+    // Non-blocking matters for a FIFO only, whose opening would otherwise wait for a writer.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let opened = open_beneath(root, path, flags, ResolveFlags::empty()).map_err(problem)?;
+    let stat = fstat(&opened).map_err(problem)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(FileProblem::NotAFile);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(bytes_max).min(bytes_max));
+    let mut file = std::fs::File::from(opened).take(bytes_max as u64);
+    file.read_to_end(&mut bytes).map_err(|error| FileProblem::System(error.kind()))?;
+    let total_bytes = u64::try_from(stat.st_size).unwrap_or(0).max(bytes.len() as u64);
+    Ok(FileText { bytes, total_bytes, modified_ns: modified_ns(&stat) })
+}
+
+fn open_beneath(root: &OwnedFd, path: &str, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    let resolve = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // A rename elsewhere in the tree can make the kernel give up with EAGAIN (openat2(2)); it asks for a retry.
+    let mut opened = Err(Errno::AGAIN);
+    for _ in 0..8 {
+        opened = openat2(root, path, flags, Mode::empty(), resolve);
+        if !matches!(opened, Err(Errno::AGAIN | Errno::INTR)) {
+            break;
+        }
+    }
+    if !matches!(opened, Err(Errno::NOSYS)) {
+        return opened;
+    }
+    open_stepwise(root, path, flags)
+}
+
+/// For kernels before 5.6, which have no `openat2`: one component at a time, following no link at all.
+fn open_stepwise(root: &OwnedFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut folder: Option<OwnedFd> = None;
+    let mut rest = path;
+    loop {
+        let (name, below) = rest.split_once('/').map_or((rest, None), |(name, below)| (name, Some(below)));
+        if name.is_empty() || name == ".." {
+            return Err(Errno::XDEV);
+        }
+        let here = folder.as_ref().map_or(root.as_fd(), OwnedFd::as_fd);
+        match below {
+            None => return openat(here, name, flags | OFlags::NOFOLLOW, Mode::empty()),
+            Some(below) => {
+                let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                folder = Some(openat(here, name, step, Mode::empty())?);
+                rest = below;
+            }
+        }
+    }
+}
+
+fn problem(errno: Errno) -> FileProblem {
+    match errno {
+        Errno::XDEV | Errno::LOOP => FileProblem::LinkOut,
+        Errno::NOENT => FileProblem::Gone,
+        errno => FileProblem::System(io::Error::from(errno).kind()),
+    }
+}
+
+fn modified_ns(stat: &Stat) -> i64 {
+    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+fn is_markdown(path: &str) -> bool {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown")
+    })
+}

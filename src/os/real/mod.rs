@@ -1,0 +1,73 @@
+//! The real world: `mio` for sockets and sleeping, a helper thread for the disk, the system's clocks and randomness.
+
+mod clock;
+mod helper;
+mod log_sink;
+mod poller;
+mod sockets;
+
+use std::io;
+use std::path::Path;
+
+pub use clock::{SystemClock, SystemEntropy};
+pub use helper::{DiskHelper, check_folder};
+pub use log_sink::Stderr;
+pub use poller::Poller;
+pub use sockets::Sockets;
+
+use super::Os;
+use crate::limits::Limits;
+
+/// Every real part, owned in one place by `main`.
+#[derive(Debug)]
+pub struct RealWorld {
+    poller: Poller,
+    sockets: Sockets,
+    clock: SystemClock,
+    disk: DiskHelper,
+    entropy: SystemEntropy,
+    log: Stderr,
+}
+
+impl RealWorld {
+    /// Opens the poller, catches SIGINT and SIGTERM, and remembers the notes folder for the disk helper, which is
+    /// started by its first job.
+    ///
+    /// # Errors
+    /// No poller, no signal handling, or a notes folder that can't be opened.
+    pub fn new(notes: &Path, limits: &Limits) -> io::Result<RealWorld> {
+        let poller = Poller::new(limits)?;
+        let sockets = Sockets::new(poller.registry()?, limits);
+        let disk = DiskHelper::new(notes, poller.mailbox(), limits)?;
+        Ok(RealWorld {
+            poller,
+            sockets,
+            clock: SystemClock::new(),
+            disk,
+            entropy: SystemEntropy::default(),
+            log: Stderr::new(),
+        })
+    }
+
+    /// Lends all parts.
+    pub fn os(&mut self) -> Os<'_> {
+        Os {
+            net: &mut self.sockets,
+            clock: &self.clock,
+            disk: &mut self.disk,
+            entropy: &mut self.entropy,
+            log: &mut self.log,
+            waiter: &mut self.poller,
+        }
+    }
+}
+
+/// Raises the soft limit on open descriptors to the hard one, as Node and Go do at start, and answers what is in
+/// force then. Each connection is a descriptor.
+pub fn raise_descriptor_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let in_force = if raised.is_ok() { limit.maximum } else { limit.current };
+    in_force.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,175 @@
+//! `mio` sockets in a table, found by key.
+//!
+//! Each socket is registered once, edge-triggered, for reading and writing both, and never again: what was announced
+//! is remembered by whoever holds the key. So a request costs no `epoll_ctl`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
+
+use crate::base::{Key, Slots};
+use crate::limits::Limits;
+use crate::os::{AcceptError, Accepted, LISTENER, Net, NetCounters, STREAM};
+
+const _: () = assert!(size_of::<usize>() == size_of::<u64>(), "a key must fit into a mio::Token");
+
+/// The table of sockets.
+#[derive(Debug)]
+pub struct Sockets {
+    registry: Registry,
+    listeners: Slots<TcpListener>,
+    streams: Slots<TcpStream>,
+    /// An open descriptor kept for the day when there is no other: closing it makes room to accept a client and
+    /// turn it away, where it would otherwise stay in the backlog and keep the listener readable for ever.
+    spare: Option<File>,
+    counters: NetCounters,
+}
+
+impl Sockets {
+    /// An empty table whose sockets are watched through `registry`.
+    pub fn new(registry: Registry, limits: &Limits) -> Sockets {
+        Sockets {
+            registry,
+            listeners: Slots::new(LISTENER, limits.listeners_max),
+            // One more than the application keeps: it decides whom to turn away, and needs a key to do so.
+            streams: Slots::new(STREAM, limits.connections_max.saturating_add(1)),
+            spare: open_spare(),
+            counters: NetCounters::default(),
+        }
+    }
+
+    fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
+        self.streams.at_mut(key).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Turns one client away with the help of the spare descriptor.
+    fn shed(&mut self, listener: Key, cause: io::Error) -> AcceptError {
+        if self.spare.take().is_none() {
+            self.spare = open_spare();
+            return AcceptError::Exhausted(cause);
+        }
+        let turned_away = self.listeners.at(listener).map(TcpListener::accept);
+        let shed = matches!(turned_away, Some(Ok(_)));
+        drop(turned_away);
+        self.spare = open_spare();
+        if !shed {
+            return AcceptError::Exhausted(cause);
+        }
+        self.counters.sheds += 1;
+        AcceptError::Shed
+    }
+}
+
+fn open_spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+impl Net for Sockets {
+    fn listen(&mut self, address: SocketAddr) -> io::Result<(Key, SocketAddr)> {
+        let listener = TcpListener::bind(address)?;
+        let bound = listener.local_addr()?;
+        let Ok(key) = self.listeners.insert(listener) else {
+            return Err(io::Error::other("no more listeners are allowed"));
+        };
+        let listener = self.listeners.at_mut(key).expect("it was inserted in the line above");
+        self.registry.register(listener, token(key), Interest::READABLE)?;
+        self.counters.registrations += 1;
+        Ok((key, bound))
+    }
+
+    fn accept(&mut self, listener: Key) -> Result<Accepted, AcceptError> {
+        let Some(socket) = self.listeners.at(listener) else {
+            return Err(AcceptError::WouldBlock);
+        };
+        let (stream, peer) = match socket.accept() {
+            Ok(accepted) => accepted,
+            Err(error) => return Err(self.sort_accept_error(listener, error)),
+        };
+        self.counters.accepts += 1;
+        // Answers leave in whole writes of ours; waiting to join them with later ones only delays the last.
+        // A peer that is already gone makes this fail, which its first read will tell.
+        let _ = stream.set_nodelay(true);
+        let Ok(key) = self.streams.insert(stream) else {
+            return Err(AcceptError::Shed);
+        };
+        let stream = self.streams.at_mut(key).expect("it was inserted in the line above");
+        if let Err(error) =
+            self.registry.register(stream, token(key), Interest::READABLE | Interest::WRITABLE)
+        {
+            self.streams.remove(key);
+            return Err(AcceptError::Exhausted(error));
+        }
+        self.counters.registrations += 1;
+        Ok(Accepted { key, peer })
+    }
+
+    fn read(&mut self, key: Key, space: &mut [u8]) -> io::Result<usize> {
+        self.counters.reads += 1;
+        self.stream(key)?.read(space)
+    }
+
+    fn write(&mut self, key: Key, bytes: &[u8]) -> io::Result<usize> {
+        self.counters.writes += 1;
+        self.stream(key)?.write(bytes)
+    }
+
+    fn shutdown_write(&mut self, key: Key) {
+        if let Ok(stream) = self.stream(key) {
+            // It fails only when the connection is gone already, which is no worse than what was wanted.
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    fn reset_on_close(&mut self, key: Key) {
+        if let Ok(stream) = self.stream(key) {
+            let _ = set_socket_linger(&*stream, Some(std::time::Duration::ZERO));
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        if key.kind() == LISTENER {
+            self.listeners.remove(key);
+        } else {
+            // Closing the descriptor also takes it out of epoll: nobody else holds a copy of it.
+            self.streams.remove(key);
+        }
+    }
+
+    fn counters(&self) -> NetCounters {
+        self.counters
+    }
+}
+
+impl Sockets {
+    fn sort_accept_error(&mut self, listener: Key, error: io::Error) -> AcceptError {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::AGAIN) => AcceptError::WouldBlock,
+            Some(Errno::MFILE | Errno::NFILE) => self.shed(listener, error),
+            // accept(2): errors already pending on the new socket come out here and are to be treated like EAGAIN
+            // "by retrying"; EINTR likewise.
+            Some(
+                Errno::CONNABORTED
+                | Errno::INTR
+                | Errno::NETDOWN
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::NETUNREACH
+                | Errno::PERM,
+            ) => AcceptError::ClientGone,
+            _ => AcceptError::Exhausted(error),
+        }
+    }
+}
+
+fn token(key: Key) -> Token {
+    Token(key.to_bits() as usize)
+}
