@@ -2,7 +2,9 @@
 
 pub mod agent;
 pub mod base;
+pub mod config;
 pub mod limits;
+pub mod net;
 pub mod notes;
 pub mod os;
 pub mod reactor;

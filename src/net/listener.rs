@@ -1,0 +1,61 @@
+//! Accepting with care: a few at a time, never in a spin, whatever `accept` may say.
+//!
+//! The listening socket is edge-triggered too: the backlog is announced when someone joins it. So it is remembered
+//! as *readable* until `accept` has said that it is empty, over budgets, pauses and shortages.
+
+use crate::base::Key;
+use crate::os::{AcceptError, Accepted, Net};
+use crate::reactor::TimerId;
+
+/// What to do next about the backlog.
+#[derive(Debug)]
+pub enum Next {
+    /// Someone is here.
+    Accepted(Accepted),
+    /// Nobody is; the poller will say when.
+    Nobody,
+    /// The turn's share is spent: ask for another go.
+    Spent,
+    /// Nothing can be accepted at all: try again after `limits::ACCEPT_BACKOFF`.
+    BackOff(std::io::Error),
+}
+
+/// One listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    /// Names its socket.
+    pub key: Key,
+    /// The pause that is running, if any.
+    pub backing_off: Option<TimerId>,
+    /// Someone may be in the backlog.
+    pub readable: bool,
+    /// A place in the loop's pending queue is taken.
+    pub waits_in_pending: bool,
+    /// Clients turned away for want of descriptors, since start.
+    pub sheds: u64,
+}
+
+impl Listener {
+    /// For a socket that listens.
+    pub fn new(key: Key) -> Listener {
+        Listener { key, backing_off: None, readable: false, waits_in_pending: false, sheds: 0 }
+    }
+
+    /// Takes the next one from the backlog, at most `allowance` of them, those turned away included.
+    pub fn next(&mut self, net: &mut dyn Net, allowance: &mut usize) -> Next {
+        while self.readable && self.backing_off.is_none() {
+            if *allowance == 0 {
+                return Next::Spent;
+            }
+            *allowance -= 1;
+            match net.accept(self.key) {
+                Ok(accepted) => return Next::Accepted(accepted),
+                Err(AcceptError::WouldBlock) => self.readable = false,
+                Err(AcceptError::ClientGone) => {}
+                Err(AcceptError::Shed) => self.sheds += 1,
+                Err(AcceptError::Exhausted(error)) => return Next::BackOff(error),
+            }
+        }
+        Next::Nobody
+    }
+}
