@@ -46,9 +46,10 @@ impl Framing {
 ///
 ///              hex          CR                LF, size > 0         data ↺
 /// ExpectSize ──────► InSize ────► ExpectSizeLf ────────────► InData ────► ExpectDataCr ─► ExpectDataLf ─► ExpectSize
-///                     │ ;   ▲ CR    │ LF, size = 0
-///                     ▼     │       └────► InTrailers ──► Over
+///                  SP │  │ ;         ▲ │ LF, size = 0
+///                     ▼  ▼        CR │ └────────► InTrailers ──► Over
 ///       BeforeExtension ─► InExtension
+///                        ;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -167,10 +168,7 @@ impl BodyDecoder {
 
             (Place::ExpectDataCr, b'\r') => Place::ExpectDataLf,
             (Place::ExpectDataCr, byte) => return Err(misplaced(byte, RequestError::ChunkEndMissing)),
-            (Place::ExpectDataLf, b'\n') => {
-                self.line_bytes = 0;
-                Place::ExpectSize
-            }
+            (Place::ExpectDataLf, b'\n') => Place::ExpectSize,
             (Place::ExpectDataLf, _) => return Err(RequestError::BareCarriageReturn),
 
             (Place::InTrailers(mut lines), byte) => match lines.receive(byte)? {
@@ -182,34 +180,27 @@ impl BodyDecoder {
         })
     }
 
-    /// A size line or a trailer section of exactly its bound is accepted.
+    /// A size line or a trailer section of exactly its bound is accepted, its last line feed included.
     fn count_line_byte(&mut self, limits: &Limits) -> Result<(), RequestError> {
-        self.line_bytes += 1;
-        match self.place {
-            Place::InTrailers(_) if self.line_bytes > limits.trailer_bytes_max => {
-                Err(RequestError::TrailersTooLong)
-            }
+        let (bytes_max, error) = match self.place {
+            Place::InTrailers(_) => (limits.trailer_bytes_max, RequestError::TrailersTooLong),
             Place::ExpectSize
             | Place::InSize { .. }
             | Place::BeforeExtension { .. }
             | Place::InExtension { .. }
-            | Place::ExpectSizeLf { .. }
-                if self.line_bytes > limits.chunk_line_bytes_max =>
-            {
-                Err(RequestError::ChunkLineTooLong)
-            }
-            Place::InTrailers(_)
-            | Place::ExpectSize
-            | Place::InSize { .. }
-            | Place::BeforeExtension { .. }
-            | Place::InExtension { .. }
-            | Place::ExpectSizeLf { .. }
-            | Place::ExpectDataCr
+            | Place::ExpectSizeLf { .. } => (limits.chunk_line_bytes_max, RequestError::ChunkLineTooLong),
+            // Two bytes after a chunk's data, and places that read no framing: nothing to bound.
+            Place::ExpectDataCr
             | Place::ExpectDataLf
             | Place::Length { .. }
             | Place::InData { .. }
-            | Place::Over => Ok(()),
+            | Place::Over => return Ok(()),
+        };
+        if self.line_bytes >= bytes_max {
+            return Err(error);
         }
+        self.line_bytes += 1;
+        Ok(())
     }
 
     fn after_size_line(&mut self, size: u64) -> Result<Place, RequestError> {
@@ -234,4 +225,92 @@ fn with_digit(size: u64, byte: u8) -> Result<u64, RequestError> {
     let digit = char::from(byte).to_digit(16).ok_or(misplaced(byte, RequestError::ChunkSizeInvalid))?;
     let size = size.checked_mul(16).ok_or(RequestError::ChunkSizeInvalid)?;
     Ok(size | u64::from(digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The body, and how many bytes it took with its framing.
+    fn decoded(framing: Framing, bytes: &[u8], limits: &Limits) -> Result<(Vec<u8>, usize), RequestError> {
+        let mut decoder = BodyDecoder::new(framing, 16);
+        let (mut body, mut consumed) = (Vec::new(), 0);
+        while !decoder.is_over() {
+            let step = decoder.receive(&bytes[consumed..], limits)?;
+            assert_ne!(step.consumed, 0, "the body is cut short");
+            consumed += step.consumed;
+            body.extend_from_slice(step.event.unwrap_or_default());
+        }
+        Ok((body, consumed))
+    }
+
+    fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, usize), RequestError> {
+        decoded(Framing::Chunked, bytes, &Limits::default())
+    }
+
+    #[test]
+    fn a_length_takes_exactly_its_bytes() {
+        assert_eq!(decoded(Framing::Length(3), b"abcGET", &Limits::default()), Ok((b"abc".to_vec(), 3)));
+        assert!(BodyDecoder::new(Framing::Length(0), 16).is_over());
+        assert!(BodyDecoder::new(Framing::None, 16).is_over());
+    }
+
+    #[test]
+    fn chunks_are_joined_and_their_framing_dropped() {
+        assert_eq!(chunked(b"0\r\n\r\nGET"), Ok((vec![], 5)));
+        assert_eq!(chunked(b"1\r\na\r\n02\r\nbc\r\n000\r\n\r\n"), Ok((b"abc".to_vec(), 21)));
+        assert_eq!(chunked(b"a\r\n0123456789\r\n0\r\n\r\n"), Ok((b"0123456789".to_vec(), 20)));
+    }
+
+    #[test]
+    fn extensions_are_skipped() {
+        assert_eq!(chunked(b"1;a=\"b;c\"\r\nx\r\n0;z\r\n\r\n").unwrap().0, b"x");
+        assert_eq!(chunked(b"1 \t;\ta\r\nx\r\n0\r\n\r\n").unwrap().0, b"x");
+        assert_eq!(chunked(b"1;\xff\r\nx\r\n0\r\n\r\n").unwrap().0, b"x");
+    }
+
+    #[test]
+    fn trailers_are_checked_and_dropped() {
+        assert_eq!(chunked(b"0\r\nA: b\r\nContent-Length: 9\r\n\r\nGET"), Ok((vec![], 30)));
+        assert_eq!(chunked(b"0\r\nA : b"), Err(RequestError::SpaceBeforeColon));
+        assert_eq!(chunked(b"0\r\n A: b"), Err(RequestError::FoldedField));
+        assert_eq!(chunked(b"0\r\nA: b\n"), Err(RequestError::BareLineFeed));
+    }
+
+    #[test]
+    fn every_line_end_is_a_carriage_return_and_a_line_feed() {
+        assert_eq!(chunked(b"1\n"), Err(RequestError::BareLineFeed));
+        assert_eq!(chunked(b"1\rx"), Err(RequestError::BareCarriageReturn));
+        assert_eq!(chunked(b"1;a\n"), Err(RequestError::BareLineFeed));
+        assert_eq!(chunked(b"1;a\rb"), Err(RequestError::BareCarriageReturn));
+        assert_eq!(chunked(b"1;\0"), Err(RequestError::ControlByte));
+        assert_eq!(chunked(b"1\r\nx\n"), Err(RequestError::BareLineFeed));
+        assert_eq!(chunked(b"1\r\nx\rx"), Err(RequestError::BareCarriageReturn));
+        assert_eq!(chunked(b"1\r\nxy"), Err(RequestError::ChunkEndMissing));
+        assert_eq!(chunked(b"1\r\nx0\r\n"), Err(RequestError::ChunkEndMissing));
+    }
+
+    #[test]
+    fn a_size_is_hexadecimal_digits_that_fit() {
+        for bad in ["\r\n", ";a", " 1", "-1", "+1", "0x1", "g", "1 1", "1 \r\n", "1_0", "10000000000000000"] {
+            assert_eq!(chunked(bad.as_bytes()), Err(RequestError::ChunkSizeInvalid), "{bad:?}");
+        }
+        assert_eq!(chunked(b"ffffffffffffffff\r\n"), Err(RequestError::BodyTooLarge));
+    }
+
+    #[test]
+    fn the_sum_of_the_chunks_is_bounded() {
+        assert_eq!(chunked(b"8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n").unwrap().0.len(), 16);
+        assert_eq!(chunked(b"8\r\n01234567\r\n9\r\n"), Err(RequestError::BodyTooLarge));
+    }
+
+    #[test]
+    fn size_lines_and_trailers_are_accepted_at_their_bounds_and_refused_over_them() {
+        let limits = Limits { chunk_line_bytes_max: 5, trailer_bytes_max: 8, ..Limits::default() };
+        let outcome = |bytes: &[u8]| decoded(Framing::Chunked, bytes, &limits);
+        assert_eq!(outcome(b"1;a\r\nx\r\n0;b\r\nA: b\r\n\r\n").unwrap().0, b"x");
+        assert_eq!(outcome(b"1;ab\r\n"), Err(RequestError::ChunkLineTooLong));
+        assert_eq!(outcome(b"000000"), Err(RequestError::ChunkLineTooLong));
+        assert_eq!(outcome(b"0\r\nA: bc\r\n\r\n"), Err(RequestError::TrailersTooLong));
+    }
 }

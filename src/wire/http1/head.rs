@@ -7,19 +7,20 @@
 //!
 //! ```
 //! use oneloop::limits::Limits;
-//! use oneloop::wire::http1::{Framing, Head, HeadScanner, Method, Scan, Target, Version};
+//! use oneloop::wire::http1::{Framing, Method, RequestEvent, Server, Target, Version};
 //!
 //! let bytes = b"POST /chat?dev=1 HTTP/1.1\r\nHost: localhost:8000\r\nContent-Length: 2\r\n\r\n{}";
-//! let mut scanner = HeadScanner::new();
-//! assert_eq!(scanner.receive(&bytes[..30], &Limits::default()), Ok(Scan::More { skipped: 0 }));
-//! let Ok(Scan::Head { skipped: 0, len }) = scanner.receive(bytes, &Limits::default()) else { panic!() };
+//! let mut server = Server::new();
+//! let part = server.receive(&bytes[..30], &Limits::default()).unwrap();
+//! assert!(part.event.is_none() && part.consumed == 0);
 //!
-//! let head = Head::parse(&bytes[..len]).unwrap();
+//! let whole = server.receive(bytes, &Limits::default()).unwrap();
+//! assert_eq!(&bytes[whole.consumed..], b"{}");
+//! let Some(RequestEvent::Head(head)) = whole.event else { panic!("the head is whole") };
 //! assert_eq!((head.method, head.version), (Method::Post, Version::Http11));
 //! assert_eq!(head.target, Target::Path { path: "/chat", query: Some("dev=1") });
 //! assert_eq!((head.authority, head.framing), (Some("localhost:8000"), Framing::Length(2)));
 //! assert_eq!(head.field("host"), Some(&b"localhost:8000"[..]));
-//! assert_eq!(&bytes[len..], b"{}");
 //! ```
 
 use super::error::RequestError;
@@ -107,7 +108,7 @@ const VERSION_BYTES: usize = "HTTP/1.1".len();
 
 /// What a scanner made of the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scan {
+pub(super) enum Scan {
     /// The head is not whole yet. The first `skipped` bytes were empty lines and are done with.
     More {
         /// Bytes that are no part of the head.
@@ -144,7 +145,7 @@ enum Place {
 
 /// Finds the end of a request head, and its errors, in bytes that arrive in any pieces.
 #[derive(Debug)]
-pub struct HeadScanner {
+pub(super) struct HeadScanner {
     place: Place,
     /// Bytes of this head that were looked at; they are not looked at again.
     position: usize,
@@ -152,20 +153,14 @@ pub struct HeadScanner {
     empty_lines: usize,
 }
 
-impl Default for HeadScanner {
-    fn default() -> HeadScanner {
-        HeadScanner::new()
-    }
-}
-
 impl HeadScanner {
     /// A scanner before the first byte of a head.
-    pub fn new() -> HeadScanner {
+    pub(super) fn new() -> HeadScanner {
         HeadScanner { place: Place::ExpectMethod, position: 0, fields: 0, empty_lines: 0 }
     }
 
     /// No byte of a head was seen yet, apart from empty lines.
-    pub fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         self.position == 0
     }
 
@@ -178,7 +173,7 @@ impl HeadScanner {
     ///
     /// # Errors
     /// [`RequestError`], at the first byte after which no valid head can follow.
-    pub fn receive(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, RequestError> {
+    pub(super) fn receive(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, RequestError> {
         let mut skipped = 0;
         while let Some(&byte) = bytes.get(skipped + self.position) {
             let event = self.take(byte, bytes.get(skipped..).unwrap_or_default(), limits)?;
@@ -291,7 +286,7 @@ impl<'b> Head<'b> {
     ///
     /// # Errors
     /// [`RequestError`] by cause: the target, the host, the framing or the expectation.
-    pub fn parse(bytes: &'b [u8]) -> Result<Head<'b>, RequestError> {
+    pub(super) fn parse(bytes: &'b [u8]) -> Result<Head<'b>, RequestError> {
         let line = RequestLine::split(bytes).ok_or(RequestError::BadRequestLine)?;
         let version = Version::parse(line.version)?;
         let method = Method::parse(line.method);
@@ -468,4 +463,184 @@ fn expect_continue(fields: &[httparse::Header<'_>]) -> Result<bool, RequestError
         expected = true;
     }
     Ok(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(head: &str) -> Result<Head<'_>, RequestError> {
+        let scan = HeadScanner::new().receive(head.as_bytes(), &Limits::default())?;
+        assert_eq!(scan, Scan::Head { skipped: 0, len: head.len() }, "{head:?} is one whole head");
+        Head::parse(head.as_bytes())
+    }
+
+    fn with_fields(fields: &str) -> Result<Head<'static>, RequestError> {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        parse(head.leak())
+    }
+
+    fn framed(fields: &str) -> Result<Framing, RequestError> {
+        with_fields(fields).map(|head| head.framing)
+    }
+
+    #[test]
+    fn bytes_that_were_scanned_are_not_looked_at_again() {
+        let head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
+        for cut in [30, 40, head.len() - 1] {
+            let mut scanner = HeadScanner::new();
+            assert_eq!(scanner.receive(&head[..cut], &Limits::default()), Ok(Scan::More { skipped: 0 }));
+            let mut overwritten = head.to_vec();
+            overwritten[..cut].fill(b'\n');
+            let scan = scanner.receive(&overwritten, &Limits::default());
+            assert_eq!(scan, Ok(Scan::Head { skipped: 0, len: head.len() }));
+        }
+    }
+
+    #[test]
+    fn empty_lines_are_skipped_up_to_their_bound() {
+        let limits = Limits { empty_lines_max: 2, ..Limits::default() };
+        let scan = |bytes: &[u8]| HeadScanner::new().receive(bytes, &limits);
+        assert_eq!(scan(b"\r\n\r\n"), Ok(Scan::More { skipped: 4 }));
+        assert_eq!(scan(b"\r\n\r"), Ok(Scan::More { skipped: 2 }));
+        assert_eq!(scan(b"\r\n\r\n\r"), Err(RequestError::TooManyEmptyLines));
+        assert_eq!(scan(b"\n"), Err(RequestError::BareLineFeed));
+    }
+
+    #[test]
+    fn a_head_at_its_bound_is_accepted_and_a_longer_one_is_refused_at_the_bound() {
+        let head = b"GET / HTTP/1.0\r\nA: b\r\n\r\n";
+        let limits = |head_bytes_max| Limits { head_bytes_max, ..Limits::default() };
+        let at_bound = HeadScanner::new().receive(head, &limits(head.len()));
+        assert_eq!(at_bound, Ok(Scan::Head { skipped: 0, len: head.len() }));
+        let short = &head[..head.len() - 1];
+        assert_eq!(HeadScanner::new().receive(short, &limits(short.len())), Err(RequestError::HeadTooLong));
+    }
+
+    #[test]
+    fn a_field_over_the_bound_is_refused_at_its_first_byte() {
+        let limits = Limits { header_fields_max: 1, ..Limits::default() };
+        let scan = |bytes: &[u8]| HeadScanner::new().receive(bytes, &limits);
+        assert!(matches!(scan(b"GET / HTTP/1.0\r\nA: b\r\n\r\n"), Ok(Scan::Head { .. })));
+        assert_eq!(scan(b"GET / HTTP/1.0\r\nA: b\r\nC"), Err(RequestError::TooManyFields));
+    }
+
+    #[test]
+    fn no_limits_let_in_more_fields_than_the_array_holds() {
+        let limits = Limits { header_fields_max: usize::MAX, ..Limits::default() };
+        let head = format!("GET / HTTP/1.0\r\n{}", "A: b\r\n".repeat(HEADER_FIELDS_MAX + 1));
+        assert_eq!(HeadScanner::new().receive(head.as_bytes(), &limits), Err(RequestError::TooManyFields));
+    }
+
+    #[test]
+    fn a_higher_minor_version_is_read_as_1_1() {
+        assert_eq!(Version::parse(b"HTTP/1.0"), Ok(Version::Http10));
+        assert_eq!(Version::parse(b"HTTP/1.1"), Ok(Version::Http11));
+        assert_eq!(Version::parse(b"HTTP/1.9"), Ok(Version::Http11));
+    }
+
+    #[test]
+    fn an_unknown_major_version_is_told_from_nonsense() {
+        for unsupported in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
+            assert_eq!(Version::parse(unsupported.as_bytes()), Err(RequestError::UnsupportedVersion));
+        }
+        for bad in
+            ["", "HTTP/1", "HTTP/1.", "HTTP/1.x", "HTTP/x.1", "http/1.1", "HTTP/1.10", "HTTP 1.1", "HTTP/11."]
+        {
+            assert_eq!(Version::parse(bad.as_bytes()), Err(RequestError::BadVersion), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn methods_are_case_sensitive() {
+        assert_eq!(Method::parse("GET"), Method::Get);
+        assert_eq!(Method::parse("get"), Method::Other("get"));
+        for name in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PURGE"]
+        {
+            assert_eq!(Method::parse(name).as_str(), name);
+        }
+    }
+
+    #[test]
+    fn only_a_list_of_exactly_chunked_is_decoded() {
+        assert_eq!(framed("Transfer-Encoding: chunked\r\n"), Ok(Framing::Chunked));
+        assert_eq!(framed("Transfer-Encoding: \tChunked \r\n"), Ok(Framing::Chunked));
+        for unknown in ["gzip", "identity", "xchunked", "gzip, chunked", "a;b=c", "a ; b = c,chunked"] {
+            let fields = format!("Transfer-Encoding: {unknown}\r\n");
+            assert_eq!(framed(&fields), Err(RequestError::TransferCodingUnknown), "{unknown:?}");
+        }
+        for invalid in [
+            "",
+            ",",
+            "chunked,",
+            ",chunked",
+            "chunked, chunked",
+            "chunked, gzip",
+            "chunked;",
+            "chunked;a=b",
+            "chunked;a",
+            "\"chunked\"",
+            "chun ked",
+            "chunked\u{e9}",
+            "gzip;a=\"b\"",
+            "gzip;=b",
+            "gzip;a=",
+        ] {
+            let fields = format!("Transfer-Encoding: {invalid}\r\n");
+            assert_eq!(framed(&fields), Err(RequestError::TransferCodingInvalid), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn several_transfer_coding_fields_are_one_list() {
+        let two = |one, other| framed(&format!("Transfer-Encoding: {one}\r\nTransfer-Encoding: {other}\r\n"));
+        assert_eq!(two("gzip", "chunked"), Err(RequestError::TransferCodingUnknown));
+        assert_eq!(two("chunked", "chunked"), Err(RequestError::TransferCodingInvalid));
+        assert_eq!(two("chunked", "gzip"), Err(RequestError::TransferCodingInvalid));
+    }
+
+    #[test]
+    fn a_length_is_plain_digits_that_fit() {
+        for (text, length) in [("0", 0), ("7", 7), ("007", 7), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(framed(&format!("Content-Length: {text}\r\n")), Ok(Framing::Length(length)));
+        }
+        for text in ["", "+7", "-7", "7,7", "7, 7", "7 7", "0x7", "7.0", "seven", "18446744073709551616", "٣"]
+        {
+            let invalid = framed(&format!("Content-Length: {text}\r\n"));
+            assert_eq!(invalid, Err(RequestError::LengthInvalid), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn connection_options_are_a_list_in_any_case_and_close_wins() {
+        let keep = |version: &str, fields: &str| {
+            parse(format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n").leak()).unwrap().keep_alive
+        };
+        assert!(keep("1.1", ""));
+        assert!(keep("1.1", "Connection: closed, upgrade\r\n"));
+        assert!(!keep("1.1", "Connection: upgrade ,\tCLOSE\r\n"));
+        assert!(!keep("1.1", "Connection: keep-alive\r\nConnection: close\r\n"));
+        assert!(!keep("1.0", ""));
+        assert!(keep("1.0", "Connection: Keep-Alive\r\n"));
+        assert!(!keep("1.0", "Connection: keep-alive, close\r\n"));
+    }
+
+    #[test]
+    fn one_expectation_is_known_and_http_1_0_has_none() {
+        assert!(with_fields("Expect: 100-Continue\r\n").unwrap().expect_continue);
+        assert!(!with_fields("").unwrap().expect_continue);
+        assert!(!parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").unwrap().expect_continue);
+        for unknown in ["", "200-ok", "100-continue, x", "100-continue\r\nExpect: x"] {
+            let error = with_fields(&format!("Expect: {unknown}\r\n")).unwrap_err();
+            assert_eq!(error, RequestError::ExpectationUnknown, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn fields_are_looked_up_in_any_case_and_in_order() {
+        let head = with_fields("Accept: a \r\nX: \r\naccept:\tb\r\n").unwrap();
+        assert_eq!(head.fields("ACCEPT").collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(head.field("x"), Some(&b""[..]));
+        assert_eq!(head.field("Accep"), None);
+    }
 }

@@ -18,6 +18,6 @@ pub mod target;
 pub use answer::{Answer, AnswerBody, reason};
 pub use error::RequestError;
 pub use framing::{BodyDecoder, Framing};
-pub use head::{Head, HeadScanner, Method, Scan, Version};
+pub use head::{Head, Method, Version};
 pub use server::{AdmitError, After, EndOfInput, RequestEvent, Server};
 pub use target::{BadEscape, QueryPairs, Target, decode_path, host_and_port};

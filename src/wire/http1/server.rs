@@ -133,15 +133,18 @@ enum Wrapping {
 /// Where the one open request stands.
 ///
 /// ```text
-///               HeadRead             admit               End                begin (stream)
-/// ExpectHead ─────────────► AwaitRoute ────► ExpectBody ────► AwaitAnswer ────────────────► SendBody
-///   ▲   │                       │ begin          │ begin          │ begin (whole)              │ finish
-///   │   │ error                 ▼                ▼                ▼                            ▼
-///   │   │             (an answer given before the body was read ends the connection)           │
-///   │   ▼                                                                                      │
-///   │ Broken ─begin─► Closed ◄── close ── (answer finished) ◄──────────────────────────────────┘
-///   └────────────────────────── keep-alive ──────┘
+///                HeadRead              admit               End               begin, streamed
+/// ExpectHead ─────────────► AwaitRoute ─────► ExpectBody ─────► AwaitAnswer ─────────────────► SendBody
+///     ▲                         │                 │                  │                             │
+///     │                         └────── begin, ───┴─────── whole ────┤                             │ finish
+///     │                                                              ▼                             │
+///     └───────────────────── goes on ─────────────────────── (answer finished) ◄───────────────────┘
+///                                                                    │ ends
+///  any error ──► Broken ──────────────── begin ──────────────────────┴──────────────────────────► Closed
 /// ```
+///
+/// An answer can be streamed from wherever it can be begun. One that was begun before the body was read ends the
+/// connection: what is left of the body would have to be read to find the next request.
 #[derive(Debug)]
 enum State {
     ExpectHead(HeadScanner),

@@ -222,3 +222,154 @@ fn decode_query(text: &str) -> Result<Cow<'_, str>, BadEscape> {
     decode(text, Plus::IsSpace, &mut bytes)?;
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BadEscape::NotUtf8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path<'b>(path: &'b str, query: Option<&'b str>) -> Target<'b> {
+        Target::Path { path, query }
+    }
+
+    #[test]
+    fn origin_form_is_cut_at_the_first_question_mark() {
+        assert_eq!(Target::parse(Method::Get, "/"), Some((path("/", None), None)));
+        assert_eq!(Target::parse(Method::Get, "/a?b?c"), Some((path("/a", Some("b?c")), None)));
+        assert_eq!(Target::parse(Method::Get, "//a/b?"), Some((path("//a/b", Some("")), None)));
+    }
+
+    #[test]
+    fn absolute_form_gives_its_authority() {
+        for (text, target, authority) in [
+            ("http://a:80/b?c", path("/b", Some("c")), "a:80"),
+            ("HTTPS://[::1]", path("/", None), "[::1]"),
+            ("http://a?b", path("/", Some("b")), "a"),
+        ] {
+            assert_eq!(Target::parse(Method::Get, text), Some((target, Some(authority))));
+        }
+    }
+
+    #[test]
+    fn the_asterisk_is_for_options_alone() {
+        assert_eq!(Target::parse(Method::Options, "*"), Some((Target::Asterisk, None)));
+        assert_eq!(Target::parse(Method::Options, "http://a"), Some((Target::Asterisk, Some("a"))));
+        assert_eq!(Target::parse(Method::Options, "http://a/"), Some((path("/", None), Some("a"))));
+        assert_eq!(Target::parse(Method::Get, "*"), None);
+    }
+
+    #[test]
+    fn authority_form_is_for_connect_alone_and_has_a_port() {
+        assert_eq!(Target::parse(Method::Connect, "a:1"), Some((Target::Authority("a:1"), Some("a:1"))));
+        assert_eq!(Target::parse(Method::Connect, "a"), None);
+        assert_eq!(Target::parse(Method::Connect, "/"), None);
+        assert_eq!(Target::parse(Method::Get, "a:1"), None);
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for text in [
+            "",
+            "a",
+            "a/b",
+            "/a#b",
+            "ftp://a/",
+            "http:/a",
+            "http:///a",
+            "http://a@b/",
+            "http://a:x/",
+            "http://a b",
+        ] {
+            assert_eq!(Target::parse(Method::Get, text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_and_its_port_are_told_apart() {
+        assert_eq!(host_and_port("localhost"), Some(("localhost", None)));
+        assert_eq!(host_and_port("LOCAL_host.:8000"), Some(("LOCAL_host.", Some(8000))));
+        assert_eq!(host_and_port("127.0.0.1:0"), Some(("127.0.0.1", Some(0))));
+        assert_eq!(host_and_port("a:"), Some(("a", None)));
+        assert_eq!(host_and_port("[::ffff:1.2.3.4]:65535"), Some(("[::ffff:1.2.3.4]", Some(65535))));
+    }
+
+    #[test]
+    fn what_is_no_authority_is_refused() {
+        for text in [
+            "",
+            ":80",
+            "a:b",
+            "a:+1",
+            "a:65536",
+            "a:1:2",
+            "::1",
+            "[::1",
+            "[::1]a",
+            "[::1]80",
+            "[]",
+            "[v1.a]",
+            "a,b",
+            "a b",
+            "a@b",
+            "a/b",
+            "a?b",
+            "a%41",
+            "é",
+            "[::1%25lo]",
+        ] {
+            assert_eq!(host_and_port(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_decoded_once() {
+        let mut text = String::from("dropped");
+        assert_eq!(decode_path("/%7e%7E/%2525+%2f", &mut text), Ok(()));
+        assert_eq!(text, "/~~/%25+/");
+    }
+
+    #[test]
+    fn bad_escapes_are_told_by_cause_and_leave_nothing() {
+        for (path, error) in [
+            ("/%", BadEscape::NotHex),
+            ("/%4", BadEscape::NotHex),
+            ("/%4g", BadEscape::NotHex),
+            ("/%+1", BadEscape::NotHex),
+            ("/%%41", BadEscape::NotHex),
+            ("/%00", BadEscape::Nul),
+            ("/%ff", BadEscape::NotUtf8),
+            ("/%c0%af", BadEscape::NotUtf8),
+        ] {
+            let mut text = String::from("dropped");
+            assert_eq!(decode_path(path, &mut text), Err(error), "{path:?}");
+            assert_eq!(text, "");
+        }
+    }
+
+    #[test]
+    fn decoding_uses_the_memory_again() {
+        let mut text = String::with_capacity(64);
+        let address = text.as_ptr();
+        decode_path("/notes/%41", &mut text).unwrap();
+        assert_eq!(text.as_ptr(), address);
+    }
+
+    #[test]
+    fn pairs_keep_their_order_and_repeats() {
+        let pairs: Vec<_> = QueryPairs::new("&a=1&&a=2=3&=x&b&").map(Result::unwrap).collect();
+        let expected = [("a", "1"), ("a", "2=3"), ("", "x"), ("b", "")];
+        assert_eq!(pairs, expected.map(|(name, value)| (name.into(), value.into())));
+    }
+
+    #[test]
+    fn a_bad_pair_is_told_and_the_next_one_still_comes() {
+        let pairs: Vec<_> = QueryPairs::new("a=%&b=%00&%ff=c&d=e").collect();
+        let good = Ok(("d".into(), "e".into()));
+        assert_eq!(pairs, [Err(BadEscape::NotHex), Err(BadEscape::Nul), Err(BadEscape::NotUtf8), good]);
+    }
+
+    #[test]
+    fn plain_text_is_borrowed() {
+        let (name, value) = QueryPairs::new("after=12").next().unwrap().unwrap();
+        assert!(matches!((name, value), (Cow::Borrowed("after"), Cow::Borrowed("12"))));
+    }
+}
