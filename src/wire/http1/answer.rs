@@ -196,3 +196,59 @@ pub fn reason(status: u16) -> &'static str {
         _ => "Unassigned",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(fields: &[(&str, &str)]) -> String {
+        let answer = Answer {
+            status: 599,
+            date: "now",
+            content_type: Some("text/plain"),
+            fields,
+            body: AnswerBody::Whole(b"hello"),
+            close: false,
+        };
+        let framing = AnswerFraming::Length(5);
+        let draft =
+            Draft { answer: &answer, framing, connection: ConnectionOption::KeepAlive, body: b"hello" };
+        let mut out = Outbox::new(512, 512);
+        draft.send(&mut out).unwrap();
+        String::from_utf8(out.unsent().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_written_in_this_order() {
+        assert_eq!(
+            sent(&[("Allow", "GET, HEAD"), ("X", "")]),
+            "HTTP/1.1 599 Unassigned\r\n\
+             Date: now\r\n\
+             Content-Type: text/plain\r\n\
+             Allow: GET, HEAD\r\n\
+             X: \r\n\
+             Content-Length: 5\r\n\
+             Connection: keep-alive\r\n\
+             \r\n\
+             hello"
+        );
+    }
+
+    #[test]
+    fn a_field_that_could_begin_another_line_is_left_out() {
+        let plain = sent(&[]);
+        for (name, value) in
+            [("A", "b\r\nC: d"), ("A", "b\nC: d"), ("A", "\r"), ("A", "\0"), ("A: b\r\nC", "d"), ("", "x")]
+        {
+            assert_eq!(sent(&[(name, value)]), plain, "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_both_bases() {
+        let mut digits = [0; DIGITS_MAX];
+        assert_eq!(number(0, 10, &mut digits), b"0");
+        assert_eq!(number(usize::MAX, 10, &mut digits), usize::MAX.to_string().as_bytes());
+        assert_eq!(number(0x1f0a, 16, &mut digits), b"1f0a");
+    }
+}

@@ -425,3 +425,320 @@ impl Server {
         if within { EndOfInput::MidRequest } else { EndOfInput::Clean }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const GET_1_0: &str = "GET / HTTP/1.0\r\n\r\n";
+    const KEPT_1_0: &str = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    const POST_3: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+
+    fn answer(status: u16, body: AnswerBody<'_>) -> Answer<'_> {
+        Answer { status, date: "now", content_type: None, fields: &[], body, close: false }
+    }
+
+    fn outbox() -> Outbox {
+        Outbox::new(1024, 1024)
+    }
+
+    fn text(out: &Outbox) -> &str {
+        std::str::from_utf8(out.unsent()).unwrap()
+    }
+
+    /// What `receive` told, in short.
+    fn told(server: &mut Server, bytes: &str) -> Result<(usize, &'static str), RequestError> {
+        server.receive(bytes.as_bytes(), &Limits::default()).map(|step| {
+            let event = match step.event {
+                None => "more",
+                Some(RequestEvent::Head(_)) => "head",
+                Some(RequestEvent::Body(_)) => "body",
+                Some(RequestEvent::End) => "end",
+            };
+            (step.consumed, event)
+        })
+    }
+
+    /// A server that was told of this head and nothing else.
+    fn after_head(head: &str) -> Server {
+        let mut server = Server::new();
+        assert_eq!(told(&mut server, head), Ok((head.len(), "head")));
+        server
+    }
+
+    fn answered(head: &str, answer: &Answer<'_>) -> (String, After) {
+        let (mut server, mut out) = (after_head(head), outbox());
+        server.begin(answer, &mut out).unwrap();
+        (text(&out).to_string(), server.after())
+    }
+
+    fn states(server: &Server) -> [bool; 4] {
+        [server.is_idle(), server.awaits_head(), server.awaits_body(), server.request_open()]
+    }
+
+    #[test]
+    fn a_connection_costs_little() {
+        assert!(size_of::<Server>() <= 80, "{}", size_of::<Server>());
+    }
+
+    #[test]
+    fn nothing_is_read_until_the_route_decides() {
+        let mut server = after_head(POST_3);
+        assert_eq!(told(&mut server, "abc"), Ok((0, "more")));
+        server.admit(3, &mut outbox()).unwrap();
+        assert_eq!(told(&mut server, "abcGET"), Ok((3, "body")));
+        assert_eq!(told(&mut server, "GET"), Ok((0, "end")));
+        assert_eq!(told(&mut server, "GET"), Ok((0, "more")));
+    }
+
+    #[test]
+    fn a_request_without_body_ends_at_once_when_admitted() {
+        let (mut server, mut out) = (after_head(GET), outbox());
+        server.admit(0, &mut out).unwrap();
+        assert!(!server.awaits_body());
+        assert_eq!(told(&mut server, ""), Ok((0, "end")));
+    }
+
+    #[test]
+    fn each_state_tells_the_timers_what_is_awaited() {
+        let (mut server, mut out) = (Server::new(), outbox());
+        assert_eq!(states(&server), [true, false, false, false], "before the first byte");
+        told(&mut server, "\r\n").unwrap();
+        assert_eq!(states(&server), [true, false, false, false], "after an empty line");
+        told(&mut server, "P").unwrap();
+        assert_eq!(states(&server), [false, true, false, false], "within a head");
+        told(&mut server, POST_3).unwrap();
+        assert_eq!(states(&server), [false, false, false, true], "at the route");
+        server.admit(3, &mut out).unwrap();
+        assert_eq!(states(&server), [false, false, true, true], "before the body");
+        told(&mut server, "abc").unwrap();
+        assert_eq!(states(&server), [false, false, false, true], "after the body");
+        told(&mut server, "").unwrap();
+        server.begin(&answer(200, AnswerBody::Stream), &mut out).unwrap();
+        assert_eq!(
+            (states(&server), server.is_streaming()),
+            ([false, false, false, true], true),
+            "streaming"
+        );
+        server.finish(&mut out).unwrap();
+        assert_eq!(
+            (states(&server), server.is_streaming()),
+            ([true, false, false, false], false),
+            "answered"
+        );
+    }
+
+    #[test]
+    fn the_end_of_input_is_clean_between_requests_and_after_whole_ones() {
+        let mut server = Server::new();
+        assert_eq!(server.end_of_input(), EndOfInput::Clean);
+        told(&mut server, "G").unwrap();
+        assert_eq!(server.end_of_input(), EndOfInput::MidRequest);
+
+        assert_eq!(after_head(GET).end_of_input(), EndOfInput::Clean);
+        let mut server = after_head(POST_3);
+        assert_eq!(server.end_of_input(), EndOfInput::MidRequest);
+        server.admit(3, &mut outbox()).unwrap();
+        told(&mut server, "ab").unwrap();
+        assert_eq!(server.end_of_input(), EndOfInput::MidRequest);
+        told(&mut server, "c").unwrap();
+        assert_eq!(server.end_of_input(), EndOfInput::Clean);
+    }
+
+    #[test]
+    fn a_declared_length_over_what_the_route_takes_is_refused_before_continue() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+        let (mut server, mut out) = (after_head(head), outbox());
+        let refused = server.admit(3, &mut out);
+        assert_eq!(refused, Err(AdmitError::TooLarge { declared: 4, body_bytes_max: 3 }));
+        assert!(out.is_empty());
+        server.begin(&answer(413, AnswerBody::Empty), &mut out).unwrap();
+        assert!(text(&out).contains("\r\nConnection: close\r\n"));
+        assert_eq!(server.after(), After::Close { linger: true });
+    }
+
+    #[test]
+    fn continue_is_sent_to_those_who_wait_with_a_body() {
+        let continued = |version: &str, fields: &str| {
+            let head = format!("POST / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
+            let (mut server, mut out) = (after_head(&head), outbox());
+            server.admit(9, &mut out).unwrap();
+            text(&out).to_string()
+        };
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+        assert_eq!(continued("1.1", "Expect: 100-continue\r\nContent-Length: 3\r\n"), interim);
+        assert_eq!(continued("1.1", "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"), interim);
+        assert_eq!(continued("1.1", "Expect: 100-continue\r\nContent-Length: 0\r\n"), "");
+        assert_eq!(continued("1.1", "Expect: 100-continue\r\n"), "");
+        assert_eq!(continued("1.1", "Content-Length: 3\r\n"), "");
+        assert_eq!(continued("1.0", "Expect: 100-continue\r\nContent-Length: 3\r\n"), "");
+    }
+
+    #[test]
+    fn continue_that_does_not_fit_can_be_tried_again() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+        let mut server = after_head(head);
+        let refused = server.admit(4, &mut Outbox::new(8, 8));
+        assert_eq!(refused, Err(AdmitError::Full(Full { wanted: 25, free: 8 })));
+        assert_eq!(server.admit(4, &mut outbox()), Ok(()));
+    }
+
+    #[test]
+    fn a_whole_answer_has_its_length_and_the_connection_goes_on() {
+        let (text, after) = answered(GET, &answer(200, AnswerBody::Whole(b"hello")));
+        assert_eq!(text, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(after, After::Next);
+    }
+
+    #[test]
+    fn an_answer_to_head_has_the_length_and_no_body() {
+        let head = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (text, after) = answered(head, &answer(200, AnswerBody::Whole(b"hello")));
+        assert_eq!(text, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(after, After::Next);
+    }
+
+    #[test]
+    fn a_streamed_answer_to_head_is_its_head() {
+        let (mut server, mut out) = (after_head("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), outbox());
+        server.begin(&answer(200, AnswerBody::Stream), &mut out).unwrap();
+        assert_eq!(server.send_body(b"hello", &mut out), Ok(Pressure::Low));
+        server.finish(&mut out).unwrap();
+        assert_eq!(text(&out), "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(server.after(), After::Next);
+    }
+
+    #[test]
+    fn a_status_without_body_has_neither_length_nor_body() {
+        for (status, words) in [(204, "No Content"), (304, "Not Modified")] {
+            for body in [AnswerBody::Empty, AnswerBody::Whole(b"dropped")] {
+                let (text, after) = answered(GET, &answer(status, body));
+                assert_eq!(text, format!("HTTP/1.1 {status} {words}\r\nDate: now\r\n\r\n"));
+                assert_eq!(after, After::Next);
+            }
+        }
+        let (text, _) = answered(GET, &answer(202, AnswerBody::Empty));
+        assert_eq!(text, "HTTP/1.1 202 Accepted\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
+    }
+
+    #[test]
+    fn http_1_0_goes_on_only_when_it_asked_to() {
+        let (text, after) = answered(KEPT_1_0, &answer(200, AnswerBody::Empty));
+        assert_eq!(
+            text,
+            "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
+        );
+        assert_eq!(after, After::Next);
+        let (text, after) = answered(GET_1_0, &answer(200, AnswerBody::Empty));
+        assert_eq!(text, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        assert_eq!(after, After::Close { linger: false });
+    }
+
+    #[test]
+    fn a_stream_leaves_in_chunks() {
+        let (mut server, mut out) = (after_head(GET), outbox());
+        server.begin(&answer(200, AnswerBody::Stream), &mut out).unwrap();
+        assert_eq!(text(&out), "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
+        out.sent(out.len());
+        server.send_body(b"0123456789abcdef", &mut out).unwrap();
+        server.send_body(b"", &mut out).unwrap();
+        server.send_body(b"!", &mut out).unwrap();
+        assert_eq!(server.after(), After::Next);
+        server.finish(&mut out).unwrap();
+        assert_eq!(text(&out), "10\r\n0123456789abcdef\r\n1\r\n!\r\n0\r\n\r\n");
+        assert_eq!(server.after(), After::Next);
+    }
+
+    #[test]
+    fn a_stream_to_http_1_0_ends_with_the_connection() {
+        let (mut server, mut out) = (after_head(KEPT_1_0), outbox());
+        server.begin(&answer(200, AnswerBody::Stream), &mut out).unwrap();
+        server.send_body(b"hello", &mut out).unwrap();
+        server.finish(&mut out).unwrap();
+        assert_eq!(text(&out), "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: close\r\n\r\nhello");
+        assert!(matches!(server.after(), After::Close { .. }));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_begun() {
+        let (mut server, mut small) = (after_head(GET), Outbox::new(50, 50));
+        let whole = answer(200, AnswerBody::Whole(b"hello"));
+        assert_eq!(server.begin(&whole, &mut small), Err(Full { wanted: 54, free: 50 }));
+        assert!(small.is_empty() && server.request_open());
+        assert_eq!(server.begin(&whole, &mut Outbox::new(54, 54)), Ok(()));
+    }
+
+    #[test]
+    fn a_chunk_that_does_not_fit_leaves_the_stream_whole() {
+        let (mut server, mut out) = (after_head(GET), outbox());
+        server.begin(&answer(200, AnswerBody::Stream), &mut out).unwrap();
+        let mut small = Outbox::new(4, 4);
+        assert_eq!(server.send_body(b"hello", &mut small), Err(Full { wanted: 10, free: 4 }));
+        assert_eq!(server.finish(&mut small), Err(Full { wanted: 5, free: 4 }));
+        assert!(small.is_empty() && server.is_streaming());
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_body_ends_the_connection() {
+        for admitted in [false, true] {
+            let (mut server, mut out) = (after_head(POST_3), outbox());
+            if admitted {
+                server.admit(3, &mut out).unwrap();
+                assert_eq!(told(&mut server, "ab"), Ok((2, "body")));
+            }
+            server.begin(&answer(200, AnswerBody::Empty), &mut out).unwrap();
+            assert!(text(&out).contains("\r\nConnection: close\r\n"));
+            assert_eq!(server.after(), After::Close { linger: true });
+            assert_eq!(told(&mut server, "GET / HTTP/1.1\r\n"), Ok((0, "more")), "what follows is not read");
+        }
+    }
+
+    #[test]
+    fn a_client_that_announced_the_end_needs_no_lingering_and_one_that_did_not_does() {
+        let closing = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let (_, after) = answered(closing, &answer(200, AnswerBody::Empty));
+        assert_eq!(after, After::Close { linger: false });
+        let (_, after) = answered(GET, &Answer { close: true, ..answer(200, AnswerBody::Empty) });
+        assert_eq!(after, After::Close { linger: true });
+    }
+
+    #[test]
+    fn a_broken_machine_stays_broken_and_says_one_last_word() {
+        let (mut server, mut out) = (Server::new(), outbox());
+        for _ in 0..2 {
+            assert_eq!(told(&mut server, "\n"), Err(RequestError::BareLineFeed));
+        }
+        assert_eq!((server.after(), server.request_open()), (After::Next, false));
+        server.begin(&answer(400, AnswerBody::Whole(b"{}")), &mut out).unwrap();
+        assert_eq!(
+            text(&out),
+            "HTTP/1.1 400 Bad Request\r\nDate: now\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        );
+        assert_eq!(server.after(), After::Close { linger: true });
+        assert_eq!(server.error(), Some(RequestError::BareLineFeed));
+        assert_eq!(told(&mut server, GET), Ok((0, "more")));
+    }
+
+    #[test]
+    fn a_slow_head_can_be_answered() {
+        let (mut server, mut out) = (Server::new(), outbox());
+        told(&mut server, "HEAD / HTTP/1.0\r\n").unwrap();
+        server.begin(&answer(408, AnswerBody::Whole(b"{}")), &mut out).unwrap();
+        assert_eq!(
+            text(&out),
+            "HTTP/1.1 408 Request Timeout\r\nDate: now\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        );
+        assert_eq!(server.after(), After::Close { linger: true });
+    }
+
+    #[test]
+    fn what_one_request_asked_for_is_forgotten_with_its_answer() {
+        let (mut server, mut out) = (after_head("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), outbox());
+        server.begin(&answer(200, AnswerBody::Empty), &mut out).unwrap();
+        out.sent(out.len());
+        assert_eq!(told(&mut server, "\n"), Err(RequestError::BareLineFeed));
+        server.begin(&answer(400, AnswerBody::Whole(b"{}")), &mut out).unwrap();
+        assert!(text(&out).ends_with("\r\n\r\n{}"), "the answer to HEAD had no body, this one has");
+    }
+}
