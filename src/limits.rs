@@ -44,6 +44,10 @@ limits! {
     /// Others: Apache 100, Go by bytes only. Over it: 431 and close.
     HEADER_FIELDS_MAX / header_fields_max: usize = 100;
 
+    /// Most empty lines before a request line that are skipped: some clients end a body with one (RFC 9112 §2.2).
+    /// Beyond it: 400 and close.
+    EMPTY_LINES_MAX / empty_lines_max: usize = 4;
+
     /// Longest request body, in bytes, where a route sets no smaller one. Over it: 413, before any of it is read
     /// when its length is declared.
     BODY_BYTES_MAX / body_bytes_max: usize = MIB;
