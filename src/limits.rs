@@ -101,6 +101,32 @@ limits! {
     /// Longest message of a chat request, in bytes of UTF-8. Over it: 422.
     MESSAGE_BYTES_MAX / message_bytes_max: usize = 128 * KIB;
 
+    /// Distinct words of a message that are searched for. What stands behind them is not read: whoever pastes a
+    /// page with a question gets the first words' answer. A composer keeps the set of terms found as bits of one `u64`.
+    QUERY_WORDS_MAX / query_words_max: usize = 48;
+
+    /// Bytes of a message that are read to find those words, so that no message costs more than this.
+    QUERY_BYTES_MAX / query_bytes_max: usize = 4 * KIB;
+
+    /// Words of earlier turns that a follow-up carries along. Beyond it, older words are left out.
+    CONTEXT_WORDS_MAX / context_words_max: usize = 12;
+
+    /// Earlier turns that are looked at for those words, newest first.
+    CONTEXT_TURNS_MAX / context_turns_max: usize = 8;
+
+    /// Bytes of one earlier turn that are read.
+    CONTEXT_BYTES_MAX / context_bytes_max: usize = KIB;
+
+    /// Passages that a run asks a search for.
+    PASSAGES_MAX / passages_max: usize = 12;
+
+    /// Longest answer, in bytes: a screen of text. A piece that does not fit is left out; the best one is cut, if
+    /// it alone is longer, at the end of a line or sentence.
+    ANSWER_BYTES_MAX / answer_bytes_max: usize = 3 * KIB;
+
+    /// Most pieces that an answer quotes. More would be a list of results, not an answer.
+    SOURCES_MAX / sources_max: usize = 4;
+
     // --- Connections and the loop -------------------------------------------------------------------------------
 
     /// Most connections at once. Beyond it the listener pauses: clients wait in the kernel's backlog.
@@ -166,3 +192,5 @@ const _: () = assert!(HEAD_BYTES_MAX <= BUFFER_BYTES, "a head at its bound must 
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "one turn must be able to read a whole head");
 
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a target at its bound must fit into a head");
+const _: () =
+    assert!(QUERY_WORDS_MAX + CONTEXT_WORDS_MAX <= 64, "a composer keeps a set of terms in one u64");

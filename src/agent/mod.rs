@@ -1,1 +1,25 @@
-//! agent.
+//! The agent: from a question to an answer with its sources, as machines that are resumed and never call back.
+//!
+//! It does not know that notes exist. It says what it needs next ([`Effect`]), is told what came of it
+//! ([`Input`]), and tells its readers what happened ([`RunEvent`]). Who carries the effects out, keeps the events
+//! and serves the readers is the app's business. Nothing here reads a clock, a file, a socket or a random number,
+//! so the same inputs give the same events, and recorded inputs rebuild a run.
+//!
+//! Reading order: [`run`] is the machine of one question. [`effect`] and [`event`] are its two sides. [`question`]
+//! makes out what is asked, with the turns before it. [`answer`] is the built-in answerer: it reads the passages
+//! that a search found, block by block (`blocks`), looks for what this kind of question wants (`kind`), and writes
+//! what it picked as plain text (`render`).
+
+pub mod answer;
+pub mod effect;
+pub mod event;
+mod function_words;
+mod kind;
+pub mod question;
+pub mod run;
+
+pub use answer::Composer;
+pub use effect::{Effect, Findings, FoundTerm, Input, Outcome, Passage, SearchRequest};
+pub use event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
+pub use question::{Question, Role, Turn};
+pub use run::{Run, Unexpected};

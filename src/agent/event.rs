@@ -1,0 +1,128 @@
+//! What a run tells its readers: numbered by the log that keeps them, served as JSON with the type inside.
+//!
+//! ```
+//! use oneloop::agent::RunEvent;
+//!
+//! let event = RunEvent::Token { text: "Pending, ".to_owned() };
+//! assert_eq!(serde_json::to_string(&event).unwrap(), r#"{"type":"token","text":"Pending, "}"#);
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::Outcome;
+
+/// One thing that happened in a run.
+///
+/// In order: `status`+ → `sources` → `token`* → `complete` → `done`. A failure puts `error` and `done` in the
+/// place of what is left, a cancel only `done`. `done` comes exactly once and is the last event of every run.
+/// The texts of all `token` events joined are the `response` of the `complete` event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// What the run does now.
+    Status {
+        /// For programs.
+        status: Stage,
+        /// For people: one sentence.
+        detail: String,
+    },
+    /// What the answer rests on; empty when the notes hold none. The marks `[1]`, `[2]`, … in the answer count
+    /// from its first entry.
+    Sources {
+        /// In the order of their marks.
+        sources: Vec<Source>,
+    },
+    /// The next piece of the answer's text.
+    Token {
+        /// Appended as it is, white space included.
+        text: String,
+    },
+    /// The whole answer, once more in one piece.
+    Complete {
+        /// The same object that `POST /chat` answers with.
+        response: Response,
+    },
+    /// Why the run failed.
+    Error {
+        /// For people: one sentence.
+        detail: String,
+    },
+    /// The run has ended. No event follows.
+    Done {
+        /// How it ended.
+        status: Outcome,
+    },
+}
+
+/// What a run is doing, as `status` events name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The notes are being searched.
+    Searching,
+    /// The answer is being put together from what was found.
+    Composing,
+}
+
+/// One quoted piece of a note.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The note's path below the folder, with `/` between its parts.
+    pub path: String,
+    /// The note's title.
+    pub title: String,
+    /// The headings above the piece, outermost first; empty above the first heading.
+    pub heading: String,
+    /// Byte offset in the file at which the piece starts.
+    pub start: u64,
+    /// Byte offset in the file just behind it.
+    pub end: u64,
+    /// How well it fits the question; higher is better, comparable within one answer only.
+    pub score: f32,
+    /// Bytes `start..end` of the file, unchanged.
+    pub text: String,
+}
+
+/// What a [`Composer`](super::Composer) made: an answer before it belongs to a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Plain text with marks `[1]` that count into `sources`.
+    pub response: String,
+    /// The quoted pieces; empty when the notes hold no answer.
+    pub sources: Vec<Source>,
+    /// The distinct categories of the notes quoted, in the order of `sources`.
+    pub categories: Vec<String>,
+    /// What the reader could do next, as whole sentences.
+    pub suggested_actions: Vec<String>,
+}
+
+/// The whole answer of a run: the body of `POST /chat` and the heart of the `complete` event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// Plain text with marks `[1]` that count into `sources`.
+    pub response: String,
+    /// The quoted pieces; empty when the notes hold no answer.
+    pub sources: Vec<Source>,
+    /// The distinct categories of the notes quoted, in the order of `sources`.
+    pub categories: Vec<String>,
+    /// Changes made to the notes: none, as a run cannot write yet.
+    pub knowledge_updates: Vec<KnowledgeUpdate>,
+    /// What the reader could do next, as whole sentences.
+    pub suggested_actions: Vec<String>,
+    /// Who wrote the answer.
+    pub answered_by: AnsweredBy,
+    /// The run's id, which is also its task's id.
+    pub run_id: String,
+}
+
+/// A change that a run made to the notes. No such thing exists yet, and this type has no value to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnowledgeUpdate {}
+
+/// Who wrote an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnsweredBy {
+    /// The built-in answerer: every sentence stands in a note.
+    Notes,
+}
