@@ -3,6 +3,8 @@
 //! Every case is fed whole, byte by byte, in two pieces split at every point, and cut short at every point. A bad
 //! request is written up to the byte that makes it bad, and must be refused at that byte: not before, and not later.
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::fmt::Write;
 
 use oneloop::base::Outbox;
@@ -714,6 +716,63 @@ fn a_head_at_its_bound_is_accepted_and_a_longer_one_is_not() {
     let bound = Limits::default().head_bytes_max;
     assert_eq!(told_by_default(head(bound).as_bytes()), ["GET / 1.1 a keep", "end", "clean"]);
     assert_eq!(told_by_default(head(bound + 1).as_bytes()), ["431 HeadTooLong", "close"]);
+}
+
+// --- Memory -------------------------------------------------------------------------------------------------------
+
+/// The system's allocator, counting what each thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[allow(unsafe_code, reason = "an allocator can't be counted from safe code")]
+// SAFETY: every call goes to the system's allocator unchanged; the counter is a plain thread-local number.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn requests_and_their_answers_allocate_nothing_once_the_outbox_is_warm() {
+    let limits = Limits::default();
+    let bytes = b"PUT /a?b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n\
+                  3\r\nabc\r\n0\r\n\r\n";
+    let (mut server, mut out) = (Server::new(), Outbox::new(KIB, KIB));
+    let mut told = Trace::default();
+    let mut allocated = [0; 8];
+    for count in &mut allocated {
+        let before = ALLOCATIONS.get();
+        let (mut rest, mut ended) = (&bytes[..], false);
+        while !ended {
+            let step = server.receive(rest, &limits).unwrap();
+            rest = &rest[step.consumed..];
+            match step.event {
+                Some(RequestEvent::Head(head)) => {
+                    assert_eq!(head.field("Host"), Some(&b"a"[..]));
+                    server.admit(3, &mut out).unwrap();
+                }
+                Some(RequestEvent::Body(piece)) => assert_eq!(piece, b"abc"),
+                Some(RequestEvent::End) => ended = true,
+                None => assert_ne!(step.consumed, 0, "the request is whole"),
+            }
+        }
+        answer(&mut server, 200, &mut told, &mut out);
+        out.sent(out.len());
+        *count = ALLOCATIONS.get() - before;
+    }
+    assert_ne!(allocated[0], 0, "the counter counts: a cold outbox grows");
+    assert_eq!(allocated[1..], [0; 7]);
 }
 
 // --- Mutations ----------------------------------------------------------------------------------------------------
