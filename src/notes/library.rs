@@ -12,6 +12,7 @@
 //! A changed note is found by its old text until the new one is whole, never by both or by half of one.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use super::graph::Graph;
 use super::index::{Index, PassageId};
@@ -65,6 +66,12 @@ enum Job {
 
 /// Size and time of the file that a note was read from.
 type Stamp = (u64, i64);
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
 
 impl Library {
     /// Knows nothing yet.

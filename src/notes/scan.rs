@@ -51,6 +51,12 @@ pub enum Problem {
     NameNotUtf8,
     /// A symbolic link that leads out of the folder; such links are not followed.
     LeadsOutside,
+    /// A symbolic link to a folder; not followed, as it may lead in a circle.
+    LeadsToFolder,
+    /// Neither a file nor a folder.
+    NotAFile,
+    /// It is nested in more folders than are followed.
+    TooDeep,
     /// The file has this many bytes; it is indexed up to `note_bytes_max`.
     TooLong(u64),
     /// It has more different links than `links_per_note_max`; the first ones are kept.
@@ -64,6 +70,9 @@ impl fmt::Display for Problem {
             Problem::Unreadable(kind) => write!(f, "can't be read: {kind}"),
             Problem::NameNotUtf8 => f.write_str("has a name that is not UTF-8"),
             Problem::LeadsOutside => f.write_str("is a link out of the folder, which is not followed"),
+            Problem::LeadsToFolder => f.write_str("is a link to a folder, which is not followed"),
+            Problem::NotAFile => f.write_str("is not a regular file"),
+            Problem::TooDeep => f.write_str("is nested in too many folders"),
             Problem::TooLong(bytes) => write!(f, "has {bytes} bytes and is indexed only in part"),
             Problem::TooManyLinks => f.write_str("has too many links, of which the first are kept"),
         }

@@ -15,6 +15,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::index::{Counts, Cursor, Index, PassageEntry, PassageId, TermId, Totals};
 use super::library::Library;
@@ -90,6 +91,12 @@ pub struct Found {
     pub epoch: u64,
     /// All notes were indexed at the end.
     pub complete: bool,
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").field("query", &self.query).finish_non_exhaustive()
+    }
 }
 
 /// A search under way. It gives its result once.
