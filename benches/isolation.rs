@@ -13,7 +13,10 @@
 //! cargo bench --bench isolation              # 20,000 notes, 200 chats, 5 rounds
 //! cargo bench --bench isolation -- 2000 50 3 # notes, chats, rounds
 //! ```
-#![expect(clippy::disallowed_methods, reason = "a bench reads the clock, writes its notes and starts its servers itself")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, writes its notes and starts its servers itself"
+)]
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -74,7 +77,13 @@ struct Measured {
     longest_turn_ms: f64,
 }
 
-fn measure(name: &str, notes: &Path, limits: Limits, chats: usize, rounds: usize) -> Result<Measured, Failed> {
+fn measure(
+    name: &str,
+    notes: &Path,
+    limits: Limits,
+    chats: usize,
+    rounds: usize,
+) -> Result<Measured, Failed> {
     let address = start(notes, limits)?;
     let mut probe = Probe::connect(address)?;
     let began = Instant::now();
@@ -253,7 +262,10 @@ impl Client {
     fn ask(&mut self) -> Result<(), Failed> {
         self.question += 1;
         let words = [word(self.question * 7), word(self.question * 31 + 5), word(self.question / 3)];
-        let body = format!("{{\"message\":\"What does the {} do with the {} of a {}?\"}}", words[0], words[1], words[2]);
+        let body = format!(
+            "{{\"message\":\"What does the {} do with the {} of a {}?\"}}",
+            words[0], words[1], words[2]
+        );
         let request = format!(
             "POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -277,7 +289,8 @@ impl Client {
         if !head.starts_with("HTTP/1.1 200") {
             return Err(format!("a chat was refused: {head}").into());
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).ok_or("no length")?;
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).ok_or("no length")?;
         if body.len() < length.parse()? {
             return Ok(false);
         }
@@ -335,8 +348,8 @@ fn note(index: usize) -> String {
 
 fn word(number: usize) -> String {
     const SYLLABLES: [&str; 20] = [
-        "ba", "ke", "li", "mo", "nu", "pra", "sto", "tri", "ve", "zan", "cor", "del", "fin", "gar", "hom", "jur", "lem",
-        "nor", "pel", "rin",
+        "ba", "ke", "li", "mo", "nu", "pra", "sto", "tri", "ve", "zan", "cor", "del", "fin", "gar", "hom",
+        "jur", "lem", "nor", "pel", "rin",
     ];
     let number = number % 2000;
     format!("{}{}{}", SYLLABLES[number % 20], SYLLABLES[number / 20 % 20], SYLLABLES[number / 400 + 7])

@@ -93,6 +93,9 @@ limits! {
 
     // --- Knowledge ----------------------------------------------------------------------------------------------
 
+    /// Most notes that are read; the rest of a larger folder is left out, and reported.
+    NOTES_MAX / notes_max: usize = 200_000;
+
     /// Bytes of one note that are indexed. A longer note is indexed up to there and reported.
     NOTE_BYTES_MAX / note_bytes_max: usize = 512 * KIB;
 

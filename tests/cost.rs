@@ -63,7 +63,8 @@ impl Server {
     fn start(name: &str, config: Config) -> Server {
         let notes = std::env::temp_dir().join(format!("oneloop-cost-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&notes).expect("the temporary folder can be written");
-        std::fs::write(notes.join("kettle.md"), "# Kettle\n\nThe kettle boils at 96 degrees.\n").expect("so can a note");
+        std::fs::write(notes.join("kettle.md"), "# Kettle\n\nThe kettle boils at 96 degrees.\n")
+            .expect("so can a note");
         let limits = Limits::default();
         let config = Config { notes: notes.clone(), access_log: false, ..config };
         let mut world = RealWorld::new(&notes, &limits).expect("the poller opens");
@@ -154,7 +155,10 @@ fn pipelined_requests_share_their_read_write_and_wait() {
     let (after, waits_after) = server.counters();
 
     assert_eq!(sixteen, 16 * one, "sixteen whole answers");
-    assert_eq!((after.reads - before.reads, after.writes - before.writes, waits_after - waits_before), (1, 1, 1));
+    assert_eq!(
+        (after.reads - before.reads, after.writes - before.writes, waits_after - waits_before),
+        (1, 1, 1)
+    );
 }
 
 #[test]
@@ -190,7 +194,8 @@ fn a_reader_of_a_stream_costs_an_offset_and_not_a_copy() {
     );
     let count = server.ask(&mut client, request.as_bytes(), &mut answer);
     let text = String::from_utf8_lossy(&answer[..count]).into_owned();
-    let location = text.lines().find_map(|line| line.strip_prefix("Location: ")).expect("a 202 says where its task is");
+    let location =
+        text.lines().find_map(|line| line.strip_prefix("Location: ")).expect("a 202 says where its task is");
     let request = format!("GET {location}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
 
     const READERS: usize = 512;

@@ -145,5 +145,13 @@ fn read_file(file: crate::os::disk::FileText) -> ReadFile {
 }
 
 fn problem(problem: &FileProblem) -> Problem {
-    Problem::Unreadable(problem.to_string())
+    match problem {
+        FileProblem::LinkOut => Problem::LeadsOutside,
+        FileProblem::LinkToFolder => Problem::LeadsToFolder,
+        FileProblem::NameNotUtf8 => Problem::NameNotUtf8,
+        FileProblem::NotAFile => Problem::NotAFile,
+        FileProblem::TooDeep => Problem::TooDeep,
+        FileProblem::Gone => Problem::Gone,
+        FileProblem::System(kind) => Problem::Unreadable(*kind),
+    }
 }
