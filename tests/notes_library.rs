@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use oneloop::base::{Budget, HashSeed};
 use oneloop::limits::Limits;
 use oneloop::notes::{Entry, Found, IndexState, Library, Problem, Query, ReadFile, ScanReport};
+use oneloop::text::boundary_before;
 
 /// A folder in memory: path → bytes and stamp.
 type Folder = BTreeMap<String, (Vec<u8>, i64)>;
@@ -489,7 +490,7 @@ fn no_bytes_make_it_panic_and_every_offset_is_a_character_boundary() {
                 "a character is cut in round {round}"
             );
         }
-        ask(&library, &note.text[..note.text.floor_char_boundary(200)]);
+        ask(&library, &note.text[..boundary_before(&note.text, 200)]);
         assert_eq!(library.links(note).count(), note.links.len());
         for range in oneloop::text::sentences(&note.text) {
             assert!(!note.text[range].is_empty());
