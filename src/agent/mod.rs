@@ -11,11 +11,15 @@
 //! what it picked as plain text (`render`).
 
 pub mod answer;
+mod blocks;
 pub mod effect;
 pub mod event;
+mod evidence;
 mod function_words;
 mod kind;
 pub mod question;
+mod reading;
+mod render;
 pub mod run;
 
 pub use answer::Composer;
