@@ -20,6 +20,7 @@ use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
 use super::evidence::{Evidence, unknown_words};
 use super::function_words::is_function_word;
+use super::head;
 use super::question::Asked;
 use super::reading::{Asking, Candidate, Reading, Shape, cut, units};
 use super::render;
@@ -153,12 +154,17 @@ impl Composer {
     fn pick(&mut self) -> Draft {
         // The sort is stable and the candidates came in the order of passages and places: ties are settled.
         self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
-        let best = self.candidates.first().map_or(0.0, |first| first.score);
+        let (best, best_fits) =
+            self.candidates.first().map_or((0.0, false), |first| (first.score, first.fits));
         let mut picks: Vec<Candidate> = Vec::new();
         let mut covered = 0;
         for candidate in &self.candidates {
             let adds = candidate.covers & !covered != 0;
-            let wanted = best * if adds { ADDING_SCORE } else { EQUAL_SCORE };
+            let wanted = match (best_fits && !candidate.fits, adds) {
+                (true, _) => best * UNFIT_SCORE,
+                (false, true) => best * ADDING_SCORE,
+                (false, false) => best * EQUAL_SCORE,
+            };
             let is_new = picks
                 .iter()
                 .all(|pick| !self.overlap(pick, candidate) && !pick.sketch.repeats(&candidate.sketch));
@@ -221,7 +227,7 @@ impl Composer {
         show(&passage.text, &pick, &mut shown);
         if shown.len() > self.answer_bytes_max && draft.sources.is_empty() {
             // Only a row with longer column names than cells grows beyond its source.
-            shown.truncate(shown.floor_char_boundary(self.answer_bytes_max));
+            shown.truncate(head(&shown, self.answer_bytes_max).len());
         }
         let cost = 1 + units((pick.range.len() + shown.len()) / WRITTEN_BYTES_PER_UNIT);
         if draft.response.len() + shown.len() > self.answer_bytes_max || shown.trim().is_empty() {
@@ -350,7 +356,7 @@ fn is_quotable(passage: &Passage) -> bool {
 
 /// The head of the passage that is read.
 fn readable(passage: &Passage) -> &str {
-    &passage.text[..passage.text.floor_char_boundary(PASSAGE_BYTES_MAX)]
+    head(&passage.text, PASSAGE_BYTES_MAX)
 }
 
 fn positive(score: f32) -> f32 {
@@ -359,7 +365,7 @@ fn positive(score: f32) -> f32 {
 
 /// The head of a name, for a sentence about it.
 fn short(name: &str) -> &str {
-    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
+    head(name, NAME_BYTES_MAX)
 }
 
 /// Bytes of one passage that are read. Passages are shorter; a line of 20 kB may make one that is not.
@@ -374,6 +380,9 @@ const NEAREST_SHARE_MIN: f32 = 0.3;
 /// What a further piece must score of the best one: less if it covers a term that was not covered before.
 const ADDING_SCORE: f32 = 0.55;
 const EQUAL_SCORE: f32 = 0.75;
+
+/// The same for a piece without what this kind of question wants, if the best one has it.
+const UNFIT_SCORE: f32 = 0.95;
 
 /// Suggested actions; words that a refusal names; words of its subject; bytes of a name.
 const ACTIONS_MAX: usize = 3;

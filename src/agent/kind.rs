@@ -36,20 +36,47 @@ impl Kind {
             .chars()
             .map(|character| if character.is_alphanumeric() { character } else { ' ' })
             .collect();
+        // In `what happens when`, the second word that asks only joins.
+        let asking = INTERROGATIVES.iter().filter_map(|word| padded.find(word)).min().unwrap_or(0);
+        let gives_away = |kind: Kind, sign: &str| {
+            if !sign.starts_with(' ') {
+                return lower.contains(sign);
+            }
+            padded.find(sign).is_some_and(|at| at <= asking || kind.is_anywhere())
+        };
         ASKING
             .iter()
-            .find(|(_, signs)| {
-                signs.iter().any(|sign| {
-                    if sign.is_ascii() || sign.starts_with(' ') {
-                        padded.contains(sign)
-                    } else {
-                        lower.contains(sign)
-                    }
-                })
-            })
+            .find(|(kind, signs)| signs.iter().any(|sign| gives_away(*kind, sign)))
             .map_or(Kind::Other, |(kind, _)| *kind)
     }
+
+    /// Its signs are long enough to mean it wherever they stand.
+    fn is_anywhere(self) -> bool {
+        matches!(self, Kind::Order | Kind::HowMuch | Kind::HowTo)
+    }
 }
+
+/// Words that ask; the first of them says what is asked.
+const INTERROGATIVES: [&str; 18] = [
+    " what ",
+    " which ",
+    " who ",
+    " whom ",
+    " whose ",
+    " when ",
+    " where ",
+    " why ",
+    " how ",
+    " was ",
+    " welche ",
+    " welcher ",
+    " welches ",
+    " wer ",
+    " wann ",
+    " wo ",
+    " warum ",
+    " wie ",
+];
 
 /// What gives a kind away, most telling first. A sign between spaces is a word, any other a part of the text.
 const ASKING: [(Kind, &[&str]); 9] = [
@@ -97,7 +124,6 @@ const ASKING: [(Kind, &[&str]); 9] = [
             " which port ",
             " what percentage ",
             " what number ",
-            " limit ",
             " wie viele ",
             " wie viel ",
             " wieviel ",

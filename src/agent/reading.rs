@@ -17,6 +17,7 @@ use crate::text::{Terms, sentences, words};
 
 use super::blocks::{Block, Blocks, trimmed};
 use super::evidence::{Evidence, TermSet};
+use super::head;
 use super::kind::{Kind, Marks, is_defining};
 
 /// A piece of a passage that could stand in an answer.
@@ -32,6 +33,8 @@ pub(super) struct Candidate {
     /// The terms that it holds itself.
     pub(super) covers: TermSet,
     pub(super) score: f32,
+    /// It shows what this kind of question wants, or nothing in particular is wanted.
+    pub(super) fits: bool,
     pub(super) sketch: Sketch,
 }
 
@@ -357,6 +360,7 @@ impl Reading {
             block: piece.block,
             covers: own & evidence.content(),
             score,
+            fits: fits(piece, asking) != Some(false),
             sketch: piece.glance.sketch,
         });
         if self.candidates.len() > CANDIDATES_MAX {
@@ -386,11 +390,12 @@ fn score(piece: &Piece, own: TermSet, near: TermSet, rank: f32, asking: &Asking<
         (evidence.share(own), evidence.share(with_heading), evidence.share(with_heading | near));
     let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
 
-    let fits = asking.kind.wanted().map(|wanted| piece.glance.marks.has_any(wanted));
-    let fit = match fits {
-        Some(true) => WANTED,
-        Some(false) => UNWANTED,
-        None => 1.0,
+    let fits = fits(piece, asking);
+    let fit = match (fits, asking.kind) {
+        (Some(true), _) => WANTED,
+        (Some(false), Kind::When | Kind::HowMuch) => NO_FIGURE,
+        (Some(false), _) => UNWANTED,
+        (None, _) => 1.0,
     };
     let says_nothing_asked = own & evidence.content() == 0;
     let hint = match (says_nothing_asked, fits) {
@@ -409,9 +414,14 @@ fn score(piece: &Piece, own: TermSet, near: TermSet, rank: f32, asking: &Asking<
     cover * fit * hint * length * (1.0 + close) + RANK_PART * rank
 }
 
+/// Whether a piece shows what this kind of question wants; `None` if nothing in particular is wanted.
+fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
+    asking.kind.wanted().map(|wanted| piece.glance.marks.has_any(wanted))
+}
+
 /// Reads the head of `text`: what it covers and what it shows.
 fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
-    let text = &text[..text.floor_char_boundary(PIECE_BYTES_MAX)];
+    let text = head(text, PIECE_BYTES_MAX);
     let mut glance = Glance { marks: Marks::of_text(text), ..Glance::default() };
     let mut first_covered = None;
     let mut lower = String::new();
@@ -443,7 +453,7 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
 /// The first sentence of `flat` from byte `at` on; one without end is cut at white space.
 fn next_sentence(flat: &str, at: usize) -> Option<Range<usize>> {
     let rest = flat.get(at..)?;
-    let window = &rest[..rest.floor_char_boundary(PIECE_BYTES_MAX)];
+    let window = head(rest, PIECE_BYTES_MAX);
     let mut sentence = sentences(window).next()?;
     if window.len() < rest.len() && sentence.end == window.trim_end().len() {
         sentence.end = cut(window, sentence.clone(), sentence.len().saturating_sub(1));
@@ -457,7 +467,7 @@ pub(super) fn cut(text: &str, range: Range<usize>, bytes_max: usize) -> usize {
     if piece.len() <= bytes_max {
         return range.end;
     }
-    let kept = &piece[..piece.floor_char_boundary(bytes_max)];
+    let kept = head(piece, bytes_max);
     let end = match (kept.rfind('\n'), kept.rfind(char::is_whitespace)) {
         (Some(line), _) if line > 0 => line,
         (_, Some(word)) if word > 0 => word,
@@ -562,6 +572,9 @@ const NEAR_PART: f32 = 0.5;
 /// What showing the marks of the wanted kind is worth, and what lacking them.
 const WANTED: f32 = 1.25;
 const UNWANTED: f32 = 0.8;
+
+/// The same where a number or a time was asked for: without one it is hardly an answer.
+const NO_FIGURE: f32 = 0.6;
 
 /// A list that covers the question only as the sum of its items.
 const SUM_OF_PARTS: f32 = 0.85;

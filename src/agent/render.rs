@@ -221,8 +221,11 @@ fn link(rest: &str) -> Option<(&str, usize)> {
     }
 }
 
-/// What stands between the bracket that `rest` begins with and its partner.
+/// What stands between the bracket `open`, if `rest` begins with it, and its partner.
 fn bracketed(rest: &str, open: u8, close: u8) -> Option<Range<usize>> {
+    if rest.as_bytes().first() != Some(&open) {
+        return None;
+    }
     let mut depth = 0_usize;
     for (at, byte) in rest.bytes().enumerate().take(LINK_BYTES_MAX) {
         if byte == open {
