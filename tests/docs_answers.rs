@@ -27,7 +27,7 @@ struct Asked {
 const QUESTIONS: &[Asked] = &[
     Asked {
         question: "When does an idle server wake up?",
-        words: &["epoll_wait", "socket is ready", "signal", "deadline is due"],
+        words: &["a socket is ready", "a signal comes", "a deadline is due"],
         chapter: "event-loop.md",
     },
     Asked {
