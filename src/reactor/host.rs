@@ -9,7 +9,7 @@ use crate::base::{Budget, Key, Time};
 use crate::os::{Completion, Os, Ready};
 
 use super::report::LoopFigures;
-use super::timers::{TimerId, Timers};
+use super::timers::TimerId;
 use super::turn::Queues;
 
 /// What the loop tells the application.
@@ -63,13 +63,13 @@ impl Cx<'_, '_> {
         self.queues.closing.push_back(key);
     }
 
-    /// Deadlines.
-    pub fn timers(&mut self) -> &mut Timers {
-        &mut self.queues.timers
+    /// Sets a timer: [`Event::Timer`] for `owner` once `deadline` is reached.
+    pub fn set_timer(&mut self, deadline: Time, owner: Key) -> TimerId {
+        self.queues.timers.set(deadline, owner)
     }
 
     /// Cancels a timer, if there is one, and forgets it.
-    pub fn cancel(&mut self, timer: &mut Option<TimerId>) {
+    pub fn cancel_timer(&mut self, timer: &mut Option<TimerId>) {
         if let Some(timer) = timer.take() {
             self.queues.timers.cancel(timer);
         }

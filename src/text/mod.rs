@@ -5,5 +5,5 @@ pub mod terms;
 pub mod words;
 
 pub use sentences::sentences;
-pub use terms::Terms;
+pub use terms::{Terms, is_function_word};
 pub use words::{Word, words};
