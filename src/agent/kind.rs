@@ -325,6 +325,9 @@ impl Marks {
         if text.contains('`') {
             marks.add(Marks::CODE);
         }
+        if text.contains('→') || text.contains("->") {
+            marks.add(Marks::STEPS);
+        }
         if text.contains('/') {
             marks.add(Marks::PLACE);
         }
@@ -352,6 +355,16 @@ impl Kind {
             Kind::Which | Kind::Other => None,
         }
     }
+}
+
+/// `lower` asks for a measure behind `how`.
+pub(super) fn is_measure(lower: &str) -> bool {
+    [
+        "long", "often", "hot", "cold", "big", "large", "small", "fast", "slow", "high", "deep", "far",
+        "old", "heavy", "tall", "wide", "warm", "lange", "heiß", "kalt", "groß", "hoch", "schnell", "alt",
+        "schwer", "warm", "weit",
+    ]
+    .contains(&lower)
 }
 
 /// `lower` says of what stands before it that it is something.
@@ -500,16 +513,5 @@ const REASONS: [&str; 17] = [
     "sonst",
 ];
 
-const STEPS: [&str; 11] = [
-    "first",
-    "then",
-    "next",
-    "finally",
-    "afterwards",
-    "order",
-    "zuerst",
-    "dann",
-    "danach",
-    "schließlich",
-    "reihenfolge",
-];
+const STEPS: [&str; 9] =
+    ["first", "then", "next", "finally", "afterwards", "zuerst", "dann", "danach", "schließlich"];
