@@ -333,6 +333,7 @@ impl Reading {
         let mut own = piece.glance.covers;
         let mut near = piece.header | before.map_or(0, |before| before.glance.covers);
         let mut damp = 1.0;
+        let mut fits = fits(piece, asking) != Some(false);
         match (&piece.shape, before) {
             (Shape::Sentence, Some(_)) if piece.glance.leans_back => {
                 range.start = self.start_of_thought(number)
@@ -347,6 +348,7 @@ impl Reading {
                     near = piece.glance.covers | piece.header;
                 } else if is_code {
                     damp = if instructs { 1.0 } else { UNASKED_CODE };
+                    fits = instructs;
                 } else {
                     // The sum of many items covers anything: a list answers by what stands over it.
                     own = 0;
@@ -379,7 +381,7 @@ impl Reading {
             block: piece.block,
             covers: own & evidence.content(),
             score,
-            fits: fits(piece, asking) != Some(false),
+            fits,
             sketch: piece.glance.sketch,
         });
         if self.candidates.len() > CANDIDATES_MAX {
