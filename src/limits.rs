@@ -93,8 +93,52 @@ limits! {
 
     // --- Knowledge ----------------------------------------------------------------------------------------------
 
+    /// Most notes that are read; the rest of a larger folder is left out, and reported.
+    NOTES_MAX / notes_max: usize = 200_000;
+
     /// Bytes of one note that are indexed. A longer note is indexed up to there and reported.
     NOTE_BYTES_MAX / note_bytes_max: usize = 512 * KIB;
+
+    /// Markdown that is parsed without a pause, in bytes; about 0.2 ms. A longer note is cut, before a heading where
+    /// there is one; a link definition is known only in its own piece, and a list or table that is cut goes on as text.
+    NOTE_PIECE_BYTES_MAX / note_piece_bytes_max: usize = 16 * KIB;
+
+    /// Size a passage grows to, in bytes, by taking in the next block of its section. A page of a paperback has 1,800.
+    PASSAGE_BYTES / passage_bytes: usize = 1500;
+
+    /// Longest passage, in bytes. A single block (table, list, code) longer than this is cut at a line or a word.
+    PASSAGE_BYTES_MAX / passage_bytes_max: usize = 4 * KIB;
+
+    /// Different link targets kept of one note. Further ones are text only, and reported.
+    LINKS_PER_NOTE_MAX / links_per_note_max: usize = 4096;
+
+    /// Tags kept of one note. Further ones are text only.
+    TAGS_PER_NOTE_MAX / tags_per_note_max: usize = 1024;
+
+    /// Aliases kept of one note. Further ones are dropped.
+    ALIASES_PER_NOTE_MAX / aliases_per_note_max: usize = 64;
+
+    /// Notes asked for in one batch of reads: one job for the disk helper.
+    NOTES_PER_READ_MAX / notes_per_read_max: usize = 32;
+
+    /// Bytes of notes being read or waiting to be indexed. Over it: no further reads until some are indexed.
+    NOTE_BYTES_WAITING_MAX / note_bytes_waiting_max: usize = 4 * MIB;
+
+    /// Problems told in one report of a scan. Further ones are counted.
+    SCAN_PROBLEMS_MAX / scan_problems_max: usize = 100;
+
+    /// Postings of changed and removed notes that may lie in the index before they are swept, if they are also a
+    /// quarter of it.
+    DEAD_POSTINGS_MIN / dead_postings_min: usize = 10_000;
+
+    /// Different terms of one query. Of a longer one the rarest are kept, as they say most.
+    QUERY_TERMS_MAX / query_terms_max: usize = 32;
+
+    /// Unknown words of one query that are compared with the whole vocabulary. Further ones stay unknown.
+    QUERY_CORRECTIONS_MAX / query_corrections_max: usize = 8;
+
+    /// Best passages that a search compares at its end, when links lend weight.
+    SEARCH_CANDIDATES_MAX / search_candidates_max: usize = 64;
 
     // --- Agent --------------------------------------------------------------------------------------------------
 
@@ -106,7 +150,7 @@ limits! {
     QUERY_WORDS_MAX / query_words_max: usize = 48;
 
     /// Bytes of a message that are read to find those words, so that no message costs more than this.
-    QUERY_BYTES_MAX / query_bytes_max: usize = 4 * KIB;
+    QUERY_BYTES_MAX / query_bytes_max: usize = 2 * KIB;
 
     /// Words of earlier turns that a follow-up carries along. Beyond it, older words are left out.
     CONTEXT_WORDS_MAX / context_words_max: usize = 12;

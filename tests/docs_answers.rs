@@ -45,11 +45,7 @@ const QUESTIONS: &[Asked] = &[
         words: &["one question on its way to an answer", "append-only log"],
         chapter: "runs.md",
     },
-    Asked {
-        question: "How many runs can be at work at once?",
-        words: &["64"],
-        chapter: "runs.md",
-    },
+    Asked { question: "How many runs can be at work at once?", words: &["64"], chapter: "runs.md" },
     Asked {
         question: "What happens at SIGTERM?",
         words: &["stops accepting", "10 s", "exits with code 0"],
@@ -80,11 +76,7 @@ const QUESTIONS: &[Asked] = &[
         words: &["421", "loopback name", "--allow-host"],
         chapter: "http.md",
     },
-    Asked {
-        question: "What is a unit?",
-        words: &["about a microsecond of work"],
-        chapter: "tasks.md",
-    },
+    Asked { question: "What is a unit?", words: &["about a microsecond of work"], chapter: "tasks.md" },
     Asked {
         question: "What does a refusal mean?",
         words: &["the notes hold no answer", "sources is empty"],
@@ -112,7 +104,8 @@ fn the_phases_are_told_in_their_order() {
     let mut from = 0;
     for phase in ["pending", "poll", "check", "close", "timers"] {
         let at = lower[from..].find(phase);
-        from += at.unwrap_or_else(|| panic!("no {phase} behind the phases before it: {response}")) + phase.len();
+        from +=
+            at.unwrap_or_else(|| panic!("no {phase} behind the phases before it: {response}")) + phase.len();
     }
     assert_eq!(sources.first().map(String::as_str), Some("event-loop.md"), "{response}");
 }
@@ -154,7 +147,8 @@ fn ask(question: &str) -> (String, Vec<String>) {
     let answer: Value = serde_json::from_str(&text.expect("stdout is UTF-8")).expect("--json prints JSON");
     assert_eq!(answer["answered_by"], "notes");
     let sources = answer["sources"].as_array().expect("sources is a list");
-    let paths = sources.iter().map(|source| source["path"].as_str().expect("a path is text").to_owned()).collect();
+    let paths =
+        sources.iter().map(|source| source["path"].as_str().expect("a path is text").to_owned()).collect();
     (plain(answer["response"].as_str().expect("the response is text")), paths)
 }
 

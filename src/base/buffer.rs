@@ -42,7 +42,8 @@ mod tests {
         let buffer = pool.take();
         let address = buffer.as_ptr();
         pool.give(buffer);
-        assert_eq!(pool.take().as_ptr(), address);
+        let taken = pool.take();
+        assert_eq!(taken.as_ptr(), address);
         pool.give(Vec::with_capacity(17));
         assert!(pool.spare.is_empty());
     }

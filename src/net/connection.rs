@@ -167,11 +167,6 @@ impl Connection {
         self.outbox.settle(pool);
     }
 
-    /// A read would be tried: bytes may wait in the socket.
-    pub fn may_read(&self) -> bool {
-        self.readable && !self.broken && !self.ended
-    }
-
     /// Bytes wait and the socket may take some: a flush was interrupted.
     pub fn may_write(&self) -> bool {
         self.writable && !self.broken && !self.outbox.is_empty()
@@ -190,6 +185,11 @@ impl Connection {
     /// The connection is gone for good.
     pub fn broken(&self) -> bool {
         self.broken
+    }
+
+    /// Treats the connection as gone: what was to be sent can't be.
+    pub fn give_up(&mut self) {
+        self.broken = true;
     }
 
     /// The request to make when this connection wants another go; `None` when it has asked already.

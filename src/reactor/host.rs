@@ -9,7 +9,7 @@ use crate::base::{Budget, Key, Time};
 use crate::os::{Completion, Os, Ready};
 
 use super::report::LoopFigures;
-use super::timers::{TimerId, Timers};
+use super::timers::TimerId;
 use super::turn::Queues;
 
 /// What the loop tells the application.
@@ -31,6 +31,11 @@ pub enum Event {
 pub trait Host {
     /// Handles one event, without blocking.
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>);
+
+    /// Some task is runnable, so the coming poll must not sleep.
+    ///
+    /// The loop asks before every poll. Handlers that make a task runnable need not say so, and can't forget to.
+    fn is_runnable(&self) -> bool;
 }
 
 /// What a handler may use and ask for.
@@ -53,23 +58,18 @@ impl Cx<'_, '_> {
         self.queues.pending.push_back(ready);
     }
 
-    /// The coming poll must not sleep: a task is runnable.
-    pub fn stay_awake(&mut self) {
-        self.queues.stay_awake = true;
-    }
-
     /// Closes the socket in this turn's close phase; [`Event::Closed`] follows.
     pub fn close(&mut self, key: Key) {
         self.queues.closing.push_back(key);
     }
 
-    /// Deadlines.
-    pub fn timers(&mut self) -> &mut Timers {
-        &mut self.queues.timers
+    /// Sets a timer: [`Event::Timer`] for `owner` once `deadline` is reached.
+    pub fn set_timer(&mut self, deadline: Time, owner: Key) -> TimerId {
+        self.queues.timers.set(deadline, owner)
     }
 
     /// Cancels a timer, if there is one, and forgets it.
-    pub fn cancel(&mut self, timer: &mut Option<TimerId>) {
+    pub fn cancel_timer(&mut self, timer: &mut Option<TimerId>) {
         if let Some(timer) = timer.take() {
             self.queues.timers.cancel(timer);
         }

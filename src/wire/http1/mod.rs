@@ -1,4 +1,4 @@
-//! HTTP/1.1 for a server: bytes in, [`RequestEvent`](server::RequestEvent)s out, answers written to an outbox.
+//! HTTP/1.1 for a server: bytes in, each [`RequestEvent`] out, answers written to an outbox.
 //!
 //! Read in this order: `fields` (what a byte may be, and the lines of a field section), `head` (one request head),
 //! `target` (what the request is about), `framing` (where its body ends), `answer` (what we write), `server` (one

@@ -1,0 +1,157 @@
+//! The first doors: whom a request says it is for, and on whose page it was made.
+//!
+//! A server on a loopback address is open to every web page that its user visits: the page's script can send it
+//! requests. Two checks shut that out. The `Host` door stops DNS rebinding, where a page's own name is made to point
+//! at 127.0.0.1: such a request still carries that name. The `Origin` door stops a foreign page from changing
+//! anything here: browsers put the page's origin on such requests, and scripts can't forge it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::wire::http1::{Head, Method};
+
+/// Why a door stayed shut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// The request is for a name that is not ours: 421.
+    Host,
+    /// It was made by a page of another origin: 403.
+    Origin,
+}
+
+impl Shut {
+    /// What the client is told.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Shut::Host => {
+                "this server does not answer to that Host; start it with --allow-host NAME if it should"
+            }
+            Shut::Origin => "requests from pages of another origin are not accepted",
+        }
+    }
+}
+
+/// The names that are ours.
+#[derive(Debug)]
+pub struct Doors {
+    bound: IpAddr,
+    allowed: Vec<String>,
+}
+
+impl Doors {
+    /// For a server bound to `bound` that also answers to `allowed`.
+    pub fn new(bound: SocketAddr, allowed: &[String]) -> Doors {
+        let allowed = allowed.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+        Doors { bound: bound.ip(), allowed }
+    }
+
+    /// Lets a request pass, or says which door stayed shut.
+    ///
+    /// # Errors
+    /// [`Shut`], with the reason to tell.
+    pub fn pass(&self, head: &Head<'_>) -> Result<(), Shut> {
+        // HTTP/1.0 may lack Host; browsers always send it, and it is browsers that this door is about.
+        if let Some(authority) = head.authority
+            && !self.is_ours(host_of(authority))
+        {
+            return Err(Shut::Host);
+        }
+        let reads_only = matches!(head.method, Method::Get | Method::Head | Method::Options);
+        if !reads_only && head.fields("origin").any(|origin| !is_own_origin(origin, head.authority)) {
+            return Err(Shut::Origin);
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        if host.eq_ignore_ascii_case("localhost")
+            || self.allowed.iter().any(|name| name.eq_ignore_ascii_case(host))
+        {
+            return true;
+        }
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        // A literal address can't be rebound: only a name points somewhere else tomorrow. So where we are bound to
+        // every address of the machine, every literal is one that the client could really reach us by.
+        literal.parse::<IpAddr>().is_ok_and(|address| {
+            address.is_loopback() || address == self.bound || self.bound.is_unspecified()
+        })
+    }
+}
+
+/// The host of `host[:port]`, brackets of an IPv6 address included.
+fn host_of(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
+/// `origin` is the page that this very server serves: `http://` and the authority the request was sent to.
+fn is_own_origin(origin: &[u8], authority: Option<&str>) -> bool {
+    let (Ok(origin), Some(authority)) = (std::str::from_utf8(origin), authority) else { return false };
+    let page = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    page.is_some_and(|page| page.eq_ignore_ascii_case(authority))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doors(bound: &str) -> Doors {
+        Doors::new(bound.parse().unwrap(), &["Notes.Example".to_owned()])
+    }
+
+    #[test]
+    fn loopback_names_the_bound_address_and_allowed_names_are_ours() {
+        let doors = doors("10.1.2.3:80");
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1",
+            "127.9.9.9",
+            "[::1]",
+            "10.1.2.3",
+            "notes.example",
+        ] {
+            assert!(doors.is_ours(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "10.1.2.4",
+            "localhost.evil.example",
+            "",
+            "127.0.0.1.nip.example",
+            "0x7f000001",
+            "[::2]",
+        ] {
+            assert!(!doors.is_ours(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn bound_to_every_address_any_literal_is_ours_but_no_name() {
+        let doors = doors("0.0.0.0:80");
+        assert!(doors.is_ours("192.0.2.7"));
+        assert!(!doors.is_ours("evil.example"));
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_the_host() {
+        assert_eq!(host_of("localhost:8000"), "localhost");
+        assert_eq!(host_of("[::1]:8000"), "[::1]");
+        assert_eq!(host_of("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn only_the_page_of_this_server_is_its_own_origin() {
+        let here = Some("localhost:8000");
+        assert!(is_own_origin(b"http://localhost:8000", here));
+        for origin in
+            [&b"http://localhost:5173"[..], b"null", b"http://evil.example", b"localhost:8000", b"\xff", b""]
+        {
+            assert!(!is_own_origin(origin, here), "{origin:?}");
+        }
+        assert!(!is_own_origin(b"http://localhost:8000", None));
+    }
+}

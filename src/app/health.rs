@@ -1,0 +1,166 @@
+//! What the server says of itself: `GET /health` for whoever asks every second, `GET /info` for whoever wonders.
+
+use serde::Serialize;
+
+use crate::notes::{IndexState, Library, ScanReport};
+use crate::os::NetCounters;
+use crate::reactor::Cx;
+
+use super::respond::{Reply, write_json};
+use super::runs::Runs;
+
+/// What this program is called on the wire, as the service that it replaces was.
+const SERVICE: &str = "knowledge-agent";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Debug, Serialize)]
+struct IndexView {
+    state: &'static str,
+    notes: usize,
+    done: usize,
+}
+
+fn index(library: &Library) -> IndexView {
+    let progress = library.progress();
+    let state = match progress.state {
+        IndexState::Indexing => "indexing",
+        IndexState::Ready => "ready",
+    };
+    IndexView { state, notes: progress.found, done: progress.done }
+}
+
+/// `GET /health`. Allocates nothing.
+pub fn health(library: &Library, stopping: bool, body: &mut Vec<u8>) -> Reply {
+    #[derive(Serialize)]
+    struct Health {
+        status: &'static str,
+        service: &'static str,
+        version: &'static str,
+        index: IndexView,
+    }
+    let status = if stopping { "stopping" } else { "healthy" };
+    write_json(&Health { status, service: SERVICE, version: VERSION, index: index(library) }, body);
+    Reply::OK
+}
+
+#[derive(Debug, Serialize)]
+struct ConnectionsView {
+    open: usize,
+    accepted: u64,
+    /// For want of descriptors.
+    turned_away: u64,
+}
+
+/// `GET /info`.
+pub fn info(
+    library: &Library,
+    runs: &Runs,
+    open_connections: usize,
+    cx: &Cx<'_, '_>,
+    body: &mut Vec<u8>,
+) -> Reply {
+    #[derive(Serialize)]
+    struct Info {
+        version: &'static str,
+        mode: &'static str,
+        uptime_seconds: u64,
+        notes: NotesView,
+        index: IndexView,
+        runs: RunsView,
+        #[serde(rename = "loop")]
+        turns: LoopView,
+        connections: ConnectionsView,
+    }
+    let (counts, figures, runs) = (library.counts(), cx.figures(), runs.counts());
+    let NetCounters { accepts, sheds, reads, writes, registrations } = cx.os.net.counters();
+    let uptime = cx.now.since(crate::base::Time::ZERO);
+    let busy_share = figures.busy.as_secs_f64() / uptime.as_secs_f64().max(f64::MIN_POSITIVE);
+    let info = Info {
+        version: VERSION,
+        mode: "notes",
+        uptime_seconds: uptime.as_secs(),
+        notes: NotesView {
+            count: counts.notes,
+            links: counts.links,
+            passages: counts.passages,
+            epoch: library.epoch(),
+        },
+        index: index(library),
+        runs: RunsView {
+            pending: runs.pending,
+            running: runs.running,
+            completed: runs.completed,
+            failed: runs.failed,
+            cancelled: runs.cancelled,
+        },
+        turns: LoopView {
+            turns: figures.turns,
+            longest_turn_ms: millis(figures.longest_turn),
+            longest_turn_elapsed_ms: millis(figures.longest_turn_elapsed),
+            busy_share: (busy_share * 1e6).round() / 1e6,
+            waits: figures.waits,
+            reads,
+            writes,
+            registrations,
+        },
+        connections: ConnectionsView { open: open_connections, accepted: accepts, turned_away: sheds },
+    };
+    write_json(&info, body);
+    Reply::OK
+}
+
+/// `POST /sync`: what a scan of the folder has found.
+pub fn synced(report: &ScanReport, body: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Synced {
+        added: usize,
+        changed: usize,
+        removed: usize,
+        epoch: u64,
+        problems: Vec<ProblemView>,
+    }
+    #[derive(Serialize)]
+    struct ProblemView {
+        path: String,
+        problem: String,
+    }
+    let problems = report.problems.iter();
+    let problems =
+        problems.map(|(path, problem)| ProblemView { path: path.to_string(), problem: problem.to_string() });
+    let ScanReport { added, changed, removed, epoch, .. } = *report;
+    write_json(&Synced { added, changed, removed, epoch, problems: problems.collect() }, body);
+}
+
+#[derive(Debug, Serialize)]
+struct NotesView {
+    count: usize,
+    links: usize,
+    passages: usize,
+    epoch: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct RunsView {
+    pending: usize,
+    running: usize,
+    completed: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+/// What the loop knows of itself; the last four count system calls.
+#[derive(Debug, Serialize)]
+struct LoopView {
+    turns: u64,
+    longest_turn_ms: f64,
+    longest_turn_elapsed_ms: f64,
+    busy_share: f64,
+    waits: u64,
+    reads: u64,
+    writes: u64,
+    registrations: u64,
+}
+
+fn millis(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

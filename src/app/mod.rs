@@ -1,0 +1,110 @@
+//! The application: what the events of the loop mean.
+//!
+//! [`App`] is the [`Host`](crate::reactor::Host) of the reactor. It has tables and no behaviour of its own: `events`
+//! is the one `match` over what can happen, [`peers`] is where a client's bytes become requests and answers, and each
+//! other file holds functions over the two or three tables that it needs.
+
+pub mod access_log;
+pub mod chat;
+pub mod doors;
+mod events;
+pub mod folder;
+pub mod health;
+pub mod peers;
+pub mod respond;
+pub mod routes;
+pub mod runs;
+pub mod service;
+pub mod tasks;
+pub mod work;
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::base::{HashSeed, Key, Kind, SideTable};
+use crate::config::Config;
+use crate::limits::Limits;
+use crate::net::Listener;
+use crate::reactor::{Cx, TimerId};
+
+use peers::Peer;
+use runs::{OnDisconnect, Record};
+use service::Service;
+
+/// Keys that name no table's entry but the application itself, for its own timers.
+const OWN: Kind = Kind(5);
+
+/// The whole application.
+#[derive(Debug)]
+pub struct App {
+    service: Service,
+    peers: SideTable<Box<Peer>>,
+    listeners: Vec<Listener>,
+    /// Connections that are accepted at most.
+    connections_max: usize,
+    stop_timer: Option<TimerId>,
+    sweep_timer: Option<TimerId>,
+    exit: Option<u8>,
+    /// Connections whose run has news; kept for its memory.
+    news: Vec<Key>,
+}
+
+impl App {
+    /// An application that knows nothing yet and listens nowhere.
+    pub fn new(config: &Config, limits: &Limits, seed: HashSeed) -> App {
+        App {
+            service: Service::new(config, limits, seed),
+            peers: SideTable::default(),
+            listeners: Vec::new(),
+            connections_max: limits.connections_max,
+            stop_timer: None,
+            sweep_timer: None,
+            exit: None,
+            news: Vec::new(),
+        }
+    }
+
+    /// Listens on `address`; answers the address really bound.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn listen(&mut self, address: SocketAddr, cx: &mut Cx<'_, '_>) -> io::Result<SocketAddr> {
+        let (key, bound) = cx.os.net.listen(address)?;
+        self.listeners.push(Listener::new(key));
+        Ok(bound)
+    }
+
+    /// Begins to read the folder of notes.
+    pub fn read_folder(&mut self, cx: &mut Cx<'_, '_>) {
+        let Service { folder, library, works, .. } = &mut self.service;
+        folder.sync(None, library, cx.os.disk);
+        works.wake_index();
+    }
+
+    /// Asks a question without a client: the run goes on by itself.
+    ///
+    /// # Errors
+    /// In words, when no run can begin.
+    pub fn ask(&mut self, message: &str, cx: &mut Cx<'_, '_>) -> Result<Key, String> {
+        let question = crate::agent::Question { message: message.to_owned(), history: Vec::new() };
+        let Service { runs, limits, .. } = &mut self.service;
+        let (clock, entropy) = (cx.os.clock, &mut *cx.os.entropy);
+        let run = chat::begin(&question, OnDisconnect::Continue, runs, limits, clock, entropy);
+        run.map_err(|problem| format!("{:?}", problem.detail))
+    }
+
+    /// The run that [`ask`](App::ask) began.
+    pub fn run(&self, key: Key) -> Option<&Record> {
+        self.service.runs.at(key)
+    }
+
+    /// The whole folder is indexed.
+    pub fn is_ready(&self) -> bool {
+        self.service.library.progress().state == crate::notes::IndexState::Ready
+    }
+
+    /// Set once the process should end: its exit code.
+    pub fn exit(&self) -> Option<u8> {
+        self.exit
+    }
+}

@@ -1,0 +1,321 @@
+//! From a request's head to what it asks for: the table of routes.
+//!
+//! Checked in this order, each with its own answer: the doors (421, 403), the path (404), the method (405 with
+//! `Allow`), the kind of body (415), the parameters (422). All of it is known from the head, so a body that is not
+//! wanted is never read.
+
+use uuid::Uuid;
+
+use crate::limits::Limits;
+use crate::wire::http1::{Head, Method, QueryPairs, Target, decode_path};
+use crate::wire::sse::parse_event_id;
+
+use super::doors::{Doors, Shut};
+use super::respond::{Invalid, Problem};
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /health`
+    Health,
+    /// `GET /info`
+    Info,
+    /// `POST /chat`
+    Chat,
+    /// `POST /chat/stream`
+    ChatStream,
+    /// `POST /chat/async`
+    ChatAsync,
+    /// `GET /chat/task/{id}`
+    Task(Uuid),
+    /// `GET /chat/task/{id}/stream`, from behind event number `after`.
+    TaskStream {
+        /// The run.
+        id: Uuid,
+        /// The last event that the reader has seen; 0 for none.
+        after: u64,
+    },
+    /// `POST /sync`
+    Sync,
+    /// `GET /tasks`
+    Tasks {
+        /// At most so many.
+        limit: usize,
+        /// Only those older than this one.
+        before: Option<Uuid>,
+    },
+    /// `DELETE /tasks/{id}`
+    CancelTask(Uuid),
+    /// `OPTIONS`: what is allowed there.
+    Options(&'static str),
+}
+
+impl Route {
+    /// Bytes of body that the route takes.
+    pub fn body_bytes_max(self, limits: &Limits) -> usize {
+        match self {
+            Route::Chat | Route::ChatStream | Route::ChatAsync => limits.chat_body_bytes_max,
+            Route::Health
+            | Route::Info
+            | Route::Task(_)
+            | Route::TaskStream { .. }
+            | Route::Sync
+            | Route::Tasks { .. }
+            | Route::CancelTask(_)
+            | Route::Options(_) => limits.body_bytes_max,
+        }
+    }
+
+    /// The route looks at its body; others read and drop it.
+    pub fn wants_body(self) -> bool {
+        matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync)
+    }
+}
+
+/// What a path names, whatever the method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resource {
+    Health,
+    Info,
+    Chat,
+    ChatStream,
+    ChatAsync,
+    Task(Uuid),
+    TaskStream(Uuid),
+    Sync,
+    Tasks,
+    OneTask(Uuid),
+}
+
+const READ: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+const DELETE: &str = "DELETE, OPTIONS";
+
+impl Resource {
+    fn allow(self) -> &'static str {
+        match self {
+            Resource::Health
+            | Resource::Info
+            | Resource::Task(_)
+            | Resource::TaskStream(_)
+            | Resource::Tasks => READ,
+            Resource::Chat | Resource::ChatStream | Resource::ChatAsync | Resource::Sync => POST,
+            Resource::OneTask(_) => DELETE,
+        }
+    }
+}
+
+/// Finds the route of a request, or the answer that refuses it.
+///
+/// # Errors
+/// The [`Problem`] to answer with.
+pub fn route(head: &Head<'_>, doors: &Doors) -> Result<Route, Problem> {
+    doors.pass(head).map_err(|shut| match shut {
+        Shut::Host => Problem::new(421, shut.detail()),
+        Shut::Origin => Problem::new(403, shut.detail()),
+    })?;
+    let (path, query) = match head.target {
+        Target::Path { path, query } => (path, query.unwrap_or("")),
+        Target::Asterisk => return Ok(Route::Options("GET, HEAD, POST, DELETE, OPTIONS")),
+        Target::Authority(_) => {
+            return Err(Problem::new(501, "this server is no proxy: CONNECT is not supported"));
+        }
+    };
+    let resource = if path.contains('%') {
+        let mut decoded = String::new();
+        decode_path(path, &mut decoded).map_err(|bad| Problem::new(400, bad.to_string()))?;
+        find(&decoded)?
+    } else {
+        find(path)?
+    };
+    let route = with_method(resource, head, query)?;
+    if route.wants_body() && !is_json(head) {
+        return Err(Problem::new(415, "the body must be application/json, and its Content-Type must say so"));
+    }
+    Ok(route)
+}
+
+fn find(path: &str) -> Result<Resource, Problem> {
+    let fixed = match path {
+        "/health" => Some(Resource::Health),
+        "/info" => Some(Resource::Info),
+        "/chat" => Some(Resource::Chat),
+        "/chat/stream" => Some(Resource::ChatStream),
+        "/chat/async" => Some(Resource::ChatAsync),
+        "/sync" => Some(Resource::Sync),
+        "/tasks" => Some(Resource::Tasks),
+        _ => None,
+    };
+    if let Some(resource) = fixed {
+        return Ok(resource);
+    }
+    if let Some(rest) = path.strip_prefix("/chat/task/") {
+        let (id, streams) = rest.strip_suffix("/stream").map_or((rest, false), |id| (id, true));
+        let id = parse_id(id)?;
+        return Ok(if streams { Resource::TaskStream(id) } else { Resource::Task(id) });
+    }
+    if let Some(id) = path.strip_prefix("/tasks/") {
+        return parse_id(id).map(Resource::OneTask);
+    }
+    Err(Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin"))
+}
+
+fn parse_id(text: &str) -> Result<Uuid, Problem> {
+    // Only the hyphenated form: a task has one address.
+    if text.len() == uuid::fmt::Hyphenated::LENGTH
+        && let Ok(id) = Uuid::try_parse(text)
+    {
+        return Ok(id);
+    }
+    Err(Problem::unknown_task())
+}
+
+fn with_method(resource: Resource, head: &Head<'_>, query: &str) -> Result<Route, Problem> {
+    match (head.method, resource) {
+        (Method::Options, resource) => Ok(Route::Options(resource.allow())),
+        (Method::Get | Method::Head, Resource::Health) => Ok(Route::Health),
+        (Method::Get | Method::Head, Resource::Info) => Ok(Route::Info),
+        (Method::Get | Method::Head, Resource::Task(id)) => Ok(Route::Task(id)),
+        (Method::Get | Method::Head, Resource::TaskStream(id)) => {
+            Ok(Route::TaskStream { id, after: stream_position(id, head, query)? })
+        }
+        (Method::Get | Method::Head, Resource::Tasks) => tasks_page(query),
+        (Method::Post, Resource::Chat) => Ok(Route::Chat),
+        (Method::Post, Resource::ChatStream) => Ok(Route::ChatStream),
+        (Method::Post, Resource::ChatAsync) => Ok(Route::ChatAsync),
+        (Method::Post, Resource::Sync) => Ok(Route::Sync),
+        (Method::Delete, Resource::OneTask(id)) => Ok(Route::CancelTask(id)),
+        (_, resource) => Err(Problem::method_not_allowed(resource.allow())),
+    }
+}
+
+/// Where a reader of a run's log wants to go on: `?after=` before `Last-Event-ID`, as it is the more deliberate one.
+fn stream_position(id: Uuid, head: &Head<'_>, query: &str) -> Result<u64, Problem> {
+    if let Some(after) = parameter(query, "after")? {
+        return after.parse().map_err(|_| Problem::invalid(Invalid::not_an_integer("query", "after")));
+    }
+    let Some(last) = head.field("last-event-id") else { return Ok(0) };
+    let last = std::str::from_utf8(last).ok().and_then(parse_event_id);
+    match last {
+        Some((run, sequence)) if Uuid::try_parse(run) == Ok(id) => Ok(sequence),
+        Some(_) | None => Err(Problem::new(400, "Last-Event-ID is not the id of an event of this run")),
+    }
+}
+
+fn tasks_page(query: &str) -> Result<Route, Problem> {
+    let limit = match parameter(query, "limit")? {
+        None => TASKS_PER_PAGE,
+        Some(text) => match text.parse::<usize>() {
+            Ok(limit) if (1..=TASKS_PER_PAGE_MAX).contains(&limit) => limit,
+            Ok(_) => {
+                return Err(Problem::invalid(Invalid::out_of_range("query", "limit", 1, TASKS_PER_PAGE_MAX)));
+            }
+            Err(_) => return Err(Problem::invalid(Invalid::not_an_integer("query", "limit"))),
+        },
+    };
+    let before = match parameter(query, "before")? {
+        None => None,
+        Some(text) => Some(
+            Uuid::try_parse(&text).map_err(|_| Problem::invalid(Invalid::not_an_id("query", "before")))?,
+        ),
+    };
+    Ok(Route::Tasks { limit, before })
+}
+
+const TASKS_PER_PAGE: usize = 100;
+const TASKS_PER_PAGE_MAX: usize = 1000;
+
+/// The first value of a query parameter.
+fn parameter(query: &str, wanted: &str) -> Result<Option<String>, Problem> {
+    for pair in QueryPairs::new(query) {
+        let (name, value) = pair.map_err(|bad| Problem::new(400, bad.to_string()))?;
+        if name == wanted {
+            return Ok(Some(value.into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// `application/json`, with or without parameters (RFC 9110 §8.3.1: type and subtype in any case).
+fn is_json(head: &Head<'_>) -> bool {
+    let media_type = head.field("content-type").and_then(|value| std::str::from_utf8(value).ok());
+    media_type.is_some_and(|value| {
+        let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
+        essence.trim().eq_ignore_ascii_case("application/json")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::http1::{RequestEvent, Server};
+
+    fn routed(request: &str) -> Result<Route, u16> {
+        let doors = Doors::new("127.0.0.1:8000".parse().unwrap(), &[]);
+        let text = format!("{request}\r\nHost: localhost\r\n\r\n");
+        let (line, rest) =
+            text.split_once('|').map_or((text.as_str(), None), |(line, rest)| (line, Some(rest)));
+        let bytes = match rest {
+            Some(fields) => format!("{line} HTTP/1.1\r\n{fields}"),
+            None => text.replacen("\r\n", " HTTP/1.1\r\n", 1),
+        };
+        let mut server = Server::new();
+        let step = server.receive(bytes.as_bytes(), &Limits::default()).unwrap();
+        let Some(RequestEvent::Head(head)) = step.event else { panic!("no head in {request}") };
+        route(&head, &doors).map_err(|problem| problem.status)
+    }
+
+    const ID: &str = "0198c0de-0000-7000-8000-000000000001";
+
+    #[test]
+    fn each_path_and_method_has_its_route() {
+        let id = Uuid::try_parse(ID).unwrap();
+        let json = "|Content-Type: application/json; charset=utf-8";
+        for (request, expected) in [
+            ("GET /health".to_owned(), Route::Health),
+            ("HEAD /health".to_owned(), Route::Health),
+            ("GET /%68ealth?x=1".to_owned(), Route::Health),
+            ("GET /info".to_owned(), Route::Info),
+            (format!("POST /chat{json}"), Route::Chat),
+            (format!("POST /chat/stream{json}"), Route::ChatStream),
+            (format!("POST /chat/async{json}"), Route::ChatAsync),
+            (format!("GET /chat/task/{ID}"), Route::Task(id)),
+            (format!("GET /chat/task/{ID}/stream"), Route::TaskStream { id, after: 0 }),
+            (format!("GET /chat/task/{ID}/stream?after=7"), Route::TaskStream { id, after: 7 }),
+            (format!("GET /chat/task/{ID}/stream|Last-Event-ID: {ID}-9"), Route::TaskStream { id, after: 9 }),
+            ("POST /sync".to_owned(), Route::Sync),
+            ("GET /tasks?limit=5".to_owned(), Route::Tasks { limit: 5, before: None }),
+            (format!("DELETE /tasks/{ID}"), Route::CancelTask(id)),
+            ("OPTIONS /chat".to_owned(), Route::Options(POST)),
+        ] {
+            assert_eq!(routed(&request), Ok(expected), "{request}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_has_its_status() {
+        let json = "|Content-Type: application/json";
+        for (request, status) in [
+            ("GET /".to_owned(), 404),
+            ("GET /health/".to_owned(), 404),
+            ("GET /chat/task/7".to_owned(), 404),
+            ("POST /health".to_owned(), 405),
+            ("GET /chat".to_owned(), 405),
+            (format!("PATCH /tasks/{ID}"), 405),
+            ("POST /chat".to_owned(), 415),
+            ("POST /chat|Content-Type: text/plain".to_owned(), 415),
+            (format!("GET /chat/task/{ID}/stream?after=x"), 422),
+            ("GET /tasks?limit=0".to_owned(), 422),
+            ("GET /tasks?before=7".to_owned(), 422),
+            ("GET /tasks?limit=%zz".to_owned(), 400),
+            ("GET /%zz".to_owned(), 400),
+            (
+                format!("GET /chat/task/{ID}/stream|Last-Event-ID: 0198c0de-0000-7000-8000-000000000002-9"),
+                400,
+            ),
+            (format!("POST /chat{json}\r\nOrigin: http://evil.example"), 403),
+        ] {
+            assert_eq!(routed(&request), Err(status), "{request}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Everything that requests act upon: the tables, side by side, and the few moves that touch two of them.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use httpdate::HttpDate;
+
+use super::access_log::AccessLog;
+use super::doors::Doors;
+use super::folder::Folder;
+use super::runs::{OnDisconnect, Runs};
+use super::work::Works;
+use crate::base::{HashSeed, Key, Pool, WallTime};
+use crate::config::Config;
+use crate::limits::Limits;
+use crate::notes::Library;
+use crate::reactor::Cx;
+
+/// The tables.
+#[derive(Debug)]
+pub struct Service {
+    /// Bounds in force.
+    pub limits: Limits,
+    /// Who may come in.
+    pub doors: Doors,
+    /// What is known of the notes.
+    pub library: Library,
+    /// The folder they are read from.
+    pub folder: Folder,
+    /// Runs and their logs.
+    pub runs: Runs,
+    /// Work in slices.
+    pub works: Works,
+    /// Spare buffers for connections.
+    pub pool: Pool,
+    /// Lines of this turn.
+    pub access_log: AccessLog,
+    /// The `Date` field.
+    pub date: DateText,
+    /// Where bodies are put together, one at a time.
+    pub scratch: Vec<u8>,
+    /// Bytes of request bodies that are being received.
+    pub body_bytes_in_flight: usize,
+    /// Connections that are open.
+    pub open_connections: usize,
+    stopping: bool,
+    disconnect_grace: Duration,
+}
+
+impl Service {
+    /// Empty tables, as `config` and `limits` want them.
+    pub fn new(config: &Config, limits: &Limits, seed: HashSeed) -> Service {
+        Service {
+            doors: Doors::new(config.listen, &config.allow_hosts),
+            library: Library::new(seed, limits),
+            folder: Folder::new(limits.notes_max, limits.note_bytes_max),
+            runs: Runs::new(config.runs_max, config.waiting_max, config.task_keep, config.task_ttl),
+            works: Works::new(config.runs_max, limits.units_per_slice),
+            pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
+            access_log: AccessLog::new(config.access_log, limits.access_log_bytes_max),
+            date: DateText::default(),
+            scratch: Vec::new(),
+            body_bytes_in_flight: 0,
+            open_connections: 0,
+            stopping: false,
+            disconnect_grace: config.disconnect_grace,
+            limits: limits.clone(),
+        }
+    }
+
+    /// The server was told to stop: what runs may finish, nothing new begins.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// From here on the server is stopping.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Keeps a piece of a request's body, unless all bodies together would be too much.
+    pub fn keep_body(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> bool {
+        if bytes.len() > self.limits.body_bytes_in_flight_max.saturating_sub(self.body_bytes_in_flight) {
+            return false;
+        }
+        body.extend_from_slice(bytes);
+        self.body_bytes_in_flight += bytes.len();
+        true
+    }
+
+    /// Cancels a run, by request.
+    pub fn cancel(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
+        if let Some(record) = self.runs.at_mut(run) {
+            cx.cancel_timer(&mut record.grace);
+        }
+        self.works.cancel(run, &mut self.runs, cx.os.clock, cx.now);
+    }
+
+    /// A reader has left, or may be leaving: unless another stays, the run has its grace, and then is cancelled.
+    pub fn left(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
+        let Some(record) = self.runs.at_mut(run) else { return };
+        let abandoned = !record.is_attended() && !record.status.is_final();
+        if abandoned && record.on_disconnect == OnDisconnect::Cancel && record.grace.is_none() {
+            let until = cx.now.after(self.disconnect_grace);
+            record.grace = Some(cx.set_timer(until, run));
+        }
+    }
+
+    /// A reader is gone for good: unless another stays, the run is cancelled at once.
+    pub fn lost(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
+        let Some(record) = self.runs.at(run) else { return };
+        if !record.is_attended() && record.on_disconnect == OnDisconnect::Cancel {
+            self.cancel(run, cx);
+        }
+    }
+}
+
+/// The `Date` field's text, made once a second (RFC 9110 §6.6.1).
+#[derive(Debug, Default)]
+pub struct DateText {
+    second: Option<u64>,
+    text: String,
+}
+
+impl DateText {
+    /// The text for `now`.
+    pub fn text(&mut self, now: WallTime) -> &str {
+        if self.second != Some(now.as_seconds()) {
+            self.second = Some(now.as_seconds());
+            // `httpdate` knows years up to 9999.
+            let seconds = now.as_seconds().min(253_402_300_799);
+            let moment = HttpDate::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            self.text.clear();
+            // Writing into a String can't fail, and after the first time there is room.
+            let _ = write!(self.text, "{moment}");
+        }
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_is_made_anew_when_the_second_changes() {
+        let mut date = DateText::default();
+        assert_eq!(date.text(WallTime::from_millis(784_111_777_999)), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date.text(WallTime::from_millis(784_111_778_000)), "Sun, 06 Nov 1994 08:49:38 GMT");
+        assert_eq!(date.text(WallTime::from_millis(u64::MAX)), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+}

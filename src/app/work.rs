@@ -1,0 +1,226 @@
+//! Work in slices: carrying out what runs ask for, and indexing, both as tasks of the check phase.
+//!
+//! A run asks for one effect at a time. Here a search or an answer in the making becomes a task; when it is done, its
+//! result is the run's next input. Nothing here blocks and nothing calls back: a task's key finds its run.
+
+use std::fmt;
+
+use crate::agent::{Effect, Findings, FoundTerm, Input, Outcome, Passage, RunEvent, SearchRequest};
+use crate::base::{Budget, Key, SideTable, Time};
+use crate::notes::{Found, Hit, Library, Query};
+use crate::os::{Clock, Disk};
+use crate::reactor::{Cx, Progress, TaskQueue};
+use crate::text::Terms;
+
+use super::folder::Folder;
+use super::runs::{Runs, Stage};
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Takes a run further.
+    Run(Key),
+    /// Indexes what was read of the folder.
+    Index,
+}
+
+/// The task queue and what each of its tasks does.
+pub struct Works {
+    queue: TaskQueue,
+    works: SideTable<Work>,
+    index_task: Key,
+    tools: Tools,
+}
+
+/// What every step of a run borrows, kept for its memory.
+#[derive(Default)]
+struct Tools {
+    told: Vec<RunEvent>,
+    terms: Terms,
+}
+
+impl fmt::Debug for Works {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Works").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+impl Works {
+    /// One task for the index and one for each run at work.
+    pub fn new(runs_max: usize, slice_units: u32) -> Works {
+        let mut queue = TaskQueue::new(runs_max.saturating_add(1), slice_units);
+        let index_task = queue.spawn().expect("a new queue has room for its first task");
+        let mut works = SideTable::default();
+        works.insert(index_task, Work::Index);
+        Works { queue, works, index_task, tools: Tools::default() }
+    }
+
+    /// There may be something to index.
+    pub fn wake_index(&mut self) {
+        self.queue.wake(self.index_task);
+    }
+
+    /// The loop must not sleep.
+    pub fn is_runnable(&self) -> bool {
+        self.queue.is_runnable()
+    }
+
+    /// Places for runs that wait, and then one turn's share of slices.
+    pub fn check(
+        &mut self,
+        runs: &mut Runs,
+        library: &mut Library,
+        folder: &mut Folder,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let clock = cx.os.clock;
+        self.begin_waiting(runs, library, clock, cx.now);
+        let Works { queue, works, tools, .. } = self;
+        queue.run(cx.budget, |task, slice| match works.at(task) {
+            Some(Work::Run(run)) => {
+                let run = *run;
+                let progress = step_run(run, slice, tools, runs, library, clock, cx.now);
+                if progress == Progress::Done {
+                    works.remove(task);
+                }
+                progress
+            }
+            Some(Work::Index) => step_index(slice, library, folder, cx.os.disk),
+            None => Progress::Done,
+        });
+        // A place that was freed in this turn is taken in this turn, so that the loop can see that work is left.
+        self.begin_waiting(runs, library, clock, cx.now);
+    }
+
+    /// Cancels a run in whatever state it is; one that has ended stays as it is.
+    pub fn cancel(&mut self, run: Key, runs: &mut Runs, clock: &dyn Clock, now: Time) {
+        if let Some(task) = runs.at_mut(run).and_then(|record| record.task.take()) {
+            self.queue.cancel(task);
+            self.works.remove(task);
+        }
+        if runs.machine(run).is_some() {
+            let effect = resume(run, Input::Cancel, &mut self.tools.told, runs);
+            debug_assert!(matches!(effect, Some(Effect::Finish(_))), "a cancelled run wants nothing more");
+            runs.finish(run, Outcome::Cancelled, now, clock.wall());
+        }
+    }
+
+    fn begin_waiting(&mut self, runs: &mut Runs, library: &Library, clock: &dyn Clock, now: Time) {
+        while let Some(run) = runs.begin_next() {
+            let effect = resume(run, Input::Start, &mut self.tools.told, runs);
+            if carry_out(run, effect, runs, library, clock, now) == Progress::Done {
+                continue;
+            }
+            let task = self.queue.spawn().expect("there is a task for each run that may be at work");
+            self.works.insert(task, Work::Run(run));
+            if let Some(record) = runs.at_mut(run) {
+                record.task = Some(task);
+            }
+        }
+    }
+}
+
+/// One slice of a run's outstanding effect; its result, once there, is the run's next input.
+fn step_run(
+    run: Key,
+    slice: &mut Budget,
+    tools: &mut Tools,
+    runs: &mut Runs,
+    library: &Library,
+    clock: &dyn Clock,
+    now: Time,
+) -> Progress {
+    let Some(record) = runs.at_mut(run) else { return Progress::Done };
+    let input = match &mut record.stage {
+        Stage::None => return Progress::Done,
+        Stage::Searching(search) => {
+            search.step(library, slice).map(|found| Input::Found(findings(found, library)))
+        }
+        Stage::Composing(composer) => composer.step(&mut tools.terms, slice).map(Input::Composed),
+    };
+    let Some(input) = input else { return Progress::Again };
+    let effect = resume(run, input, &mut tools.told, runs);
+    carry_out(run, effect, runs, library, clock, now)
+}
+
+fn step_index(
+    slice: &mut Budget,
+    library: &mut Library,
+    folder: &mut Folder,
+    disk: &mut dyn Disk,
+) -> Progress {
+    library.index_step(slice);
+    folder.ask_for_more(library, disk);
+    if library.has_work() { Progress::Again } else { Progress::Blocked }
+}
+
+/// Gives a run its input and its log what it tells. `None` for a run that has ended.
+fn resume(run: Key, input: Input, told: &mut Vec<RunEvent>, runs: &mut Runs) -> Option<Effect> {
+    told.clear();
+    let effect = runs.machine(run)?.resume(input, told).expect("a run's stage here is the state it is in");
+    runs.told(run, told);
+    Some(effect)
+}
+
+/// Sets a run to work on what it asked for. `Done` once it asks for nothing more.
+fn carry_out(
+    run: Key,
+    effect: Option<Effect>,
+    runs: &mut Runs,
+    library: &Library,
+    clock: &dyn Clock,
+    now: Time,
+) -> Progress {
+    let stage = match effect {
+        Some(Effect::Search(request)) => Stage::Searching(Box::new(library.search(query(request)))),
+        Some(Effect::Compose(composer)) => Stage::Composing(composer),
+        Some(Effect::Finish(outcome)) => {
+            runs.finish(run, outcome, now, clock.wall());
+            return Progress::Done;
+        }
+        None => return Progress::Done,
+    };
+    if let Some(record) = runs.at_mut(run) {
+        record.stage = stage;
+    }
+    Progress::Again
+}
+
+// The agent does not know that notes exist, nor the notes that there is an agent: here one's words become the other's.
+
+fn query(request: SearchRequest) -> Query {
+    Query { text: request.text, context: request.context, hits_max: request.passages_max }
+}
+
+fn findings(found: Found, library: &Library) -> Findings {
+    let progress = library.progress();
+    let terms = found.terms.into_iter().map(|term| FoundTerm {
+        text: term.text,
+        term: term.term,
+        weight: term.weight,
+        known: term.known,
+        corrected: term.corrected_to,
+    });
+    Findings {
+        passages: found.hits.into_iter().map(passage).collect(),
+        terms: terms.collect(),
+        epoch: found.epoch,
+        complete: found.complete,
+        notes_indexed: progress.done,
+        notes_found: progress.found,
+    }
+}
+
+fn passage(hit: Hit) -> Passage {
+    Passage {
+        path: hit.path,
+        title: hit.title,
+        heading: hit.heading,
+        start: hit.start as u64,
+        end: hit.end as u64,
+        score: hit.score,
+        text: hit.text,
+        category: hit.category,
+        dangling: hit.dangling,
+    }
+}

@@ -1,0 +1,350 @@
+//! The command line: what can be asked of the binary, and the one line that each failure is worth.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use log::LevelFilter;
+use simple_logger::SimpleLogger;
+
+use crate::agent::Response;
+use crate::app::App;
+use crate::app::runs::Record;
+use crate::base::HashSeed;
+use crate::config::Config;
+use crate::limits::Limits;
+use crate::os::Entropy;
+use crate::os::real::{RealWorld, SystemEntropy, check_folder, raise_descriptor_limit};
+use crate::reactor::Reactor;
+
+/// Asks a folder of Markdown notes, over HTTP or from the command line, on one event-loop thread.
+#[derive(Debug, Parser)]
+#[command(
+    name = "oneloop",
+    version,
+    after_help = "Examples:\n  \
+        oneloop serve docs\n  \
+        oneloop ask docs \"In which order does a turn run its phases?\"\n  \
+        curl --json '{\"message\":\"What is a run?\"}' localhost:8000/chat\n\n\
+        'oneloop serve --help' explains every bound that can be set."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the notes in a folder: ask over HTTP, watch answers stream in over SSE, or poll for them.
+    Serve(Serve),
+    /// Ask one question and print the answer with its sources; no server is started.
+    Ask(Ask),
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    oneloop serve                              the notes in $NOTES_DIRECTORY, else in ./notes\n  \
+    oneloop serve ~/notes --listen 127.0.0.1:0  any free port; the first line on stdout tells which\n  \
+    oneloop serve ~/notes --allow-host notes.example   behind a proxy that passes that Host on\n\n\
+    Once connections are accepted, one line on stdout says where:\n  \
+    listening on http://127.0.0.1:8000\n\n\
+    SIGINT or SIGTERM: stops accepting, lets what runs finish within 10 s, exits 0; a second signal exits at once.")]
+struct Serve {
+    /// The folder of Markdown notes.
+    #[arg(env = "NOTES_DIRECTORY", default_value = "notes", value_name = "NOTES")]
+    notes: PathBuf,
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// Debug logs, and errors with their causes.
+    #[arg(long)]
+    dev: bool,
+    /// Listen on an address beyond loopback although there is no access control: anyone who reaches it may ask.
+    #[arg(long)]
+    insecure: bool,
+    /// A name that requests may carry in their Host field, beside loopback names and the bound address; repeatable.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// How long a run goes on after the client that waits for it is gone.
+    #[arg(long, default_value_t = 15, value_name = "SECONDS")]
+    disconnect_grace: u64,
+    /// How long an ended task can be asked for; then it answers 410.
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
+    task_ttl: u64,
+    /// How many ended tasks are kept, the newest; older ones answer 410.
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+    task_keep: usize,
+    /// Runs at work at once; more wait.
+    #[arg(long, default_value_t = 64, value_name = "COUNT", value_parser = positive)]
+    runs_max: usize,
+    /// Runs that may wait; beyond it requests are answered 503.
+    #[arg(long, default_value_t = 1024, value_name = "COUNT", value_parser = positive)]
+    waiting_max: usize,
+    /// Write no line for each request.
+    #[arg(long)]
+    no_access_log: bool,
+}
+
+/// Arguments of `ask`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    oneloop ask docs \"How does the loop know when to sleep?\"\n  \
+    oneloop ask docs \"What is a cursor?\" --json | jq .sources")]
+struct Ask {
+    /// The folder of Markdown notes.
+    #[arg(value_name = "NOTES")]
+    notes: PathBuf,
+    /// The question.
+    #[arg(value_name = "QUESTION")]
+    question: String,
+    /// Print the answer as the JSON object that `POST /chat` would answer with.
+    #[arg(long)]
+    json: bool,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=1_000_000).contains(&count) => Ok(count),
+        _ => Err("it must be a number from 1 to 1000000".to_owned()),
+    }
+}
+
+/// What ends the process early.
+enum Failure {
+    /// The command was wrong: exit 2.
+    Usage(String),
+    /// The world said no: exit 1.
+    World(String),
+}
+
+/// Runs the command that `arguments` ask for, to its end.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return answer_parse(&error),
+    };
+    let outcome = match cli.command {
+        Command::Serve(serve) => run_serve(&serve),
+        Command::Ask(ask) => run_ask(&ask),
+    };
+    let (code, message) = match outcome {
+        Ok(code) => return ExitCode::from(code),
+        Err(Failure::Usage(message)) => (2, message),
+        Err(Failure::World(message)) => (1, message),
+    };
+    eprintln!("oneloop: {message}");
+    ExitCode::from(code)
+}
+
+/// Help and version go to stdout in full; a mistake is one line on stderr that says what to do.
+fn answer_parse(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print!("{}", error.render());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            eprintln!(
+                "oneloop: say what to do: 'oneloop serve NOTES' or 'oneloop ask NOTES \"question\"'; see 'oneloop --help'"
+            );
+            ExitCode::from(2)
+        }
+        _ => {
+            let text = error.to_string();
+            // clap parts the message, a hint and the usage by empty lines; lists within it stand on lines of their own.
+            let message = text.split("\n\n").next().unwrap_or("").trim_start_matches("error: ");
+            let message: Vec<&str> = message.split_whitespace().collect();
+            eprintln!("oneloop: {}; see 'oneloop --help'", message.join(" "));
+            ExitCode::from(2)
+        }
+    }
+}
+
+// --- serve --------------------------------------------------------------------------------------------------------
+
+fn run_serve(serve: &Serve) -> Result<u8, Failure> {
+    start_logging(if serve.dev { LevelFilter::Debug } else { LevelFilter::Info });
+    let config = Config {
+        notes: serve.notes.clone(),
+        listen: serve.listen,
+        allow_hosts: serve.allow_host.clone(),
+        dev: serve.dev,
+        access_log: !serve.no_access_log,
+        disconnect_grace: Duration::from_secs(serve.disconnect_grace),
+        task_ttl: Duration::from_secs(serve.task_ttl),
+        task_keep: serve.task_keep,
+        runs_max: serve.runs_max,
+        waiting_max: serve.waiting_max,
+    };
+    if !config.listen.ip().is_loopback() && !serve.insecure {
+        return Err(Failure::World(format!(
+            "{} can be reached by others and there is no access control; listen on 127.0.0.1, or add --insecure if anyone who reaches it may ask",
+            config.listen
+        )));
+    }
+    let mut limits = Limits::default();
+    limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);
+    let mut world = open_world(&config.notes, &limits)?;
+    let mut server = Server::start(&config, &limits, &mut world, |bound| {
+        // Whoever started us may have closed its end; then nobody wants to know.
+        let _ = writeln!(io::stdout(), "listening on http://{bound}").and_then(|()| io::stdout().flush());
+    })?;
+    server.run(&mut world)
+}
+
+/// Connections for which there are descriptors, beside those that are needed anyway.
+fn connections_that_fit(descriptors: usize, limits: &Limits) -> usize {
+    limits.connections_max.min(descriptors.saturating_sub(limits.descriptors_reserved)).max(1)
+}
+
+/// A server that runs until it is told to stop; `benches` and tests start it in their own process.
+#[derive(Debug)]
+pub struct Server {
+    reactor: Reactor,
+    app: App,
+}
+
+impl Server {
+    /// Listens and begins to read the folder; `told` hears the address really bound.
+    ///
+    /// # Errors
+    /// In words: the address can't be bound.
+    fn start(
+        config: &Config,
+        limits: &Limits,
+        world: &mut RealWorld,
+        told: impl FnOnce(SocketAddr),
+    ) -> Result<Server, Failure> {
+        let mut app = App::new(config, limits, seed());
+        let mut reactor = Reactor::new(limits);
+        let bound = reactor.enter(&mut world.os(), |cx| {
+            let bound = app.listen(config.listen, cx)?;
+            app.read_folder(cx);
+            Ok(bound)
+        });
+        let bound = bound.map_err(|error: io::Error| {
+            Failure::World(format!("can't listen on {}: {}", config.listen, reason(&error)))
+        })?;
+        told(bound);
+        Ok(Server { reactor, app })
+    }
+
+    /// Turns until the process should end; answers its exit code.
+    fn run(&mut self, world: &mut RealWorld) -> Result<u8, Failure> {
+        loop {
+            let turned = self.reactor.turn(&mut world.os(), &mut self.app);
+            turned.map_err(|error| Failure::World(format!("the poller failed: {}", reason(&error))))?;
+            if let Some(code) = self.app.exit() {
+                return Ok(code);
+            }
+        }
+    }
+}
+
+/// Serves `config` in this thread until a signal stops the process; `told` hears the address really bound.
+///
+/// For benches and tests, which set limits of their own.
+///
+/// # Errors
+/// In words, what the command line would have said.
+pub fn serve(config: &Config, limits: &Limits, told: impl FnOnce(SocketAddr)) -> Result<u8, String> {
+    let served = open_world(&config.notes, limits).and_then(|mut world| {
+        let mut server = Server::start(config, limits, &mut world, told)?;
+        server.run(&mut world)
+    });
+    served.map_err(|failure| match failure {
+        Failure::Usage(message) | Failure::World(message) => message,
+    })
+}
+
+fn open_world(notes: &Path, limits: &Limits) -> Result<RealWorld, Failure> {
+    check_folder(notes).map_err(|error| {
+        Failure::World(format!("can't read the notes folder {}: {}", notes.display(), reason(&error)))
+    })?;
+    RealWorld::new(notes, limits).map_err(|error| Failure::World(format!("can't start: {}", reason(&error))))
+}
+
+fn seed() -> HashSeed {
+    HashSeed(SystemEntropy::default().number())
+}
+
+/// The system's own words, without its number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+fn start_logging(level: LevelFilter) {
+    // It fails only if a logger was set before, and then there is one.
+    let _ = SimpleLogger::new().with_level(level).init();
+}
+
+// --- ask ----------------------------------------------------------------------------------------------------------
+
+fn run_ask(ask: &Ask) -> Result<u8, Failure> {
+    start_logging(LevelFilter::Warn);
+    if ask.question.trim().is_empty() {
+        return Err(Failure::Usage(
+            "the question is empty; try: oneloop ask NOTES \"What is a run?\"".to_owned(),
+        ));
+    }
+    let limits = Limits::default();
+    let config = Config { notes: ask.notes.clone(), ..Config::default() };
+    let mut world = open_world(&config.notes, &limits)?;
+    let mut app = App::new(&config, &limits, seed());
+    let mut reactor = Reactor::new(&limits);
+    reactor.enter(&mut world.os(), |cx| app.read_folder(cx));
+    turn_until(&mut reactor, &mut world, &mut app, App::is_ready)?;
+    let run = reactor.enter(&mut world.os(), |cx| app.ask(&ask.question, cx)).map_err(Failure::World)?;
+    turn_until(&mut reactor, &mut world, &mut app, |app| {
+        app.run(run).is_none_or(|record| record.status.is_final())
+    })?;
+    let Some(answer) = app.run(run).and_then(Record::response) else {
+        let why = app.run(run).and_then(|record| record.error.clone());
+        return Err(Failure::World(why.unwrap_or_else(|| "interrupted".to_owned())));
+    };
+    let printed = if ask.json { writeln!(io::stdout(), "{answer}") } else { print_answer(answer) };
+    printed.map_err(|error| Failure::World(format!("can't print the answer: {}", reason(&error))))?;
+    Ok(0)
+}
+
+/// Turns the loop until `done`, or until a signal ends the process.
+fn turn_until(
+    reactor: &mut Reactor,
+    world: &mut RealWorld,
+    app: &mut App,
+    done: impl Fn(&App) -> bool,
+) -> Result<(), Failure> {
+    while !done(app) {
+        let turned = reactor.turn(&mut world.os(), app);
+        turned.map_err(|error| Failure::World(format!("the poller failed: {}", reason(&error))))?;
+        if app.exit().is_some() {
+            return Err(Failure::World("interrupted".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn print_answer(answer: &str) -> io::Result<()> {
+    let answer: Response = serde_json::from_str(answer).map_err(io::Error::other)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", answer.response)?;
+    if !answer.sources.is_empty() {
+        writeln!(out, "\nSources:")?;
+    }
+    for (index, source) in answer.sources.iter().enumerate() {
+        let heading =
+            if source.heading.is_empty() { String::new() } else { format!(" > {}", source.heading) };
+        writeln!(out, "  [{}] {}{heading} (bytes {}..{})", index + 1, source.path, source.start, source.end)?;
+    }
+    Ok(())
+}

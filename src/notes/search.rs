@@ -1,0 +1,617 @@
+//! Finds the passages that answer best to a question, in slices.
+//!
+//! ```text
+//! Read ──► Correct ──► Rank ──► Link ──► Gather ──► Done
+//! words    unknown     walk     lend     texts
+//! to       words       all      weight   of the
+//! terms    mended      lists             best
+//! ```
+//!
+//! *Rank* walks the postings of all terms side by side, passage by passage, and keeps the best few: a search holds
+//! a cursor a term and some candidates, whatever the size of the folder. Scores are BM25F (Robertson, Zaragoza and
+//! Taylor 2004): counts of all fields are weighed and added before they saturate.
+//!
+//! The index may change between two steps. Passages that come later are not looked at, those that go are dropped.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::index::{Counts, Cursor, Index, PassageEntry, PassageId, TermId, Totals};
+use super::library::Library;
+use super::scan::IndexState;
+use super::shelf::NoteId;
+use super::spelling::Mistyped;
+use crate::base::Budget;
+use crate::limits::Limits;
+use crate::text::{Terms, boundary_before, is_function_word, words};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// The question.
+    pub text: String,
+    /// Words of earlier turns, which weigh less.
+    pub context: String,
+    /// Hits wanted at most.
+    pub hits_max: usize,
+}
+
+/// One word of a question, and what the search made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryTerm {
+    /// The word as typed.
+    pub text: String,
+    /// What stands for it in the index; after a correction, for the word it was taken for.
+    pub term: String,
+    /// How much it says: rare words much, function words and words of earlier turns little, unknown ones as if
+    /// one passage held them.
+    pub weight: f32,
+    /// Some passage holds it, perhaps after a correction.
+    pub known: bool,
+    /// The word that it was taken for, as the notes write it.
+    pub corrected_to: Option<String>,
+    /// It stands in the earlier turns only.
+    pub from_context: bool,
+}
+
+/// One passage that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Its note.
+    pub path: String,
+    /// The note's title.
+    pub title: String,
+    /// The headings it stands under, outermost first, joined by ` > `.
+    pub heading: String,
+    /// First byte in the file.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// How well it answers; comparable within one search only.
+    pub score: f32,
+    /// Exactly these bytes; those that are not UTF-8 as `?`.
+    pub text: String,
+    /// The note's category, or empty.
+    pub category: String,
+    /// The note's tags.
+    pub tags: Vec<String>,
+    /// What the note links to and nobody has written yet.
+    pub dangling: Vec<String>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// The words of the question, then those of earlier turns, each once.
+    pub terms: Vec<QueryTerm>,
+    /// The library's epoch at the end.
+    pub epoch: u64,
+    /// All notes were indexed at the end.
+    pub complete: bool,
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").field("query", &self.query).finish_non_exhaustive()
+    }
+}
+
+/// A search under way. It gives its result once.
+pub struct Search {
+    query: Query,
+    limits: Limits,
+    stage: Stage,
+    terms: Terms,
+    wanted: Vec<Wanted>,
+    ranking: Option<Ranking>,
+    /// Best first, all of different passages.
+    best: Vec<Candidate>,
+    hits: Vec<Hit>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// The next byte of the question, then of the context.
+    ReadText {
+        at: usize,
+    },
+    ReadContext {
+        at: usize,
+    },
+    /// The next part of the vocabulary.
+    Correct {
+        shard: usize,
+    },
+    Rank,
+    /// The next candidate to lend weight from.
+    Link {
+        next: usize,
+    },
+    Gather {
+        next: usize,
+    },
+    Done,
+}
+
+/// One word of the question on its way.
+struct Wanted {
+    told: QueryTerm,
+    id: Option<TermId>,
+    /// 1, or less for function words and earlier turns.
+    share: f32,
+    mistyped: Option<Mistyped>,
+    /// The best correction so far: slips, passages, term.
+    correction: Option<(usize, u32, String)>,
+    /// A name made of parts, which are words of the question too.
+    is_name: bool,
+}
+
+/// The lists that are walked side by side.
+struct Ranking {
+    lists: Vec<List>,
+    /// Lists from here on are long and say little: they add to a score but do not make a candidate.
+    essential: usize,
+    averages: Averages,
+    end: PassageId,
+}
+
+struct List {
+    cursor: Cursor,
+    weight: f32,
+    head: Option<(PassageId, Counts)>,
+}
+
+/// Words in a field, on average over the passages.
+struct Averages {
+    body: f32,
+    title: f32,
+    heading: f32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    score: f32,
+    passage: PassageId,
+    note: NoteId,
+    ordinal: u32,
+    /// Of the strongest neighbour, before links lend anything.
+    neighbour: f32,
+}
+
+impl Search {
+    pub(super) fn new(query: Query, limits: &Limits) -> Search {
+        Search {
+            query,
+            limits: limits.clone(),
+            stage: Stage::ReadText { at: 0 },
+            terms: Terms::new(),
+            wanted: Vec::new(),
+            ranking: None,
+            best: Vec::new(),
+            hits: Vec::new(),
+        }
+    }
+
+    /// Works until the budget is spent; what was found, once that is all.
+    pub fn step(&mut self, library: &Library, budget: &mut Budget) -> Option<Found> {
+        while !budget.is_spent() {
+            self.stage = match self.stage {
+                Stage::ReadText { at } => match self.read(at, false, library.index(), budget) {
+                    Some(at) => Stage::ReadText { at },
+                    None => Stage::ReadContext { at: 0 },
+                },
+                Stage::ReadContext { at } => match self.read(at, true, library.index(), budget) {
+                    Some(at) => Stage::ReadContext { at },
+                    None => Stage::Correct { shard: self.begin_correct() },
+                },
+                Stage::Correct { shard } => match self.correct(shard, library.index(), budget) {
+                    true => Stage::Correct { shard: shard + 1 },
+                    false => {
+                        self.begin_rank(library.index());
+                        Stage::Rank
+                    }
+                },
+                Stage::Rank => match self.rank(library, budget) {
+                    true => Stage::Link { next: 0 },
+                    false => Stage::Rank,
+                },
+                Stage::Link { next } => match self.lend(next, library, budget) {
+                    true => Stage::Link { next: next + 1 },
+                    false => {
+                        self.settle_scores(library);
+                        Stage::Gather { next: 0 }
+                    }
+                },
+                Stage::Gather { next } => match self.gather(next, library, budget) {
+                    true => Stage::Gather { next: next + 1 },
+                    false => {
+                        self.stage = Stage::Done;
+                        return Some(self.found(library));
+                    }
+                },
+                Stage::Done => return None,
+            };
+        }
+        None
+    }
+
+    /// Reads one piece of the question or of the context; where the next one begins.
+    fn read(&mut self, at: usize, from_context: bool, index: &Index, budget: &mut Budget) -> Option<usize> {
+        let text = if from_context { &self.query.context } else { &self.query.text };
+        if at >= text.len() || self.wanted.len() >= WORDS_MAX {
+            return None;
+        }
+        let end = piece_end(text, at);
+        let piece = text[at..end].to_owned();
+        let mut whole = 0..0;
+        for word in words(&piece) {
+            budget.spend(1);
+            let is_part = word.start < whole.end;
+            let reach = word.start..word.start + word.text.len();
+            if !is_part {
+                whole = reach;
+            } else if let Some(name) = self.wanted.last_mut().filter(|_| whole.start == word.start) {
+                name.is_name |= name.told.text == piece[whole.clone()];
+            }
+            self.want(word.text, from_context, index);
+            if self.wanted.len() >= WORDS_MAX {
+                break;
+            }
+        }
+        Some(end)
+    }
+
+    /// Adds one word, unless its term is wanted already.
+    fn want(&mut self, word: &str, from_context: bool, index: &Index) {
+        let term = self.terms.term(word);
+        if term.is_empty() || self.wanted.iter().any(|wanted| wanted.told.term == term) {
+            return;
+        }
+        let lower = word.to_lowercase().replace('’', "'");
+        let is_function = is_function_word(&lower);
+        let id = index.find(term).filter(|id| index.live(*id) > 0);
+        let mistyped = match (id, is_function) {
+            (None, false) => Mistyped::new(term, lower.chars().count()),
+            _ => None,
+        };
+        let share = if is_function { FUNCTION_WORD_SHARE } else { 1.0 };
+        self.wanted.push(Wanted {
+            told: QueryTerm {
+                text: word.to_owned(),
+                term: term.to_owned(),
+                weight: 0.0,
+                known: id.is_some(),
+                corrected_to: None,
+                from_context,
+            },
+            id,
+            share: if from_context { share * CONTEXT_SHARE } else { share },
+            mistyped,
+            correction: None,
+            is_name: false,
+        });
+    }
+
+    /// Decides which unknown words are compared with the vocabulary; where to begin.
+    fn begin_correct(&mut self) -> usize {
+        // A name is looked for by its parts; unknown as a whole, it tells nothing that they do not.
+        self.wanted.retain(|wanted| wanted.id.is_some() || !wanted.is_name);
+        let mistyped = self.wanted.iter_mut().filter(|wanted| wanted.mistyped.is_some());
+        mistyped.skip(self.limits.query_corrections_max).for_each(|wanted| wanted.mistyped = None);
+        if self.wanted.iter().any(|wanted| wanted.mistyped.is_some()) { 0 } else { usize::MAX }
+    }
+
+    /// Compares the unknown words with one part of the vocabulary; false when there are no more parts.
+    fn correct(&mut self, shard: usize, index: &Index, budget: &mut Budget) -> bool {
+        let Some(terms) = index.shard(shard) else { return false };
+        let mut compared = 0;
+        for (text, id) in terms {
+            for wanted in &mut self.wanted {
+                let Some(distance) = wanted.mistyped.as_ref().and_then(|mistyped| {
+                    compared += 1;
+                    mistyped.distance(text)
+                }) else {
+                    continue;
+                };
+                let live = index.live(id);
+                // Fewest slips, then most passages, then the alphabet, so that the order of the map says nothing.
+                let is_better = wanted.correction.as_ref().is_none_or(|(slips, most, best)| {
+                    (distance, std::cmp::Reverse(live), text)
+                        < (*slips, std::cmp::Reverse(*most), best.as_str())
+                });
+                if live > 0 && is_better {
+                    wanted.correction = Some((distance, live, text.to_owned()));
+                    wanted.id = Some(id);
+                }
+            }
+        }
+        budget.spend(compared / COMPARED_PER_UNIT + 1);
+        true
+    }
+
+    /// Weighs the terms and opens their lists, the ones that say most first.
+    fn begin_rank(&mut self, index: &Index) {
+        let totals = index.totals();
+        for wanted in &mut self.wanted {
+            if let Some((_, _, term)) = wanted.correction.take() {
+                wanted.told.known = true;
+                wanted.told.corrected_to = Some(term.clone());
+                wanted.told.term = term;
+            }
+            let live = wanted.id.map_or(1, |id| index.live(id));
+            wanted.told.weight = rarity(live, totals) * wanted.share;
+        }
+        let mut chosen: Vec<(TermId, f32, u32)> = Vec::new();
+        for wanted in &self.wanted {
+            let Some(id) = wanted.id else { continue };
+            if chosen.iter().all(|(other, _, _)| *other != id) {
+                chosen.push((id, wanted.told.weight, index.live(id)));
+            }
+        }
+        // The order decides in which order weights are added; it must not depend on the numbers of terms.
+        chosen.sort_by(|(_, one, _), (_, other, _)| other.total_cmp(one));
+        chosen.truncate(self.limits.query_terms_max);
+        let is_telling = |(_, weight, live): &(TermId, f32, u32)| {
+            let is_common = *live > COMMON_MIN && u64::from(*live) * 8 > totals.passages;
+            !is_common && *weight > FUNCTION_WORD_SHARE * rarity(1, totals)
+        };
+        // Telling lists first, each group in order of weight (the sort is stable).
+        chosen.sort_by_key(|chosen| !is_telling(chosen));
+        let telling = chosen.iter().filter(|chosen| is_telling(chosen)).count();
+        self.ranking = Some(Ranking {
+            essential: if telling == 0 { chosen.len() } else { telling },
+            lists: chosen
+                .into_iter()
+                .map(|(id, weight, _)| {
+                    let mut cursor = Cursor::new(id);
+                    let head = cursor.next(index);
+                    List { cursor, weight, head }
+                })
+                .collect(),
+            averages: Averages::of(totals),
+            end: index.end(),
+        });
+    }
+
+    /// Walks the lists until the budget is spent; true at their end.
+    fn rank(&mut self, library: &Library, budget: &mut Budget) -> bool {
+        let index = library.index();
+        let Some(ranking) = &mut self.ranking else { return true };
+        let mut walked = 0;
+        while walked < WALKED_PER_PIECE {
+            let (essential, others) = ranking.lists.split_at_mut(ranking.essential);
+            let next = essential.iter().filter_map(|list| list.head.map(|(passage, _)| passage)).min();
+            let Some(passage) = next.filter(|passage| *passage < ranking.end) else {
+                budget.spend(walked / WALKED_PER_UNIT + 1);
+                return true;
+            };
+            let entry = index.passage(passage);
+            if entry.is_some() {
+                for list in others.iter_mut() {
+                    walked += list.walk_to(passage, index, WALKED_PER_PIECE);
+                }
+                // A long list did not get there yet: this passage is looked at again in the next piece.
+                if walked >= WALKED_PER_PIECE {
+                    break;
+                }
+            }
+            walked += 1;
+            let mut score = 0.0;
+            for list in essential.iter_mut().chain(others) {
+                if let Some((at, counts)) = list.head
+                    && at == passage
+                {
+                    if let Some(entry) = entry {
+                        score += list.weight * ranking.averages.saturated(counts, entry);
+                    }
+                    list.head = list.cursor.next(index);
+                    walked += 1;
+                }
+            }
+            if let Some(entry) = entry {
+                let candidate =
+                    Candidate { score, passage, note: entry.note, ordinal: entry.ordinal, neighbour: 0.0 };
+                keep_best(&mut self.best, candidate, self.limits.search_candidates_max, library);
+            }
+        }
+        budget.spend(walked / WALKED_PER_UNIT + 1);
+        false
+    }
+
+    /// Notes which candidates one candidate's note links to; each lends to the other. False after the last.
+    fn lend(&mut self, next: usize, library: &Library, budget: &mut Budget) -> bool {
+        let Some(from) = self.best.get(next).copied() else { return false };
+        budget.spend(1);
+        // Of several passages of a note the best one stands for it.
+        let is_first = self.best[..next].iter().all(|earlier| earlier.note != from.note);
+        let Some(note) = library.shelf().note(from.note).filter(|_| is_first) else { return true };
+        let links = &note.links[..note.links.len().min(LENDING_LINKS_MAX)];
+        budget.spend(u32::try_from(links.len()).unwrap_or(u32::MAX));
+        let targets: BTreeSet<NoteId> =
+            links.iter().filter_map(|link| library.graph().resolve(link, library.shelf())).collect();
+        for target in targets.into_iter().filter(|target| *target != from.note) {
+            let Some(best) = self.best.iter().find(|other| other.note == target).map(|other| other.score)
+            else {
+                continue;
+            };
+            for candidate in &mut self.best {
+                if candidate.note == target {
+                    candidate.neighbour = candidate.neighbour.max(from.score);
+                } else if candidate.note == from.note {
+                    candidate.neighbour = candidate.neighbour.max(best);
+                }
+            }
+        }
+        true
+    }
+
+    /// Adds what neighbours lend and orders the candidates once more.
+    fn settle_scores(&mut self, library: &Library) {
+        let top = self.best.first().map_or(1.0, |best| best.score.max(f32::MIN_POSITIVE));
+        for candidate in &mut self.best {
+            candidate.score *= 1.0 + LINK_SHARE_MAX * (candidate.neighbour / top);
+        }
+        self.best.sort_by(|one, other| order(one, other, library));
+    }
+
+    /// Makes one candidate a hit; false when there are enough.
+    fn gather(&mut self, next: usize, library: &Library, budget: &mut Budget) -> bool {
+        let Some(candidate) = self.best.get(next).filter(|_| self.hits.len() < self.query.hits_max) else {
+            return false;
+        };
+        // Its note may have changed since it was ranked.
+        let is_current = library.index().passage(candidate.passage).is_some();
+        let Some(note) = library.shelf().note(candidate.note).filter(|_| is_current) else { return true };
+        let Some(passage) = note.passages.get(candidate.ordinal as usize) else { return true };
+        budget.spend(GATHER_UNITS + note.links.len().min(DANGLING_LINKS_MAX) as u32);
+        let text = note.passage_text(passage);
+        let heading = note.heading_line(passage);
+        for wanted in &mut self.wanted {
+            let told = &mut wanted.told;
+            // Until a hit shows it as a word, a correction is told as the term.
+            if told.corrected_to.as_ref().is_some_and(|corrected| *corrected == told.term) {
+                budget.spend(u32::try_from(text.len()).unwrap_or(u32::MAX) / READ_PER_UNIT);
+                let terms = &mut self.terms;
+                let mut shown = words(&note.title).chain(words(&heading)).chain(words(text));
+                if let Some(word) = shown.find(|word| terms.term(word.text) == told.term) {
+                    told.corrected_to = Some(word.text.to_lowercase());
+                }
+            }
+        }
+        self.hits.push(Hit {
+            path: note.path.to_string(),
+            title: note.title.to_string(),
+            heading,
+            start: passage.start as usize,
+            end: passage.end as usize,
+            score: candidate.score,
+            text: text.to_owned(),
+            category: note.category.to_string(),
+            tags: note.tags.iter().map(|tag| tag.to_string()).collect(),
+            dangling: library
+                .links(note)
+                .take(DANGLING_LINKS_MAX)
+                .filter(|(_, target)| target.is_none())
+                .take(DANGLING_MAX)
+                .map(|(link, _)| link.target.to_string())
+                .collect(),
+        });
+        true
+    }
+
+    fn found(&mut self, library: &Library) -> Found {
+        Found {
+            hits: std::mem::take(&mut self.hits),
+            terms: std::mem::take(&mut self.wanted).into_iter().map(|wanted| wanted.told).collect(),
+            epoch: library.epoch(),
+            complete: library.progress().state == IndexState::Ready,
+        }
+    }
+}
+
+impl List {
+    /// Moves on to `passage` or behind it, by at most `steps`; steps taken.
+    fn walk_to(&mut self, passage: PassageId, index: &Index, steps: u32) -> u32 {
+        let mut taken = 0;
+        while taken < steps && self.head.is_some_and(|(at, _)| at < passage) {
+            self.head = self.cursor.next(index);
+            taken += 1;
+        }
+        taken
+    }
+}
+
+impl Averages {
+    fn of(totals: Totals) -> Averages {
+        let passages = totals.passages.max(1) as f32;
+        let average = |words: u64| (words as f32 / passages).max(1.0);
+        Averages {
+            body: average(totals.body_words),
+            title: average(totals.title_words),
+            heading: average(totals.heading_words),
+        }
+    }
+
+    /// The weighed counts of all fields, between 0 and 1.
+    fn saturated(&self, counts: Counts, entry: &PassageEntry) -> f32 {
+        let even = |share: f32, words: f32, average: f32| 1.0 - share + share * words / average;
+        let body = f32::from(counts.body()) / even(BODY_EVEN, f32::from(entry.body_words), self.body);
+        let title = f32::from(counts.title()) / even(TITLE_EVEN, f32::from(entry.title_words), self.title);
+        let heading =
+            f32::from(counts.heading()) / even(TITLE_EVEN, f32::from(entry.heading_words), self.heading);
+        let sum =
+            body + TITLE_WEIGHT * title + HEADING_WEIGHT * heading + NAMES_WEIGHT * f32::from(counts.names());
+        sum / (SATURATION + sum)
+    }
+}
+
+/// What a term says by how few passages hold it (the idf of BM25, which is never negative).
+fn rarity(live: u32, totals: Totals) -> f32 {
+    let (live, all) = (live as f32, totals.passages as f32);
+    (1.0 + (all - live + 0.5).max(0.0) / (live + 0.5)).ln()
+}
+
+/// Puts a candidate in its place if it is among the best.
+fn keep_best(best: &mut Vec<Candidate>, candidate: Candidate, most: usize, library: &Library) {
+    if best.len() >= most && best.last().is_some_and(|last| candidate.score < last.score) {
+        return;
+    }
+    let at = best.partition_point(|other| order(other, &candidate, library) == Ordering::Less);
+    best.insert(at, candidate);
+    best.truncate(most);
+}
+
+/// Best first; equals by path and place, which are the same however the index came about.
+fn order(one: &Candidate, other: &Candidate, library: &Library) -> Ordering {
+    let path = |candidate: &Candidate| library.shelf().note(candidate.note).map(|note| &note.path);
+    other
+        .score
+        .total_cmp(&one.score)
+        .then_with(|| path(one).cmp(&path(other)))
+        .then_with(|| one.ordinal.cmp(&other.ordinal))
+}
+
+/// Where the piece of a question that begins at `at` ends: at white space where there is any.
+fn piece_end(text: &str, at: usize) -> usize {
+    let limit = boundary_before(text, (at + PIECE_BYTES).min(text.len()));
+    if limit == text.len() {
+        return limit;
+    }
+    text[at..limit]
+        .rfind(char::is_whitespace)
+        .filter(|length| *length > 0)
+        .map_or(limit, |length| at + length)
+}
+
+/// Weights of a word in the fields, against 1 in the body, and how far lengths are evened out.
+const TITLE_WEIGHT: f32 = 3.0;
+const HEADING_WEIGHT: f32 = 2.0;
+const NAMES_WEIGHT: f32 = 2.5;
+const BODY_EVEN: f32 = 0.6;
+const TITLE_EVEN: f32 = 0.3;
+/// How soon more of the same word stops to matter (the k1 of BM25).
+const SATURATION: f32 = 1.2;
+/// What words weigh that hold a sentence together, or that stand in an earlier turn.
+const FUNCTION_WORD_SHARE: f32 = 0.05;
+const CONTEXT_SHARE: f32 = 0.3;
+/// Most that links add to a score, as a share of it: the neighbour is the best hit of all.
+const LINK_SHARE_MAX: f32 = 0.15;
+/// Links of a candidate that are looked at.
+const LENDING_LINKS_MAX: usize = 64;
+/// A list longer than this, and in over an eighth of all passages, makes no candidates by itself.
+const COMMON_MIN: u32 = 4096;
+/// Different words of a question and its context that are read; further ones are passed over.
+const WORDS_MAX: usize = 128;
+/// Wanted notes told with a hit, and links of its note that are looked at for them.
+const DANGLING_MAX: usize = 8;
+const DANGLING_LINKS_MAX: usize = 128;
+/// Sizes of pieces, and what they cost in units (`benches/units.rs`).
+const PIECE_BYTES: usize = 512;
+const WALKED_PER_PIECE: u32 = 2048;
+const WALKED_PER_UNIT: u32 = 50;
+const COMPARED_PER_UNIT: u32 = 40;
+const READ_PER_UNIT: u32 = 20;
+const GATHER_UNITS: u32 = 5;

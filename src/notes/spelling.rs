@@ -1,0 +1,106 @@
+//! How far apart two words are, for one who mistyped.
+
+/// Most letters of a word that are compared; nobody mistypes longer ones in a way that this would mend.
+const LETTERS_MAX: usize = 32;
+
+/// A mistyped word, ready to be compared with many others.
+#[derive(Debug, Clone)]
+pub struct Mistyped {
+    letters: Vec<char>,
+    set: u64,
+    distance_max: usize,
+}
+
+impl Mistyped {
+    /// For the term of a word that was typed with `typed_letters` letters: one slip from 4 letters on, two from 8.
+    /// `None` for words too short or too long to be mended, and for numbers.
+    pub fn new(term: &str, typed_letters: usize) -> Option<Mistyped> {
+        let letters: Vec<char> = term.chars().collect();
+        let distance_max = match typed_letters {
+            0..4 => return None,
+            4..8 => 1,
+            _ => 2,
+        };
+        let is_word = letters.iter().all(|c| c.is_alphabetic() || matches!(c, '\'' | '-' | '_'));
+        (is_word && (3..=LETTERS_MAX).contains(&letters.len())).then(|| Mistyped {
+            set: letter_set(term),
+            letters,
+            distance_max,
+        })
+    }
+
+    /// Slips between the two, if they are not more than allowed: a letter too many, missing, another, or two swapped.
+    pub fn distance(&self, other: &str) -> Option<usize> {
+        let far = self.letters.len() + self.distance_max;
+        if other.len() + self.distance_max < self.letters.len() || other.len() > 4 * far {
+            return None;
+        }
+        // Each slip changes at most two letters of the set.
+        if (self.set ^ letter_set(other)).count_ones() as usize > 2 * self.distance_max {
+            return None;
+        }
+        let mut letters = ['\0'; LETTERS_MAX + 2];
+        let mut length = 0;
+        for c in other.chars() {
+            *letters.get_mut(length)? = c;
+            length += 1;
+        }
+        let distance = alignment(&self.letters, &letters[..length]);
+        (distance <= self.distance_max).then_some(distance)
+    }
+}
+
+/// Optimal string alignment: Levenshtein's distance in which a swap of neighbours counts once.
+fn alignment(one: &[char], other: &[char]) -> usize {
+    let mut before = [0usize; LETTERS_MAX + 3];
+    let mut above: [usize; LETTERS_MAX + 3] = std::array::from_fn(|column| column);
+    let mut row = [0usize; LETTERS_MAX + 3];
+    for (i, a) in one.iter().enumerate() {
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let changed = above[j] + usize::from(a != b);
+            row[j + 1] = changed.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                row[j + 1] = row[j + 1].min(before[j - 1] + 1);
+            }
+        }
+        (before, above) = (above, row);
+    }
+    above[other.len()]
+}
+
+/// Which letters a word has, as bits; letters beyond ASCII share some.
+fn letter_set(word: &str) -> u64 {
+    word.chars().fold(0, |set, c| set | 1 << (u32::from(c) % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance(typed: &str, other: &str) -> Option<usize> {
+        Mistyped::new(typed, typed.chars().count())?.distance(other)
+    }
+
+    #[test]
+    fn a_slip_of_each_kind_counts_one() {
+        for typed in ["serber", "serer", "serrver", "sevrer", "erver"] {
+            assert_eq!(distance(typed, "server"), Some(1), "{typed}");
+        }
+    }
+
+    #[test]
+    fn short_words_are_taken_as_typed() {
+        assert_eq!(distance("cat", "cut"), None);
+        assert_eq!(distance("serbet", "server"), None);
+        assert_eq!(distance("backpresure", "backpressure"), Some(1));
+        assert_eq!(distance("bakcpresure", "backpressure"), Some(2));
+        assert_eq!(distance("2026", "2025"), None);
+    }
+
+    #[test]
+    fn letters_beyond_ascii_count_as_letters() {
+        assert_eq!(distance("цикла", "циклы"), Some(1));
+        assert_eq!(distance("wordabcd", &"x".repeat(500)), None);
+    }
+}
