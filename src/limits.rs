@@ -150,7 +150,7 @@ limits! {
     QUERY_WORDS_MAX / query_words_max: usize = 48;
 
     /// Bytes of a message that are read to find those words, so that no message costs more than this.
-    QUERY_BYTES_MAX / query_bytes_max: usize = 4 * KIB;
+    QUERY_BYTES_MAX / query_bytes_max: usize = 2 * KIB;
 
     /// Words of earlier turns that a follow-up carries along. Beyond it, older words are left out.
     CONTEXT_WORDS_MAX / context_words_max: usize = 12;

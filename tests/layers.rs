@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reactor", &["os", "base"]),
     ("net", &["reactor", "os", "wire", "base"]),
     ("config", &[]),
-    ("app", &["config", "net", "wire", "agent", "notes", "reactor", "os", "base"]),
+    ("app", &["config", "net", "wire", "agent", "notes", "text", "reactor", "os", "base"]),
     ("cli", &["app", "config", "agent", "reactor", "os", "base"]),
     ("main", &["cli"]),
     ("lib", &[]),

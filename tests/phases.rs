@@ -1,5 +1,6 @@
 //! The order of a turn, told by exact traces: a scripted world says what happens, a scripted host what is done about it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -118,12 +119,13 @@ impl LogSink for Nowhere {
 }
 
 /// Writes down what it is told, and does what its rule says.
-struct Tracer<R> {
+struct Tracer<'r, R> {
     trace: Vec<String>,
     rule: R,
+    runnable: &'r Cell<bool>,
 }
 
-impl<R: FnMut(&str, &mut Cx<'_, '_>)> Host for Tracer<R> {
+impl<R: FnMut(&str, &mut Cx<'_, '_>)> Host for Tracer<'_, R> {
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>) {
         let told = match event {
             Event::Timer(_, owner) => format!("timer {}", owner.index()),
@@ -134,6 +136,10 @@ impl<R: FnMut(&str, &mut Cx<'_, '_>)> Host for Tracer<R> {
         };
         (self.rule)(&told, cx);
         self.trace.push(told);
+    }
+
+    fn is_runnable(&self) -> bool {
+        self.runnable.get()
     }
 }
 
@@ -157,9 +163,18 @@ fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// Enters with `begin`, turns once for each entry of the script, and answers the trace and the timeouts.
 fn play(
     script: Vec<Brings>,
+    begin: impl FnOnce(&mut Cx<'_, '_>),
+    rule: impl FnMut(&str, &mut Cx<'_, '_>),
+) -> (Vec<String>, Vec<Option<Duration>>) {
+    play_with(script, &Cell::new(false), begin, rule)
+}
+
+/// Enters with `begin`, turns once for each entry of the script, and answers the trace and the timeouts.
+fn play_with(
+    script: Vec<Brings>,
+    runnable: &Cell<bool>,
     begin: impl FnOnce(&mut Cx<'_, '_>),
     rule: impl FnMut(&str, &mut Cx<'_, '_>),
 ) -> (Vec<String>, Vec<Option<Duration>>) {
@@ -176,7 +191,7 @@ fn play(
         waiter: &mut waiter,
     };
     let mut reactor = Reactor::new(&Limits::default());
-    let mut host = Tracer { trace: Vec::new(), rule };
+    let mut host = Tracer { trace: Vec::new(), rule, runnable };
     reactor.enter(&mut os, begin);
     for _ in 0..turns {
         reactor.turn(&mut os, &mut host).expect("a scripted wait does not fail");
@@ -273,22 +288,29 @@ fn an_interrupted_wait_is_no_error_and_the_turn_goes_on() {
 }
 
 #[test]
-fn a_task_that_stays_awake_keeps_the_loop_from_sleeping_for_one_turn() {
-    let mut checks = 0;
-    let script = vec![Brings::Ready(vec![]), Brings::Ready(vec![]), Brings::Ready(vec![])];
-    let (_, timeouts) = play(
-        script,
-        |_| {},
-        move |told, cx| {
-            if told == "check" {
-                checks += 1;
-                if checks == 1 {
-                    cx.stay_awake();
+fn a_runnable_task_keeps_the_next_poll_from_sleeping_whichever_phase_made_it_runnable() {
+    for (event, first_sleepless_poll) in
+        [("timer 1", 0), ("check", 1), ("done", 1), ("ready 1", 2), ("closed 1", 2)]
+    {
+        let runnable = Cell::new(false);
+        let (trace, timeouts) = play_with(
+            vec![done(), Brings::Ready(vec![readable(1)]), Brings::Ready(vec![])],
+            &runnable,
+            |cx| {
+                cx.set_timer(cx.now, owner(1));
+            },
+            |told, cx| {
+                if told == "ready 1" {
+                    cx.close(key(1));
                 }
-            }
-        },
-    );
-    assert_eq!(timeouts, [None, Some(Duration::ZERO), None]);
+                runnable.set(runnable.get() || told == event);
+            },
+        );
+        assert_eq!(trace, ["timer 1", "check", "done", "ready 1", "check", "closed 1", "check"]);
+        let expected: Vec<_> =
+            (0..3).map(|poll| (poll >= first_sleepless_poll).then_some(Duration::ZERO)).collect();
+        assert_eq!(timeouts, expected, "{event}");
+    }
 }
 
 #[test]

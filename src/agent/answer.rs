@@ -1,44 +1,397 @@
-//! The built-in answerer (being written).
+//! The built-in answerer: it quotes what the notes say and adds nothing.
+//!
+//! ```text
+//!  Weigh ──► OpenPassage ──► ReadPassage ──┐ last passage closed
+//!                 ▲                        ├───────────────────► Pick ──► Write ──► Told
+//!                 └── next passage ────────┘                               ▲  │ piece by piece
+//!                                                                          └──┘
+//! ```
+//!
+//! Each arrow is one small piece of work, about 100 units at most, so a composer can stop anywhere. How much it
+//! is given at a time changes nothing in the answer.
 
-use std::fmt;
+use std::mem;
+use std::ops::Range;
 
 use crate::base::Budget;
+use crate::text::{Terms, words};
 
-use super::effect::Findings;
-use super::event::Answer;
+use super::effect::{Findings, Passage};
+use super::event::{Answer, Source};
+use super::evidence::{Evidence, unknown_words};
+use super::function_words::is_function_word;
+use super::head;
 use super::question::Asked;
+use super::reading::{Asking, Candidate, Reading, Shape, cut, units};
+use super::render;
 
 /// Makes an answer out of what a search found, in slices.
+#[derive(Debug)]
 pub struct Composer {
     asked: Asked,
     findings: Findings,
+    answer_bytes_max: usize,
+    sources_max: usize,
+    evidence: Evidence,
+    candidates: Vec<Candidate>,
+    /// The passage that covers most of the question, with the share.
+    nearest: Option<(usize, f32)>,
+    work: Work,
+}
+
+/// What a composer does next.
+#[derive(Debug)]
+enum Work {
+    /// Weigh the terms of the question.
+    Weigh,
+    /// Open this passage.
+    OpenPassage(usize),
+    /// Read on in the open passage.
+    ReadPassage(usize, Box<Reading>),
+    /// Choose among the candidates.
+    Pick,
+    /// Write the chosen ones down, in order.
+    Write(Draft),
+    /// The answer was given.
+    Told,
+}
+
+/// An answer that is being written.
+#[derive(Debug, Default)]
+struct Draft {
+    picks: Vec<Candidate>,
+    written: usize,
+    response: String,
+    sources: Vec<Source>,
+    /// The passage of each source.
+    passages: Vec<usize>,
+    /// The last piece was running text.
+    is_running: bool,
 }
 
 impl Composer {
     pub(super) fn new(
         asked: Asked,
         findings: Findings,
-        _answer_bytes_max: usize,
-        _sources_max: usize,
+        answer_bytes_max: usize,
+        sources_max: usize,
     ) -> Composer {
-        Composer { asked, findings }
+        Composer {
+            asked,
+            findings,
+            answer_bytes_max,
+            sources_max,
+            evidence: Evidence::default(),
+            candidates: Vec::new(),
+            nearest: None,
+            work: Work::Weigh,
+        }
     }
 
-    /// Works until the budget is spent; gives the answer once, when it stands.
-    pub fn step(&mut self, budget: &mut Budget) -> Option<Answer> {
-        budget.spend(1);
-        let _ = (&self.asked.topic, self.asked.topic_share, self.asked.kind, self.findings.complete);
-        Some(Answer {
-            response: "The notes hold no answer to this.".to_owned(),
-            sources: Vec::new(),
-            categories: Vec::new(),
-            suggested_actions: Vec::new(),
-        })
+    /// Works until the budget is spent, or gives the answer: once, then never again.
+    ///
+    /// `terms` is any one of the thread; it must make terms the way the index does.
+    pub fn step(&mut self, terms: &mut Terms, budget: &mut Budget) -> Option<Answer> {
+        while !budget.is_spent() {
+            let (work, cost) = match mem::replace(&mut self.work, Work::Told) {
+                Work::Weigh => self.weigh(terms),
+                Work::OpenPassage(number) => self.open_passage(number, terms),
+                Work::ReadPassage(number, reading) => self.read_passage(number, reading, terms),
+                Work::Pick => (Work::Write(self.pick()), units(self.candidates.len())),
+                Work::Write(draft) if draft.written < draft.picks.len() => self.write_next(draft),
+                Work::Write(draft) => {
+                    budget.spend(FINISH_COST);
+                    return Some(self.finish(draft));
+                }
+                Work::Told => return None,
+            };
+            self.work = work;
+            budget.spend(cost);
+        }
+        None
+    }
+
+    fn weigh(&mut self, terms: &mut Terms) -> (Work, u32) {
+        self.evidence = Evidence::weigh(&self.asked, &self.findings, terms);
+        (Work::OpenPassage(0), 1 + units(self.asked.request.text.len() / WEIGHED_BYTES_PER_UNIT))
+    }
+
+    fn open_passage(&self, number: usize, terms: &mut Terms) -> (Work, u32) {
+        let Some(passage) = self.findings.passages.get(number) else {
+            return (Work::Pick, 1);
+        };
+        if !is_quotable(passage) {
+            return (Work::OpenPassage(number + 1), 1);
+        }
+        let best = self.findings.passages.iter().map(|passage| positive(passage.score)).fold(0.0, f32::max);
+        let rank = if best > 0.0 { positive(passage.score) / best } else { 0.0 };
+        let above = [passage.title.as_str(), " ", &passage.heading].concat();
+        let reading = Reading::open(number, rank, &above, &mut self.asking(terms));
+        (Work::ReadPassage(number, Box::new(reading)), OPEN_COST)
+    }
+
+    fn read_passage(&mut self, number: usize, mut reading: Box<Reading>, terms: &mut Terms) -> (Work, u32) {
+        let text = readable(&self.findings.passages[number]);
+        if let Some(cost) = reading.step(text, &mut self.asking(terms)) {
+            return (Work::ReadPassage(number, reading), cost);
+        }
+        let (candidates, covered) = reading.close();
+        let share = self.evidence.share(covered);
+        if self.nearest.is_none_or(|(_, most)| share > most) {
+            self.nearest = Some((number, share));
+        }
+        if share >= PASSAGE_SHARE_MIN {
+            self.candidates.extend(candidates);
+        }
+        (Work::OpenPassage(number + 1), 1)
+    }
+
+    fn asking<'q>(&'q self, terms: &'q mut Terms) -> Asking<'q> {
+        Asking { kind: self.asked.kind, evidence: &self.evidence, terms }
+    }
+
+    /// The best candidate and those that add to it, ordered by note and place.
+    fn pick(&mut self) -> Draft {
+        // The sort is stable and the candidates came in the order of passages and places: ties are settled.
+        self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
+        let (best, best_fits) =
+            self.candidates.first().map_or((0.0, false), |first| (first.score, first.fits));
+        let mut picks: Vec<Candidate> = Vec::new();
+        let mut covered = 0;
+        for candidate in &self.candidates {
+            let adds = candidate.covers & !covered != 0;
+            let wanted = match (best_fits && !candidate.fits, adds) {
+                (true, _) => best * UNFIT_SCORE,
+                (false, true) => best * ADDING_SCORE,
+                (false, false) => best * EQUAL_SCORE,
+            };
+            let is_new = picks
+                .iter()
+                .all(|pick| !self.overlap(pick, candidate) && !pick.sketch.repeats(&candidate.sketch));
+            if picks.len() < self.sources_max && candidate.score >= wanted && is_new {
+                covered |= candidate.covers;
+                picks.push(candidate.clone());
+            }
+        }
+        let path = |pick: &Candidate| self.findings.passages[pick.passage].path.as_str();
+        let order: Vec<&str> = picks.iter().map(path).collect();
+        let place = |pick: &Candidate| {
+            let first = order.iter().position(|known| *known == path(pick));
+            (first, self.absolute(pick).start)
+        };
+        let mut placed: Vec<_> = picks.iter().map(|pick| (place(pick), pick.clone())).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        Draft { picks: self.join_neighbours(placed.into_iter().map(|(_, pick)| pick)), ..Draft::default() }
+    }
+
+    /// Sentences that stand side by side become one piece with one citation.
+    fn join_neighbours(&self, picks: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
+        let mut joined: Vec<Candidate> = Vec::new();
+        for pick in picks {
+            let text = &self.findings.passages[pick.passage].text;
+            match joined.last_mut() {
+                Some(last)
+                    if (last.passage, last.block) == (pick.passage, pick.block)
+                        && last.shape == Shape::Sentence
+                        && pick.shape == Shape::Sentence
+                        && text[last.range.end..pick.range.start].trim().is_empty() =>
+                {
+                    last.range.end = pick.range.end;
+                    last.score = last.score.max(pick.score);
+                }
+                _ => joined.push(pick),
+            }
+        }
+        joined
+    }
+
+    fn overlap(&self, one: &Candidate, other: &Candidate) -> bool {
+        let same_note =
+            self.findings.passages[one.passage].path == self.findings.passages[other.passage].path;
+        let (first, second) = (self.absolute(one), self.absolute(other));
+        same_note && first.start < second.end && second.start < first.end
+    }
+
+    /// The bytes of `candidate` in its file. The sums fit, because those of the quotable passage do.
+    fn absolute(&self, candidate: &Candidate) -> Range<u64> {
+        let start = self.findings.passages[candidate.passage].start;
+        start + candidate.range.start as u64..start + candidate.range.end as u64
+    }
+
+    fn write_next(&self, mut draft: Draft) -> (Work, u32) {
+        let mut pick = draft.picks[draft.written].clone();
+        let passage = &self.findings.passages[pick.passage];
+        draft.written += 1;
+        pick.range.end = cut(&passage.text, pick.range.clone(), self.answer_bytes_max);
+        let mut shown = String::new();
+        show(&passage.text, &pick, &mut shown);
+        if shown.len() > self.answer_bytes_max && draft.sources.is_empty() {
+            // Only a row with longer column names than cells grows beyond its source.
+            shown.truncate(head(&shown, self.answer_bytes_max).len());
+        }
+        let cost = 1 + units((pick.range.len() + shown.len()) / WRITTEN_BYTES_PER_UNIT);
+        if draft.response.len() + shown.len() > self.answer_bytes_max || shown.trim().is_empty() {
+            return (Work::Write(draft), cost);
+        }
+        let is_running = matches!(pick.shape, Shape::Sentence);
+        let same_note = draft.sources.last().is_some_and(|source| source.path == passage.path);
+        if !draft.response.is_empty() {
+            draft.response.push_str(if is_running && draft.is_running && same_note { " " } else { "\n\n" });
+        }
+        draft.response.push_str(shown.trim());
+        let absolute = self.absolute(&pick);
+        draft.sources.push(Source {
+            path: passage.path.clone(),
+            title: passage.title.clone(),
+            heading: passage.heading.clone(),
+            start: absolute.start,
+            end: absolute.end,
+            score: pick.score,
+            text: passage.text[pick.range.clone()].to_owned(),
+        });
+        let ends_with_fence = draft.response.ends_with("```") || draft.response.ends_with("~~~");
+        draft.response.push_str(if ends_with_fence { "\n" } else { " " });
+        draft.response.push_str(&format!("[{}]", draft.sources.len()));
+        draft.passages.push(pick.passage);
+        draft.is_running = is_running;
+        (Work::Write(draft), cost)
+    }
+
+    fn finish(&self, draft: Draft) -> Answer {
+        if draft.sources.is_empty() {
+            return self.refuse();
+        }
+        let used = || draft.passages.iter().map(|number| &self.findings.passages[*number]);
+        let mut categories: Vec<String> = Vec::new();
+        for passage in used() {
+            if !passage.category.is_empty() && !categories.contains(&passage.category) {
+                categories.push(passage.category.clone());
+            }
+        }
+        let mut missing: Vec<(&str, &str)> = Vec::new();
+        for (passage, name) in
+            used().flat_map(|passage| passage.dangling.iter().map(move |name| (passage, name)))
+        {
+            if missing.len() < ACTIONS_MAX && !missing.iter().any(|(known, _)| known == name) {
+                missing.push((name, &passage.title));
+            }
+        }
+        let actions = missing.iter().map(|(name, title)| {
+            format!("Write the missing note \"{}\", which \"{}\" links to.", short(name), short(title))
+        });
+        let mut response = draft.response;
+        if let Some(remark) = self.remark() {
+            response.push_str("\n\n");
+            response.push_str(&remark);
+        }
+        Answer { response, sources: draft.sources, categories, suggested_actions: actions.collect() }
+    }
+
+    /// Says that there is no answer, and only what is known about why.
+    fn refuse(&self) -> Answer {
+        let unknown: Vec<&str> = unknown_words(&self.findings).take(WORDS_NAMED_MAX).collect();
+        let mut response = match (self.findings.notes_found, self.findings.complete) {
+            (0, true) => "There are no notes yet, so they hold no answer to this.".to_owned(),
+            _ => "The notes hold no answer to this.".to_owned(),
+        };
+        if self.findings.complete && self.findings.notes_found > 0 && !unknown.is_empty() {
+            let quoted: Vec<String> = unknown.iter().map(|word| format!("\"{}\"", short(word))).collect();
+            response.push_str(&format!(" No note mentions {}.", quoted.join(" or ")));
+        }
+        if let Some(remark) = self.remark() {
+            response.push(' ');
+            response.push_str(&remark);
+        }
+        let mut suggested_actions = Vec::new();
+        let subject = self.subject();
+        if !subject.is_empty() {
+            suggested_actions.push(format!("Add a note about {subject}."));
+        }
+        if let Some((number, _)) = self.nearest.filter(|(_, share)| *share >= NEAREST_SHARE_MIN) {
+            let passage = &self.findings.passages[number];
+            suggested_actions.push(format!(
+                "Read \"{}\" ({}), which comes nearest.",
+                short(&passage.title),
+                passage.path
+            ));
+        }
+        Answer { response, sources: Vec::new(), categories: Vec::new(), suggested_actions }
+    }
+
+    /// What the question is about, in the asker's words.
+    fn subject(&self) -> String {
+        let asked = words(&self.asked.topic).chain(words(&self.asked.request.text));
+        let content = asked.filter(|word| !is_function_word(&word.text.to_lowercase()));
+        let named: Vec<&str> = content.take(SUBJECT_WORDS_MAX).map(|word| short(word.text)).collect();
+        named.join(" ")
+    }
+
+    /// An answer from an unfinished index says so.
+    fn remark(&self) -> Option<String> {
+        let Findings { complete, notes_indexed, notes_found, .. } = &self.findings;
+        let remark = format!("Only {notes_indexed} of {notes_found} notes were indexed so far.");
+        (!complete).then_some(remark)
     }
 }
 
-impl fmt::Debug for Composer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Composer").finish_non_exhaustive()
+/// Appends what the answer shows of `pick`.
+fn show(text: &str, pick: &Candidate, shown: &mut String) {
+    let piece = &text[pick.range.clone()];
+    match &pick.shape {
+        Shape::Sentence => render::plain_line(piece, shown),
+        Shape::Item => {
+            let words = piece.strip_prefix(['-', '*', '+']).map_or(piece, str::trim_start);
+            render::plain(words, shown);
+        }
+        Shape::Row { header } => render::row(&text[header.clone()], piece, shown),
+        Shape::Table => render::table(piece, shown),
+        Shape::Lines => render::plain(piece, shown),
     }
 }
+
+/// Its ranges tell the truth.
+fn is_quotable(passage: &Passage) -> bool {
+    passage.end.checked_sub(passage.start) == Some(passage.text.len() as u64)
+}
+
+/// The head of the passage that is read.
+fn readable(passage: &Passage) -> &str {
+    head(&passage.text, PASSAGE_BYTES_MAX)
+}
+
+fn positive(score: f32) -> f32 {
+    if score.is_finite() { score.max(0.0) } else { 0.0 }
+}
+
+/// The head of a name, for a sentence about it.
+fn short(name: &str) -> &str {
+    head(name, NAME_BYTES_MAX)
+}
+
+/// Bytes of one passage that are read. Passages are shorter; a line of 20 kB may make one that is not.
+const PASSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// A passage that covers less of the question, in all it says, answers nothing.
+const PASSAGE_SHARE_MIN: f32 = 0.55;
+
+/// A passage that covers so much may be worth a look.
+const NEAREST_SHARE_MIN: f32 = 0.3;
+
+/// What a further piece must score of the best one: less if it covers a term that was not covered before.
+const ADDING_SCORE: f32 = 0.55;
+const EQUAL_SCORE: f32 = 0.75;
+
+/// The same for a piece without what this kind of question wants, if the best one has it.
+const UNFIT_SCORE: f32 = 0.95;
+
+/// Suggested actions; words that a refusal names; words of its subject; bytes of a name.
+const ACTIONS_MAX: usize = 3;
+const WORDS_NAMED_MAX: usize = 3;
+const SUBJECT_WORDS_MAX: usize = 5;
+const NAME_BYTES_MAX: usize = 80;
+
+/// Costs, in units.
+const OPEN_COST: u32 = 20;
+const FINISH_COST: u32 = 10;
+const WEIGHED_BYTES_PER_UNIT: usize = 16;
+const WRITTEN_BYTES_PER_UNIT: usize = 64;

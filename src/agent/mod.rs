@@ -11,11 +11,15 @@
 //! what it picked as plain text (`render`).
 
 pub mod answer;
+mod blocks;
 pub mod effect;
 pub mod event;
+mod evidence;
 mod function_words;
 mod kind;
 pub mod question;
+mod reading;
+mod render;
 pub mod run;
 
 pub use answer::Composer;
@@ -23,3 +27,12 @@ pub use effect::{Effect, Findings, FoundTerm, Input, Outcome, Passage, SearchReq
 pub use event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 pub use question::{Question, Role, Turn};
 pub use run::{Run, Unexpected};
+
+/// The longest head of `text` of at most `bytes_max` bytes that ends between two characters.
+fn head(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

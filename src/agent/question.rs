@@ -12,6 +12,7 @@ use crate::text::words;
 
 use super::effect::SearchRequest;
 use super::function_words::is_function_word;
+use super::head;
 use super::kind::Kind;
 
 /// A message with the turns before it.
@@ -155,11 +156,6 @@ fn head_of_words(text: &str, count: usize) -> &str {
         distinct.insert(word.text.to_lowercase());
     }
     text
-}
-
-/// The longest head of `text` of at most `bytes_max` bytes that ends between two characters.
-fn head(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// A follow-up must find a little more of its topic than of its own words, or a note on another topic that shares

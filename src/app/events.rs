@@ -31,6 +31,10 @@ impl Host for App {
             Event::Closed(key) => self.closed(key, cx),
         }
     }
+
+    fn is_runnable(&self) -> bool {
+        self.service.works.is_runnable() || self.service.runs.could_begin()
+    }
 }
 
 impl App {
@@ -147,9 +151,6 @@ impl App {
             self.accept(cx);
         }
         self.service.access_log.flush(cx.os.log);
-        if self.service.works.is_runnable() {
-            cx.stay_awake();
-        }
         self.stop_if_done(cx);
     }
 

@@ -79,7 +79,6 @@ impl App {
         let Service { folder, library, works, .. } = &mut self.service;
         folder.sync(None, library, cx.os.disk);
         works.wake_index();
-        cx.stay_awake();
     }
 
     /// Asks a question without a client: the run goes on by itself.
@@ -91,7 +90,6 @@ impl App {
         let Service { runs, limits, .. } = &mut self.service;
         let (clock, entropy) = (cx.os.clock, &mut *cx.os.entropy);
         let run = chat::begin(&question, OnDisconnect::Continue, runs, limits, clock, entropy);
-        cx.stay_awake();
         run.map_err(|problem| format!("{:?}", problem.detail))
     }
 

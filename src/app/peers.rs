@@ -438,7 +438,6 @@ fn begin(
     };
     let Service { runs, limits, .. } = service;
     let run = chat::begin(&chat.question, on_disconnect, runs, limits, cx.os.clock, cx.os.entropy)?;
-    cx.stay_awake();
     Ok(run)
 }
 

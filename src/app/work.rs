@@ -3,11 +3,14 @@
 //! A run asks for one effect at a time. Here a search or an answer in the making becomes a task; when it is done, its
 //! result is the run's next input. Nothing here blocks and nothing calls back: a task's key finds its run.
 
+use std::fmt;
+
 use crate::agent::{Effect, Findings, FoundTerm, Input, Outcome, Passage, RunEvent, SearchRequest};
 use crate::base::{Budget, Key, SideTable, Time};
 use crate::notes::{Found, Hit, Library, Query};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
+use crate::text::Terms;
 
 use super::folder::Folder;
 use super::runs::{Runs, Stage};
@@ -22,12 +25,24 @@ enum Work {
 }
 
 /// The task queue and what each of its tasks does.
-#[derive(Debug)]
 pub struct Works {
     queue: TaskQueue,
     works: SideTable<Work>,
     index_task: Key,
+    tools: Tools,
+}
+
+/// What every step of a run borrows, kept for its memory.
+#[derive(Default)]
+struct Tools {
     told: Vec<RunEvent>,
+    terms: Terms,
+}
+
+impl fmt::Debug for Works {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Works").field("queue", &self.queue).finish_non_exhaustive()
+    }
 }
 
 impl Works {
@@ -37,7 +52,7 @@ impl Works {
         let index_task = queue.spawn().expect("a new queue has room for its first task");
         let mut works = SideTable::default();
         works.insert(index_task, Work::Index);
-        Works { queue, works, index_task, told: Vec::new() }
+        Works { queue, works, index_task, tools: Tools::default() }
     }
 
     /// There may be something to index.
@@ -60,11 +75,11 @@ impl Works {
     ) {
         let clock = cx.os.clock;
         self.begin_waiting(runs, library, clock, cx.now);
-        let Works { queue, works, told, .. } = self;
+        let Works { queue, works, tools, .. } = self;
         queue.run(cx.budget, |task, slice| match works.at(task) {
             Some(Work::Run(run)) => {
                 let run = *run;
-                let progress = step_run(run, slice, told, runs, library, clock, cx.now);
+                let progress = step_run(run, slice, tools, runs, library, clock, cx.now);
                 if progress == Progress::Done {
                     works.remove(task);
                 }
@@ -84,7 +99,7 @@ impl Works {
             self.works.remove(task);
         }
         if runs.machine(run).is_some() {
-            let effect = resume(run, Input::Cancel, &mut self.told, runs);
+            let effect = resume(run, Input::Cancel, &mut self.tools.told, runs);
             debug_assert!(matches!(effect, Some(Effect::Finish(_))), "a cancelled run wants nothing more");
             runs.finish(run, Outcome::Cancelled, now, clock.wall());
         }
@@ -92,7 +107,7 @@ impl Works {
 
     fn begin_waiting(&mut self, runs: &mut Runs, library: &Library, clock: &dyn Clock, now: Time) {
         while let Some(run) = runs.begin_next() {
-            let effect = resume(run, Input::Start, &mut self.told, runs);
+            let effect = resume(run, Input::Start, &mut self.tools.told, runs);
             if carry_out(run, effect, runs, library, clock, now) == Progress::Done {
                 continue;
             }
@@ -109,7 +124,7 @@ impl Works {
 fn step_run(
     run: Key,
     slice: &mut Budget,
-    told: &mut Vec<RunEvent>,
+    tools: &mut Tools,
     runs: &mut Runs,
     library: &Library,
     clock: &dyn Clock,
@@ -121,10 +136,10 @@ fn step_run(
         Stage::Searching(search) => {
             search.step(library, slice).map(|found| Input::Found(findings(found, library)))
         }
-        Stage::Composing(composer) => composer.step(slice).map(Input::Composed),
+        Stage::Composing(composer) => composer.step(&mut tools.terms, slice).map(Input::Composed),
     };
     let Some(input) = input else { return Progress::Again };
-    let effect = resume(run, input, told, runs);
+    let effect = resume(run, input, &mut tools.told, runs);
     carry_out(run, effect, runs, library, clock, now)
 }
 

@@ -110,8 +110,8 @@ impl Graph {
     pub fn backlinks<'s>(&self, id: NoteId, shelf: &'s Shelf) -> Vec<&'s Note> {
         let Some(note) = shelf.note(id) else { return Vec::new() };
         let wanting: BTreeSet<NoteId> = names_of(note)
-            .into_iter()
-            .filter_map(|(key, _)| self.wanted.get(key.as_str()))
+            .into_keys()
+            .filter_map(|key| self.wanted.get(key.as_str()))
             .flatten()
             .copied()
             .filter(|other| *other != id)

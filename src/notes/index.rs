@@ -19,7 +19,7 @@ use super::note::{Note, Passage};
 use super::pages::Pages;
 use super::shelf::NoteId;
 use crate::base::HashSeed;
-use crate::text::{Terms, words};
+use crate::text::{Terms, boundary_before, words};
 
 /// Names a term of the vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,17 @@ pub struct Index {
     passages: Pages<PassageEntry>,
     owners: Pages<Owner>,
     totals: Totals,
+    /// Terms of words met lately, each in the one place that its hash gives: most words of a text are among them,
+    /// and need neither folding nor stemming. Words that collide only take turns.
+    recent: Vec<Recent>,
+}
+
+/// A short word and its term.
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    length: u8,
+    word: [u8; RECENT_BYTES],
+    term: TermId,
 }
 
 /// What the weights of all terms depend on.
@@ -150,6 +161,7 @@ impl Index {
             passages: Pages::new(),
             owners: Pages::new(),
             totals: Totals::default(),
+            recent: vec![Recent { length: 0, word: [0; RECENT_BYTES], term: TermId(0) }; RECENT],
         }
     }
 
@@ -176,7 +188,7 @@ impl Index {
         let mut added = 0;
         for_each_word(note, passage, ordinal, |field, word| {
             lengths.add(field);
-            let term = self.intern(terms.term(word));
+            let term = self.term_of(word, terms);
             if let Some(entry) = self.terms.get_mut(term.0 as usize) {
                 added += u64::from(entry.add(number, field));
             }
@@ -286,6 +298,22 @@ impl Index {
         Some(before)
     }
 
+    /// The term of a word, which joins the vocabulary if it is new.
+    fn term_of(&mut self, word: &str, terms: &mut Terms) -> TermId {
+        let slot = recent_slot(word);
+        let recent = &self.recent[slot];
+        if recent.word[..usize::from(recent.length)] == *word.as_bytes() {
+            return recent.term;
+        }
+        let term = self.intern(terms.term(word));
+        if word.len() <= RECENT_BYTES {
+            let recent = &mut self.recent[slot];
+            recent.word[..word.len()].copy_from_slice(word.as_bytes());
+            (recent.length, recent.term) = (word.len() as u8, term);
+        }
+        term
+    }
+
     fn intern(&mut self, term: &str) -> TermId {
         let shard = self.shard_of(term);
         if let Some(id) = self.vocabulary[shard].get(term) {
@@ -352,8 +380,7 @@ impl Cursor {
     fn find_place(&mut self, bytes: &[u8], sweeps: u32) {
         let seen = self.last;
         (self.offset, self.last, self.sweeps) = (0, NONE, sweeps);
-        while seen != NONE {
-            let Some((delta, offset)) = varint(bytes, self.offset) else { return };
+        while let Some((delta, offset)) = varint(bytes, self.offset).filter(|_| seen != NONE) {
             let passage = self.last.wrapping_add(delta);
             if passage > seen {
                 return;
@@ -367,7 +394,7 @@ impl Cursor {
 ///
 /// Tags and aliases of a note may be many: all of its passages get the first of them, the first passage more.
 fn for_each_word(note: &Note, passage: &Passage, ordinal: usize, mut take: impl FnMut(Field, &str)) {
-    words(&note.title[..note.title.floor_char_boundary(TITLE_BYTES_MAX)])
+    words(&note.title[..boundary_before(&note.title, TITLE_BYTES_MAX)])
         .for_each(|word| take(Field::Title, word.text));
     let mut room = if ordinal == 0 { NAMES_BYTES_FIRST } else { NAMES_BYTES };
     for name in note.aliases.iter().chain(&note.tags) {
@@ -381,6 +408,13 @@ fn for_each_word(note: &Note, passage: &Passage, ordinal: usize, mut take: impl 
         words(heading).for_each(|word| take(Field::Heading, word.text));
     }
     words(note.passage_text(passage)).for_each(|word| take(Field::Body, word.text));
+}
+
+/// FNV-1a: cheap, and unkeyed because collisions cost a miss and nothing else.
+fn recent_slot(word: &str) -> usize {
+    let hash =
+        word.bytes().fold(0x811C_9DC5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash ^ (hash >> 15)) as usize % RECENT
 }
 
 #[derive(Debug, Default)]
@@ -480,6 +514,9 @@ const NONE: u32 = u32::MAX;
 /// Bytes of a list that is kept in place.
 const FEW: usize = 30;
 const SHARDS: usize = 1024;
+/// Words remembered, half a megabyte of them, and the longest that is.
+const RECENT: usize = 16 * 1024;
+const RECENT_BYTES: usize = 23;
 /// Titles count up to here, in bytes.
 const TITLE_BYTES_MAX: usize = 512;
 /// Aliases and tags that count for the first passage of a note, and for each other one, in bytes.

@@ -82,7 +82,7 @@ impl Library {
             shelf: Shelf::new(),
             graph: Graph::default(),
             index: Index::new(seed),
-            terms: Terms::with_memory(),
+            terms: Terms::new(),
             job: None,
             to_index: VecDeque::new(),
             gone: VecDeque::new(),
@@ -368,7 +368,7 @@ fn passage_units(bytes: u32) -> u32 {
 }
 
 /// What pieces of work cost, in units (`benches/units.rs`).
-const INDEXED_PER_UNIT: u32 = 40;
+const INDEXED_PER_UNIT: u32 = 32;
 const PASSAGE_UNITS: u32 = 2;
 const LINK_UNITS: u32 = 1;
 const CHECK_UNITS: u32 = 20;

@@ -19,6 +19,7 @@ use super::pieces::{Cutter, PieceKind};
 use super::source::Decoding;
 use crate::base::Budget;
 use crate::limits::Limits;
+use crate::text::{boundary_before, boundary_behind};
 
 /// A note on its way from bytes to [`Note`].
 pub struct Parsing {
@@ -89,7 +90,7 @@ impl Parsing {
                 budget.spend(units(piece.len(), PARSED_PER_UNIT));
                 self.at = piece.end;
                 match kind {
-                    PieceKind::Markdown => self.parse(&text, piece),
+                    PieceKind::Markdown => budget.spend(units(self.parse(&text, piece), EVENTS_PER_UNIT)),
                     PieceKind::Code => self.add_block(&text, piece),
                 }
                 self.stage = Stage::Pieces(text);
@@ -113,14 +114,16 @@ impl Parsing {
         self.front.aliases.truncate(self.limits.aliases_per_note_max);
     }
 
-    /// Parses one piece of Markdown and gathers what it holds.
-    fn parse(&mut self, text: &str, piece: Range<usize>) {
+    /// Parses one piece of Markdown and gathers what it holds; how many events that took.
+    fn parse(&mut self, text: &str, piece: Range<usize>) -> usize {
         let base = piece.start;
+        let mut events = 0;
         let mut depth = 0usize;
         let mut quiet = 0usize;
         let mut heading: Option<(u8, usize, String)> = None;
         for (event, range) in Parser::new_ext(&text[piece], options()).into_offset_iter() {
             let range = base + range.start..base + range.end;
+            events += 1;
             match event {
                 Event::Start(tag) => {
                     if depth == 0 {
@@ -180,6 +183,7 @@ impl Parsing {
                 | Event::TaskListMarker(_) => {}
             }
         }
+        events
     }
 
     fn add_heading(&mut self, text: &str, level: u8, start: usize, words: &str) {
@@ -327,8 +331,8 @@ fn chunks(text: &str, range: Range<usize>, bytes_max: usize) -> impl Iterator<It
         if at >= range.end {
             return None;
         }
-        let limit = text.floor_char_boundary(at.saturating_add(bytes_max).min(range.end));
-        let limit = if limit > at { limit } else { text.ceil_char_boundary(at + 1) };
+        let limit = boundary_before(text, at.saturating_add(bytes_max).min(range.end));
+        let limit = if limit > at { limit } else { boundary_behind(text, at + 1) };
         let end = if limit == range.end {
             limit
         } else {
@@ -346,7 +350,7 @@ fn chunks(text: &str, range: Range<usize>, bytes_max: usize) -> impl Iterator<It
 
 fn push_bounded(gathered: &mut String, words: &str) {
     let room = HEADING_BYTES_MAX.saturating_sub(gathered.len());
-    gathered.push_str(&words[..words.floor_char_boundary(room.min(words.len()))]);
+    gathered.push_str(&words[..boundary_before(words, room.min(words.len()))]);
 }
 
 /// Offsets are kept in 32 bits; `note_bytes_max` keeps notes far below.
@@ -365,6 +369,7 @@ const HEADING_BYTES_MAX: usize = 512;
 const HEADINGS_MAX: usize = 4096;
 /// Longest tag, in characters; a longer one is known by its start.
 const TAG_CHARACTERS_MAX: usize = 100;
-/// What a microsecond is enough for, in bytes (`benches/units.rs`).
-const DECODED_PER_UNIT: usize = 1000;
-const PARSED_PER_UNIT: usize = 100;
+/// What a microsecond is enough for, in bytes and in events of the parser (`benches/units.rs`).
+const DECODED_PER_UNIT: usize = 200;
+const PARSED_PER_UNIT: usize = 150;
+const EVENTS_PER_UNIT: usize = 8;

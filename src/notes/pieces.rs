@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use crate::text::{boundary_before, boundary_behind};
+
 /// What a piece holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceKind {
@@ -35,8 +37,8 @@ impl Cutter {
     /// The piece that begins at `start`, at most `bytes_max` long (but at least one character).
     pub fn next_piece(&mut self, text: &str, start: usize, bytes_max: usize) -> (Range<usize>, PieceKind) {
         let kind = if self.fence.is_some() { PieceKind::Code } else { PieceKind::Markdown };
-        let limit = text.floor_char_boundary(start.saturating_add(bytes_max).min(text.len()));
-        let limit = if limit > start { limit } else { text.ceil_char_boundary(start + 1) };
+        let limit = boundary_before(text, start + parsed_at_once(&text.as_bytes()[start..], bytes_max));
+        let limit = if limit > start { limit } else { boundary_behind(text, start + 1) };
         let mut best = Cut { at: limit, rank: Rank::Character, fence: self.fence };
         let mut fence = self.fence;
         let mut line = start;
@@ -73,6 +75,26 @@ impl Cutter {
         (start..best.at, kind)
     }
 }
+
+/// Length of what may be parsed without a pause: its time goes by its marks more than by its bytes.
+fn parsed_at_once(bytes: &[u8], bytes_max: usize) -> usize {
+    let window = &bytes[..bytes.len().min(bytes_max)];
+    let is_mark = |byte: &u8| byte.is_ascii_punctuation() || *byte == b'\n';
+    window
+        .chunks(MARKS_COUNTED)
+        .scan(0, |marks, chunk| {
+            *marks += chunk.iter().filter(|byte| is_mark(byte)).count();
+            Some((*marks, chunk.len()))
+        })
+        .take_while(|(marks, _)| *marks <= MARKS_MAX)
+        .map(|(_, length)| length)
+        .sum()
+}
+
+/// Most punctuation marks and line ends in a piece. Ordinary Markdown has some 50 in a KiB; a flood of list items,
+/// quotes or brackets has 500, and each makes a node of the tree.
+const MARKS_MAX: usize = 1000;
+const MARKS_COUNTED: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
 struct Cut {
@@ -162,6 +184,13 @@ mod tests {
         assert_eq!(found[0], ("```\n# no heading\n\n", Markdown));
         assert_eq!(found[1], ("# none\nmore\n```\n", Code));
         assert_eq!(found[2], ("# A\n", Markdown));
+    }
+
+    #[test]
+    fn a_flood_of_marks_makes_shorter_pieces() {
+        let text = "- a\n".repeat(2000);
+        let found = pieces(&text, 8000);
+        assert!(found.len() > 3 && found.iter().all(|(piece, _)| piece.len() <= 4 * MARKS_MAX));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::shelf::NoteId;
 use super::spelling::Mistyped;
 use crate::base::Budget;
 use crate::limits::Limits;
-use crate::text::{Terms, is_function_word, words};
+use crate::text::{Terms, boundary_before, is_function_word, words};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -462,11 +462,11 @@ impl Search {
         let Some(candidate) = self.best.get(next).filter(|_| self.hits.len() < self.query.hits_max) else {
             return false;
         };
-        budget.spend(GATHER_UNITS);
         // Its note may have changed since it was ranked.
         let is_current = library.index().passage(candidate.passage).is_some();
         let Some(note) = library.shelf().note(candidate.note).filter(|_| is_current) else { return true };
         let Some(passage) = note.passages.get(candidate.ordinal as usize) else { return true };
+        budget.spend(GATHER_UNITS + note.links.len().min(DANGLING_LINKS_MAX) as u32);
         let text = note.passage_text(passage);
         let heading = note.heading_line(passage);
         for wanted in &mut self.wanted {
@@ -491,7 +491,13 @@ impl Search {
             text: text.to_owned(),
             category: note.category.to_string(),
             tags: note.tags.iter().map(|tag| tag.to_string()).collect(),
-            dangling: library.dangling(note).take(DANGLING_MAX).map(str::to_owned).collect(),
+            dangling: library
+                .links(note)
+                .take(DANGLING_LINKS_MAX)
+                .filter(|(_, target)| target.is_none())
+                .take(DANGLING_MAX)
+                .map(|(link, _)| link.target.to_string())
+                .collect(),
         });
         true
     }
@@ -570,7 +576,7 @@ fn order(one: &Candidate, other: &Candidate, library: &Library) -> Ordering {
 
 /// Where the piece of a question that begins at `at` ends: at white space where there is any.
 fn piece_end(text: &str, at: usize) -> usize {
-    let limit = text.floor_char_boundary((at + PIECE_BYTES).min(text.len()));
+    let limit = boundary_before(text, (at + PIECE_BYTES).min(text.len()));
     if limit == text.len() {
         return limit;
     }
@@ -599,12 +605,13 @@ const LENDING_LINKS_MAX: usize = 64;
 const COMMON_MIN: u32 = 4096;
 /// Different words of a question and its context that are read; further ones are passed over.
 const WORDS_MAX: usize = 128;
-/// Wanted notes told with a hit.
+/// Wanted notes told with a hit, and links of its note that are looked at for them.
 const DANGLING_MAX: usize = 8;
+const DANGLING_LINKS_MAX: usize = 128;
 /// Sizes of pieces, and what they cost in units (`benches/units.rs`).
 const PIECE_BYTES: usize = 512;
 const WALKED_PER_PIECE: u32 = 2048;
-const WALKED_PER_UNIT: u32 = 40;
+const WALKED_PER_UNIT: u32 = 50;
 const COMPARED_PER_UNIT: u32 = 40;
 const READ_PER_UNIT: u32 = 20;
 const GATHER_UNITS: u32 = 5;

@@ -7,8 +7,9 @@
 #[derive(Debug)]
 pub struct Decoding {
     bytes: Vec<u8>,
-    /// Everything before it is UTF-8.
+    /// Everything before it is in `text`.
     at: usize,
+    text: String,
 }
 
 impl Decoding {
@@ -19,7 +20,7 @@ impl Decoding {
         if is_cut {
             bytes.truncate(whole_characters(&bytes));
         }
-        Decoding { bytes, at: 0 }
+        Decoding { at: 0, text: String::with_capacity(bytes.len()), bytes }
     }
 
     /// Bytes that the next [`step`](Decoding::step) will look at.
@@ -27,35 +28,22 @@ impl Decoding {
         (self.bytes.len() - self.at).min(WINDOW_BYTES)
     }
 
-    /// Checks the next window; the text once all of it is checked.
+    /// Decodes the next window; the text once all of it is decoded.
     pub fn step(&mut self) -> Option<String> {
-        let mut end = self.bytes.len().min(self.at + WINDOW_BYTES);
-        while self.at < end {
-            match std::str::from_utf8(&self.bytes[self.at..end]) {
-                Ok(_) => self.at = end,
-                Err(error) => {
-                    let bad = self.at + error.valid_up_to();
-                    match error.error_len() {
-                        Some(length) => {
-                            self.bytes[bad..bad + length].fill(PLACEHOLDER);
-                            self.at = bad + length;
-                        }
-                        // Only the window ends inside this character: the next one begins with it.
-                        None if end < self.bytes.len() => (self.at, end) = (bad, bad),
-                        None => {
-                            self.bytes[bad..].fill(PLACEHOLDER);
-                            self.at = end;
-                        }
-                    }
-                }
+        let end = self.bytes.len().min(self.at + WINDOW_BYTES);
+        let is_last = end == self.bytes.len();
+        for chunk in self.bytes[self.at..end].utf8_chunks() {
+            self.text.push_str(chunk.valid());
+            self.at += chunk.valid().len();
+            // A character may only be cut by the window: then the next one begins with it.
+            let is_cut =
+                self.at + chunk.invalid().len() == end && whole_characters(&self.bytes[..end]) == self.at;
+            if !is_cut || is_last {
+                self.text.extend(std::iter::repeat_n(PLACEHOLDER, chunk.invalid().len()));
+                self.at += chunk.invalid().len();
             }
         }
-        if self.at < self.bytes.len() {
-            return None;
-        }
-        let bytes = std::mem::take(&mut self.bytes);
-        self.at = 0;
-        Some(String::from_utf8(bytes).expect("every window was checked, or filled with ASCII"))
+        (self.at == self.bytes.len()).then(|| std::mem::take(&mut self.text))
     }
 }
 
@@ -76,8 +64,9 @@ fn whole_characters(bytes: &[u8]) -> usize {
 }
 
 /// Stands for one byte that is not UTF-8.
-const PLACEHOLDER: u8 = b'?';
-const WINDOW_BYTES: usize = 16 * 1024;
+const PLACEHOLDER: char = '?';
+/// Bytes of one step: 0.3 ms at worst, when none of them is UTF-8.
+const WINDOW_BYTES: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,11 @@ pub enum Event {
 pub trait Host {
     /// Handles one event, without blocking.
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>);
+
+    /// Some task is runnable, so the coming poll must not sleep.
+    ///
+    /// The loop asks before every poll. Handlers that make a task runnable need not say so, and can't forget to.
+    fn is_runnable(&self) -> bool;
 }
 
 /// What a handler may use and ask for.
@@ -51,11 +56,6 @@ impl Cx<'_, '_> {
     /// left, which an edge-triggered poller will not announce again.
     pub fn again(&mut self, ready: Ready) {
         self.queues.pending.push_back(ready);
-    }
-
-    /// The coming poll must not sleep: a task is runnable.
-    pub fn stay_awake(&mut self) {
-        self.queues.stay_awake = true;
     }
 
     /// Closes the socket in this turn's close phase; [`Event::Closed`] follows.

@@ -33,8 +33,6 @@ pub struct Queues {
     pub(super) closing: VecDeque<Key>,
     /// Deadlines.
     pub(super) timers: Timers,
-    /// A task is runnable.
-    pub(super) stay_awake: bool,
 }
 
 /// The event loop.
@@ -54,7 +52,6 @@ impl Reactor {
             completions: VecDeque::new(),
             closing: VecDeque::new(),
             timers: Timers::new(),
-            stay_awake: false,
         };
         let (woken, figures) = (Woken::default(), LoopFigures::default());
         Reactor { queues, woken, figures, units_per_turn: limits.units_per_turn.max(1) }
@@ -117,8 +114,7 @@ impl Reactor {
         host: &mut impl Host,
     ) -> io::Result<(u32, bool)> {
         let resting = self.figures.rests(os.clock);
-        let timeout = self.timeout(resting);
-        self.queues.stay_awake = false;
+        let timeout = self.timeout(resting, host.is_runnable());
         self.figures.waits += 1;
         match os.waiter.wait(timeout, &mut self.woken) {
             // A signal handler ran (EINTR). What it means arrives as a completion; this turn just goes on.
@@ -167,11 +163,11 @@ impl Reactor {
     }
 
     /// How long poll may sleep: not at all while something waits for the next turn, else until the soonest deadline.
-    fn timeout(&mut self, now: Time) -> Option<Duration> {
+    fn timeout(&mut self, now: Time, host_is_runnable: bool) -> Option<Duration> {
         let queues = &mut self.queues;
         let waiting =
             !queues.pending.is_empty() || !queues.completions.is_empty() || !queues.closing.is_empty();
-        if waiting || queues.stay_awake {
+        if waiting || host_is_runnable {
             return Some(Duration::ZERO);
         }
         // Waking early would find nothing due and poll again at once; `mio` rounds up to whole milliseconds for us.

@@ -54,8 +54,7 @@ impl Iterator for Sentences<'_> {
 /// The sentence that starts at `start` ends here: at a stop, or at a line that begins something new.
 fn sentence_end(text: &str, start: usize) -> usize {
     let stands_alone = matches!(text.as_bytes()[start], b'#' | b'|');
-    let mut characters = text[start..].char_indices().peekable();
-    while let Some((offset, c)) = characters.next() {
+    for (offset, c) in text[start..].char_indices() {
         let at = start + offset;
         match c {
             '\n' if stands_alone || begins_anew(&text[at + 1..]) => return at,

@@ -3,38 +3,20 @@
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
+use super::boundary::boundary_before;
 use super::words::is_unspaced;
 
-/// Turns words into terms, with buffers that are used again and, if asked, a memory of common words.
+/// Turns words into terms, in buffers that are used again.
 pub struct Terms {
     stemmer: Stemmer,
     folded: String,
     term: String,
-    /// Empty, or direct-mapped by a cheap hash of the word: an attacker who finds collisions wins misses, nothing else.
-    memory: Vec<Remembered>,
-}
-
-/// One word and its term.
-#[derive(Default, Clone)]
-struct Remembered {
-    word: Box<str>,
-    term: Box<str>,
 }
 
 impl Terms {
     /// For English, whose stemmer leaves most words of other languages alone or does them no harm.
     pub fn new() -> Terms {
-        Terms {
-            stemmer: Stemmer::create(Algorithm::English),
-            folded: String::new(),
-            term: String::new(),
-            memory: Vec::new(),
-        }
-    }
-
-    /// The same with 256 KiB of memory, for one who reads whole folders: most words then cost a comparison.
-    pub fn with_memory() -> Terms {
-        Terms { memory: vec![Remembered::default(); SLOTS], ..Terms::new() }
+        Terms { stemmer: Stemmer::create(Algorithm::English), folded: String::new(), term: String::new() }
     }
 
     /// The term of one word; two words with the same term are the same to a search.
@@ -49,22 +31,14 @@ impl Terms {
     /// assert_eq!(terms.term("1,024"), "1024");
     /// ```
     pub fn term(&mut self, word: &str) -> &str {
-        if self.memory.is_empty() {
-            self.derive(word);
-            return &self.term;
-        }
-        let slot = slot_of(word);
-        if &*self.memory[slot].word != word {
-            self.derive(word);
-            self.memory[slot] = Remembered { word: word.into(), term: self.term.as_str().into() };
-        }
-        &self.memory[slot].term
+        self.derive(word);
+        &self.term
     }
 
     /// Fills `term`.
     fn derive(&mut self, word: &str) {
         self.folded.clear();
-        let word = &word[..word.floor_char_boundary(WORD_BYTES_MAX)];
+        let word = &word[..boundary_before(word, WORD_BYTES_MAX)];
         if word.is_ascii() {
             self.folded
                 .extend(word.bytes().filter(|byte| *byte != b',').map(|b| b.to_ascii_lowercase() as char));
@@ -124,15 +98,6 @@ fn plain(c: char) -> Option<&'static str> {
     })
 }
 
-fn slot_of(word: &str) -> usize {
-    let mut hash: u32 = 0x811C_9DC5;
-    for byte in word.bytes() {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    (hash ^ (hash >> 15)) as usize % SLOTS
-}
-
-const SLOTS: usize = 8192;
 const WORD_BYTES_MAX: usize = 64;
 
 /// Sorted, for the binary search.
@@ -182,14 +147,6 @@ mod tests {
         let mut terms = Terms::new();
         assert_ne!(terms.term("がが").to_owned(), terms.term("かか"));
         assert_eq!(terms.term("हिंदी"), "हिंदी");
-    }
-
-    #[test]
-    fn a_remembered_word_gives_the_same_term_again() {
-        let mut terms = Terms::with_memory();
-        let first: Vec<String> = (0..20_000).map(|n| terms.term(&format!("word{n}s")).to_owned()).collect();
-        let again: Vec<String> = (0..20_000).map(|n| terms.term(&format!("word{n}s")).to_owned()).collect();
-        assert_eq!(first, again);
     }
 
     #[test]

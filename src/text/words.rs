@@ -61,14 +61,11 @@ impl<'t> Iterator for Words<'t> {
             if let Some((base, segments)) = &mut self.segments {
                 match segments.next() {
                     Some((offset, text)) => {
-                        let start = *base + offset;
-                        if has_parts(text.as_bytes()) {
-                            self.parts = start..start + text.len();
+                        let Some(word) = trim_joiners(*base + offset, text) else { continue };
+                        if has_parts(word.text.as_bytes()) {
+                            self.parts = word.start..word.start + word.text.len();
                         }
-                        match trim_joiners(start, text) {
-                            Some(word) => return Some(word),
-                            None => continue,
-                        }
+                        return Some(word);
                     }
                     None => self.segments = None,
                 }

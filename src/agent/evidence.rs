@@ -1,0 +1,144 @@
+//! How much a set of found terms says about a question.
+//!
+//! The terms of a question are numbered, so what a piece of text covers is a set of bits, and what two pieces cover
+//! together is one `|`. A term weighs what the index says (rare words tell more), except that function words weigh
+//! nothing and a word that no note holds weighs little more than the rarest one that some note holds.
+
+use std::collections::BTreeSet;
+
+use crate::text::{Terms, words};
+
+use super::effect::{Findings, FoundTerm};
+use super::function_words::is_function_word;
+use super::question::Asked;
+
+/// Which terms of a question a text holds: bit `n` is its `n`th term.
+pub(super) type TermSet = u64;
+
+/// The weighed terms of one question.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Evidence {
+    /// Term and number, in order of the term. A corrected word may have two terms with one number.
+    numbers: Vec<(String, u8)>,
+    /// By number; zero for a term that counts for nothing.
+    weights: Vec<f32>,
+    /// The terms of the question's own words that count.
+    own: TermSet,
+    own_total: f32,
+    /// The terms of the earlier topic that count.
+    topic: TermSet,
+    topic_total: f32,
+    /// The most that the topic can give.
+    topic_share: f32,
+}
+
+impl Evidence {
+    /// Weighs the terms that the search knew, the first 64 of them.
+    pub(super) fn weigh(asked: &Asked, findings: &Findings, terms: &mut Terms) -> Evidence {
+        let text: BTreeSet<String> = term_set(&asked.request.text, terms);
+        let context: BTreeSet<String> = term_set(&asked.request.context, terms);
+        let topic: BTreeSet<String> = term_set(&asked.topic, terms);
+        let found = &findings.terms[..findings.terms.len().min(TERMS_MAX)];
+        let is_filler = |term: &FoundTerm| is_function_word(&term.text.to_lowercase());
+        // `Who are they?` has no other words; then they must do.
+        let all_filler = found.iter().all(is_filler);
+        let heaviest_known =
+            found.iter().filter(|term| term.known).map(|term| finite(term.weight)).fold(0.0, f32::max);
+
+        let mut evidence = Evidence { weights: vec![0.0; found.len()], ..Evidence::default() };
+        for (number, term) in (0_u8..).zip(found) {
+            evidence.numbers.push((term.term.clone(), number));
+            // The index may name a correction by its word or by its term; both are looked for.
+            if let Some(corrected) = &term.corrected {
+                evidence.numbers.push((terms.term(corrected).to_owned(), number));
+            }
+            let asked_form = terms.term(&term.text).to_owned();
+            let is_in = |set: &BTreeSet<String>| set.contains(&asked_form) || set.contains(&term.term);
+            let floor = heaviest_known * WEIGHT_FLOOR;
+            let ceiling = if term.known { f32::INFINITY } else { heaviest_known * UNKNOWN_WEIGHT_MAX };
+            let weight = finite(term.weight).max(floor).min(ceiling);
+            if is_filler(term) && !all_filler {
+                continue;
+            }
+            if is_in(&topic) && !is_in(&text) {
+                evidence.topic |= 1 << number;
+                evidence.topic_total += weight;
+            } else if is_in(&text) || !is_in(&context) {
+                evidence.own |= 1 << number;
+                evidence.own_total += weight;
+            } else {
+                continue;
+            }
+            evidence.weights[usize::from(number)] = weight;
+        }
+        evidence.numbers.sort();
+        evidence.topic_share = match evidence.topic {
+            0 => 0.0,
+            _ if evidence.own == 0 => evidence.topic_total,
+            _ => evidence.own_total * asked.topic_share,
+        };
+        evidence
+    }
+
+    /// The number of `term` as a set of one, or the empty set.
+    pub(super) fn set_of(&self, term: &str) -> TermSet {
+        let first = self.numbers.partition_point(|(known, _)| known.as_str() < term);
+        self.numbers[first..]
+            .iter()
+            .take_while(|(known, _)| known == term)
+            .fold(0, |set, (_, number)| set | 1 << number)
+    }
+
+    /// The share of the question that `set` covers, from 0 to 1.
+    pub(super) fn share(&self, set: TermSet) -> f32 {
+        let whole = self.own_total + self.topic_share;
+        if whole <= 0.0 { 0.0 } else { self.gain(set) / whole }
+    }
+
+    fn gain(&self, set: TermSet) -> f32 {
+        // Half of an earlier question's words name its topic well enough.
+        let topic = match self.topic_total {
+            total if total > 0.0 => (2.0 * self.sum(set & self.topic) / total).min(1.0) * self.topic_share,
+            _ => 0.0,
+        };
+        self.sum(set & self.own) + topic
+    }
+
+    fn sum(&self, set: TermSet) -> f32 {
+        let numbered = self.weights.iter().enumerate();
+        numbered.filter(|(number, _)| set >> number & 1 == 1).map(|(_, weight)| weight).sum()
+    }
+
+    /// The terms that count: without function words.
+    pub(super) fn content(&self) -> TermSet {
+        self.own | self.topic
+    }
+}
+
+/// The question's content words that no note holds, as they were asked.
+pub(super) fn unknown_words(findings: &Findings) -> impl Iterator<Item = &str> {
+    findings
+        .terms
+        .iter()
+        .filter(|term| !term.known && !is_function_word(&term.text.to_lowercase()))
+        .map(|term| term.text.as_str())
+}
+
+fn term_set(text: &str, terms: &mut Terms) -> BTreeSet<String> {
+    words(text).map(|word| terms.term(word.text).to_owned()).collect()
+}
+
+/// Weights come from a record that may have been tampered with.
+fn finite(weight: f32) -> f32 {
+    if weight.is_finite() { weight.max(0.0) } else { 0.0 }
+}
+
+/// Bits of a [`TermSet`].
+const TERMS_MAX: usize = 64;
+
+/// No content word weighs less than this part of the heaviest: one that every note holds still was asked for.
+const WEIGHT_FLOOR: f32 = 0.15;
+
+/// A word that no note holds weighs at most so much of the heaviest that one holds. It may be the heart of the question
+/// (then the notes hold no answer) or a synonym (then the other words must carry it).
+const UNKNOWN_WEIGHT_MAX: f32 = 1.25;

@@ -1,0 +1,593 @@
+//! One passage, read piece by piece: what could be quoted from it, and how well each of that answers.
+//!
+//! ```text
+//!                block found                 last part read
+//!  ExpectBlock ──────────────► ReadParts ──────────────────► ExpectBlock
+//!       │ no block left
+//!       ▼            each piece judged
+//!     Judge ──────────────────────────────► Over
+//! ```
+//!
+//! A block is introduced by the sentence before it. Judging waits for the whole passage, because a sentence ends with a
+//! colon before we know whether a list follows.
+
+use std::ops::Range;
+
+use crate::text::{Terms, sentences, words};
+
+use super::blocks::{Block, Blocks, trimmed};
+use super::evidence::{Evidence, TermSet};
+use super::head;
+use super::kind::{Kind, Marks, is_defining};
+
+/// A piece of a passage that could stand in an answer.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// Number of its passage among the findings.
+    pub(super) passage: usize,
+    /// Its bytes in the text of the passage.
+    pub(super) range: Range<usize>,
+    pub(super) shape: Shape,
+    /// Number of its block in the passage: sentences of one block may be joined.
+    pub(super) block: usize,
+    /// The terms that it holds itself.
+    pub(super) covers: TermSet,
+    pub(super) score: f32,
+    /// It shows what this kind of question wants, or nothing in particular is wanted.
+    pub(super) fits: bool,
+    pub(super) sketch: Sketch,
+}
+
+/// How a piece is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Running text.
+    Sentence,
+    /// One list item.
+    Item,
+    /// A table row below this header.
+    Row { header: Range<usize> },
+    /// A table from its header to its last row.
+    Table,
+    /// Lists and code, with their lines as they are.
+    Lines,
+}
+
+/// What is read with the passage open: the question's side.
+pub(super) struct Asking<'q> {
+    pub(super) kind: Kind,
+    pub(super) evidence: &'q Evidence,
+    pub(super) terms: &'q mut Terms,
+}
+
+/// The machine that reads one passage.
+#[derive(Debug)]
+pub(super) struct Reading {
+    passage: usize,
+    /// Score of the passage in the part of the best one's, from 0 to 1.
+    rank: f32,
+    /// Terms of the note's title and of the headings above.
+    heading: TermSet,
+    /// Terms of everything read.
+    union: TermSet,
+    scanner: Blocks,
+    blocks: Vec<Block>,
+    /// The open paragraph with spaces for its line breaks and quote marks, byte for byte.
+    flat: String,
+    pieces: Vec<Piece>,
+    /// The best, at most [`CANDIDATES_MAX`].
+    candidates: Vec<Candidate>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    ExpectBlock,
+    /// The newest block is open; `part` of it comes next, in a paragraph from byte `at` of `flat`.
+    ReadParts {
+        part: usize,
+        at: usize,
+        introduced_by: Option<usize>,
+    },
+    /// All is read; this piece is judged next.
+    Judge(usize),
+    Over,
+}
+
+/// A part of a block as it was read.
+#[derive(Debug, Clone)]
+struct Piece {
+    range: Range<usize>,
+    shape: Shape,
+    block: usize,
+    /// Headings above it, with the title.
+    heading: TermSet,
+    /// Number of the sentence before it in its paragraph, or of the one that introduces its block.
+    before: Option<usize>,
+    /// Terms that a table row takes from its header.
+    header: TermSet,
+    glance: Glance,
+}
+
+/// What a look at a text gives.
+#[derive(Debug, Clone, Copy, Default)]
+struct Glance {
+    covers: TermSet,
+    /// Words in all.
+    words: u32,
+    /// Words from the first covered one to the last.
+    spread: u32,
+    marks: Marks,
+    /// It begins with a word that stands for something said before.
+    leans_back: bool,
+    sketch: Sketch,
+}
+
+impl Reading {
+    /// Opens passage number `passage`; `above` is its title and headings, `rank` its score relative to the best.
+    pub(super) fn open(passage: usize, rank: f32, above: &str, asking: &mut Asking<'_>) -> Reading {
+        let heading = glance(above, asking).covers;
+        Reading {
+            passage,
+            rank,
+            heading,
+            union: heading,
+            scanner: Blocks::default(),
+            blocks: Vec::new(),
+            flat: String::new(),
+            pieces: Vec::new(),
+            candidates: Vec::new(),
+            state: State::ExpectBlock,
+        }
+    }
+
+    /// Does one small piece of work on `text` and says what it cost, in units; `None` once all is judged.
+    pub(super) fn step(&mut self, text: &str, asking: &mut Asking<'_>) -> Option<u32> {
+        let (state, cost) = match self.state {
+            State::ExpectBlock => self.open_block(text, asking),
+            State::ReadParts { part, at, introduced_by } => {
+                match self.next_part(text, part, at) {
+                    Some((range, shape)) => {
+                        let cost = cost_of(range.len());
+                        let next_at =
+                            if matches!(shape, Shape::Sentence) { self.flat_end(&range) } else { at };
+                        self.read_piece(text, range, shape, introduced_by, asking);
+                        // A sentence leans on the one before it; other parts on what introduces the block.
+                        let before = match self.pieces.last() {
+                            Some(Piece { shape: Shape::Sentence, .. }) => Some(self.pieces.len() - 1),
+                            _ => introduced_by,
+                        };
+                        (State::ReadParts { part: part + 1, at: next_at, introduced_by: before }, cost)
+                    }
+                    None => (State::ExpectBlock, 1),
+                }
+            }
+            State::Judge(number) if number < self.pieces.len() => {
+                self.judge(text, number, asking);
+                (State::Judge(number + 1), 2)
+            }
+            State::Judge(_) => (State::Over, 1),
+            State::Over => return None,
+        };
+        self.state = state;
+        Some(cost)
+    }
+
+    /// What was found, and the terms that the whole passage covers.
+    pub(super) fn close(self) -> (Vec<Candidate>, TermSet) {
+        (self.candidates, self.union)
+    }
+
+    fn open_block(&mut self, text: &str, asking: &mut Asking<'_>) -> (State, u32) {
+        let block = match self.scanner.next(text) {
+            Some(block) if self.pieces.len() < PIECES_MAX => block,
+            Some(_) | None => return (State::Judge(0), 1),
+        };
+        let range = block.range();
+        let mut cost = 1 + units(range.len() / SCANNED_BYTES_PER_UNIT);
+        match &block {
+            Block::Heading(range) => {
+                let covers = glance(&text[range.clone()], asking).covers;
+                self.heading |= covers;
+                self.union |= covers;
+                cost += cost_of(range.len());
+            }
+            Block::Paragraph(range) => flatten(&text[range.clone()], &mut self.flat),
+            Block::List { .. } | Block::Table { .. } | Block::Code(_) => {}
+        }
+        let follows_text = matches!(self.blocks.last(), Some(Block::Paragraph(_)));
+        let introduces = follows_text && !matches!(block, Block::Paragraph(_) | Block::Heading(_));
+        let introduced_by = self.pieces.len().checked_sub(1).filter(|_| introduces);
+        self.blocks.push(block);
+        (State::ReadParts { part: 0, at: 0, introduced_by }, cost)
+    }
+
+    /// The range and shape of the part that comes next in the open block.
+    fn next_part(&self, text: &str, part: usize, at: usize) -> Option<(Range<usize>, Shape)> {
+        if self.pieces.len() >= PIECES_MAX {
+            return None;
+        }
+        match self.blocks.last()? {
+            Block::Heading(_) => None,
+            Block::Paragraph(range) => {
+                let sentence = next_sentence(&self.flat, at)?;
+                Some((range.start + sentence.start..range.start + sentence.end, Shape::Sentence))
+            }
+            Block::List { items, .. } if part < items.len() => Some((items[part].clone(), Shape::Item)),
+            Block::List { items, .. } => {
+                // One item is no list; a longer list gives the items that fit, each whole.
+                let start = items.first()?.start;
+                let fitting = items.iter().take_while(|item| item.end - start <= BLOCK_BYTES_MAX);
+                let end = fitting.last()?.end;
+                (part == items.len() && items.len() > 1).then_some((start..end, Shape::Lines))
+            }
+            Block::Table { header, rows } if part < rows.len() => {
+                Some((rows[part].clone(), Shape::Row { header: header.clone() }))
+            }
+            Block::Table { header, rows } => {
+                let range = header.start..rows.last()?.end;
+                let is_short = range.len() <= BLOCK_BYTES_MAX;
+                (part == rows.len() && is_short).then_some((range, Shape::Table))
+            }
+            Block::Code(range) => {
+                let end = cut(text, range.clone(), BLOCK_BYTES_MAX);
+                (part == 0).then_some((range.start..end, Shape::Lines))
+            }
+        }
+    }
+
+    /// Where in `flat` the sentence at `range` of the passage ends.
+    fn flat_end(&self, range: &Range<usize>) -> usize {
+        self.blocks.last().map_or(0, |block| range.end - block.range().start)
+    }
+
+    fn read_piece(
+        &mut self,
+        text: &str,
+        range: Range<usize>,
+        shape: Shape,
+        before: Option<usize>,
+        asking: &mut Asking<'_>,
+    ) {
+        let block = self.blocks.len() - 1;
+        let mut glance = match (&shape, &self.blocks[block]) {
+            // The parts were read before.
+            (Shape::Lines, Block::List { ordered, .. }) => self.parts_together(block, *ordered),
+            (Shape::Table, _) => self.parts_together(block, false),
+            (Shape::Lines, _) => {
+                let mut glance = glance(&text[range.clone()], asking);
+                glance.marks.add(Marks::CODE);
+                glance
+            }
+            (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => glance(&text[range.clone()], asking),
+        };
+        let first_of_section = matches!(shape, Shape::Sentence)
+            && before.is_none()
+            && !self.pieces.iter().any(|piece| piece.heading == self.heading);
+        if first_of_section && asking.evidence.share(self.heading) >= NAMED_SHARE {
+            glance.marks.add(Marks::DEFINES);
+        }
+        let header = match &shape {
+            Shape::Row { header } => self.header_terms(text, block, header.clone(), asking),
+            Shape::Sentence | Shape::Item | Shape::Table | Shape::Lines => 0,
+        };
+        self.union |= glance.covers | header;
+        self.pieces.push(Piece { range, shape, block, heading: self.heading, before, header, glance });
+    }
+
+    /// The terms of a table's header: read with its first row, then taken from the row before.
+    fn header_terms(
+        &self,
+        text: &str,
+        block: usize,
+        header: Range<usize>,
+        asking: &mut Asking<'_>,
+    ) -> TermSet {
+        match self.pieces.last() {
+            Some(piece) if piece.block == block => piece.header,
+            _ => glance(&text[header], asking).covers,
+        }
+    }
+
+    /// A list or table as the sum of its parts, which are the last pieces.
+    fn parts_together(&self, block: usize, ordered: bool) -> Glance {
+        let mut whole = Glance::default();
+        for piece in self.pieces.iter().rev().take_while(|piece| piece.block == block) {
+            whole.covers |= piece.glance.covers | piece.header;
+            whole.words += piece.glance.words;
+            whole.sketch.add_all(&piece.glance.sketch);
+            whole.marks.add(piece.glance.marks);
+        }
+        whole.spread = whole.words;
+        if ordered {
+            whole.marks.add(Marks::STEPS);
+        }
+        whole
+    }
+
+    fn judge(&mut self, text: &str, number: usize, asking: &Asking<'_>) {
+        let piece = &self.pieces[number];
+        let before = piece.before.map(|before| &self.pieces[before]);
+        let next_block = self.blocks.get(piece.block + 1);
+        let opens_block =
+            matches!(next_block, Some(Block::List { .. } | Block::Code(_) | Block::Table { .. }));
+        let ends_paragraph = self.blocks[piece.block].range().end == piece.range.end;
+        if matches!(piece.shape, Shape::Sentence) && ends_paragraph && opens_block && ends_open(text, piece) {
+            // It comes with the block that it opens.
+            return;
+        }
+        let mut range = piece.range.clone();
+        let mut own = piece.glance.covers;
+        let mut near = piece.header | before.map_or(0, |before| before.glance.covers);
+        let mut damp = 1.0;
+        match (&piece.shape, before) {
+            (Shape::Sentence, Some(_)) if piece.glance.leans_back => {
+                range.start = self.start_of_thought(number)
+            }
+            (Shape::Lines | Shape::Table, before) => {
+                let is_code = matches!(self.blocks[piece.block], Block::Code(_));
+                let joins = |intro: &&Piece| ends_open(text, intro) || is_code && asking.kind == Kind::HowTo;
+                match before.filter(joins) {
+                    Some(intro) => {
+                        range.start = intro.range.start;
+                        own = intro.glance.covers;
+                        near = piece.glance.covers | piece.header;
+                    }
+                    None if is_code => {}
+                    None => damp = SUM_OF_PARTS,
+                }
+                let choice = asking.kind == Kind::Which && !is_code;
+                damp *= if choice { WANTED } else { 1.0 };
+            }
+            (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {}
+        }
+        if matches!(piece.shape, Shape::Table) && asking.kind != Kind::Which {
+            return;
+        }
+        let evidence = asking.evidence;
+        let known = piece.heading | near | own;
+        if evidence.share(known) < PIECE_SHARE_MIN {
+            return;
+        }
+        let score = score(piece, own, near, self.rank, asking) * damp;
+        if score <= 0.0 {
+            return;
+        }
+        self.candidates.push(Candidate {
+            passage: self.passage,
+            range: trimmed(text, range),
+            shape: piece.shape.clone(),
+            block: piece.block,
+            covers: own & evidence.content(),
+            score,
+            fits: fits(piece, asking) != Some(false),
+            sketch: piece.glance.sketch,
+        });
+        if self.candidates.len() > CANDIDATES_MAX {
+            self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
+            self.candidates.truncate(CANDIDATES_MAX);
+        }
+    }
+
+    /// Where the sentence starts that `number`, which leans back, needs in front of it.
+    fn start_of_thought(&self, number: usize) -> usize {
+        let mut first = &self.pieces[number];
+        for _ in 0..LEANING_MAX {
+            match first.before.map(|before| &self.pieces[before]) {
+                Some(before) if first.glance.leans_back && before.block == first.block => first = before,
+                Some(_) | None => break,
+            }
+        }
+        first.range.start
+    }
+}
+
+/// How well a piece answers, from 0 to about 1.6.
+fn score(piece: &Piece, own: TermSet, near: TermSet, rank: f32, asking: &Asking<'_>) -> f32 {
+    let evidence = asking.evidence;
+    let with_heading = own | piece.heading;
+    let (alone, headed, all) =
+        (evidence.share(own), evidence.share(with_heading), evidence.share(with_heading | near));
+    let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
+
+    let fits = fits(piece, asking);
+    let fit = match (fits, asking.kind) {
+        (Some(true), _) => WANTED,
+        (Some(false), Kind::When | Kind::HowMuch) => NO_FIGURE,
+        (Some(false), _) => UNWANTED,
+        (None, _) => 1.0,
+    };
+    let says_nothing_asked = own & evidence.content() == 0;
+    let hint = match (says_nothing_asked, fits) {
+        (false, _) => 1.0,
+        (true, Some(true)) => 0.9,
+        (true, Some(false) | None) => 0.6,
+    };
+    let length = match piece.glance.words {
+        0..=2 => 0.7,
+        3..=45 => 1.0,
+        _ => 0.9,
+    };
+    let count = (own & evidence.content()).count_ones();
+    let close =
+        if count < 2 { 0.0 } else { CLOSE_PART * (count as f32 / (piece.glance.spread + 1) as f32).min(1.0) };
+    cover * fit * hint * length * (1.0 + close) + RANK_PART * rank
+}
+
+/// Whether a piece shows what this kind of question wants; `None` if nothing in particular is wanted.
+fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
+    asking.kind.wanted().map(|wanted| piece.glance.marks.has_any(wanted))
+}
+
+/// Reads the head of `text`: what it covers and what it shows.
+fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
+    let text = head(text, PIECE_BYTES_MAX);
+    let mut glance = Glance { marks: Marks::of_text(text), ..Glance::default() };
+    let mut first_covered = None;
+    let mut lower = String::new();
+    for word in words(text) {
+        lower.clear();
+        lower.extend(word.text.chars().flat_map(char::to_lowercase));
+        let opens = glance.words == 0;
+        if opens {
+            glance.leans_back = LEANING.contains(&lower.as_str());
+        }
+        glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
+        let term = asking.terms.term(word.text);
+        let covered = asking.evidence.set_of(term);
+        glance.sketch.add(term);
+        if covered & asking.evidence.content() != 0 {
+            let first = *first_covered.get_or_insert(glance.words);
+            glance.spread = glance.words - first;
+        }
+        let is_close_behind = first_covered.is_some_and(|first| first <= 4 && glance.words - first <= 4);
+        if is_close_behind && is_defining(&lower) {
+            glance.marks.add(Marks::DEFINES);
+        }
+        glance.covers |= covered;
+        glance.words += 1;
+    }
+    glance
+}
+
+/// The first sentence of `flat` from byte `at` on; one without end is cut at white space.
+fn next_sentence(flat: &str, at: usize) -> Option<Range<usize>> {
+    let rest = flat.get(at..)?;
+    let window = head(rest, PIECE_BYTES_MAX);
+    let mut sentence = sentences(window).next()?;
+    if window.len() < rest.len() && sentence.end == window.trim_end().len() {
+        sentence.end = cut(window, sentence.clone(), sentence.len().saturating_sub(1));
+    }
+    (sentence.end > sentence.start).then(|| at + sentence.start..at + sentence.end)
+}
+
+/// Where `range` of `text` ends if it may be `bytes_max` long: behind a line, else behind a word, else a character.
+pub(super) fn cut(text: &str, range: Range<usize>, bytes_max: usize) -> usize {
+    let piece = &text[range.clone()];
+    if piece.len() <= bytes_max {
+        return range.end;
+    }
+    let kept = head(piece, bytes_max);
+    let end = match (kept.rfind('\n'), kept.rfind(char::is_whitespace)) {
+        (Some(line), _) if line > 0 => line,
+        (_, Some(word)) if word > 0 => word,
+        _ => kept.len(),
+    };
+    range.start + end
+}
+
+/// Spaces for line breaks and quote marks, so that a sentence may run over lines; every byte stays at its place.
+fn flatten(paragraph: &str, flat: &mut String) {
+    flat.clear();
+    let mut begins_line = true;
+    for character in paragraph.chars() {
+        let is_break = matches!(character, '\n' | '\r');
+        let is_quote_mark = begins_line && character == '>';
+        flat.push(if is_break || is_quote_mark { ' ' } else { character });
+        begins_line = is_break || begins_line && (is_quote_mark || matches!(character, ' ' | '\t'));
+    }
+}
+
+fn ends_open(text: &str, piece: &Piece) -> bool {
+    text[piece.range.clone()].trim_end_matches(['*', '_', ' ']).ends_with([':', '：'])
+}
+
+fn cost_of(bytes: usize) -> u32 {
+    1 + units(bytes.min(PIECE_BYTES_MAX) / READ_BYTES_PER_UNIT)
+}
+
+pub(super) fn units(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The words of a text as bits, to see whether two texts say the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sketch {
+    words: [u64; 4],
+    numbers: u64,
+}
+
+impl Sketch {
+    fn add(&mut self, term: &str) {
+        // FNV-1a: a collision costs at worst a repeat.
+        let hash = term.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
+        let mixed = hash ^ hash >> 29;
+        self.words[(mixed >> 6 & 3) as usize] |= 1 << (mixed & 63);
+        if term.bytes().any(|byte| byte.is_ascii_digit()) {
+            self.numbers |= 1 << (mixed & 63);
+        }
+    }
+
+    fn add_all(&mut self, other: &Sketch) {
+        for (word, others) in self.words.iter_mut().zip(other.words) {
+            *word |= others;
+        }
+        self.numbers |= other.numbers;
+    }
+
+    /// Nearly all words of the shorter text stand in the other, and no number differs: notes that say
+    /// `port 80` and `port 81` do not repeat but contradict each other.
+    pub(super) fn repeats(&self, other: &Sketch) -> bool {
+        let count = |sketch: &Sketch| sketch.words.iter().map(|word| word.count_ones()).sum::<u32>();
+        let shorter = count(self).min(count(other));
+        let shared: u32 =
+            self.words.iter().zip(other.words).map(|(one, other)| (one & other).count_ones()).sum();
+        self.numbers == other.numbers && shared as f32 >= REPEAT_SHARE * shorter as f32
+    }
+}
+
+/// Bytes of one piece that are looked at, and the longest sentence: whole sentences are far shorter.
+const PIECE_BYTES_MAX: usize = 1024;
+
+/// Pieces of one passage that are read; a passage of fragments ends there.
+const PIECES_MAX: usize = 512;
+
+/// Pieces kept of one passage: twice what an answer quotes in all.
+const CANDIDATES_MAX: usize = 8;
+
+/// Longest list, table or code block that comes whole, in bytes; of a longer one the first items or lines.
+const BLOCK_BYTES_MAX: usize = 1536;
+
+/// Bytes that are split into words, stemmed and compared in one unit.
+const READ_BYTES_PER_UNIT: usize = 12;
+
+/// Bytes whose line ends are found in one unit.
+const SCANNED_BYTES_PER_UNIT: usize = 512;
+
+/// Sentences that are taken along because the next leans on them.
+const LEANING_MAX: usize = 2;
+
+/// A piece whose terms, headings and neighbour cover less of the question is no answer.
+const PIECE_SHARE_MIN: f32 = 0.45;
+
+/// A heading that covers so much names what is asked.
+const NAMED_SHARE: f32 = 0.9;
+
+/// What a term in a heading, or in the sentence before, is worth beside one in the piece itself.
+const HEADING_PART: f32 = 0.6;
+const NEAR_PART: f32 = 0.5;
+
+/// What showing the marks of the wanted kind is worth, and what lacking them.
+const WANTED: f32 = 1.25;
+const UNWANTED: f32 = 0.8;
+
+/// The same where a number or a time was asked for: without one it is hardly an answer.
+const NO_FIGURE: f32 = 0.6;
+
+/// A list that covers the question only as the sum of its items.
+const SUM_OF_PARTS: f32 = 0.85;
+
+/// What closeness of the terms, and the rank of the passage, add at most.
+const CLOSE_PART: f32 = 0.1;
+const RANK_PART: f32 = 0.15;
+
+/// Two texts that share so much of the shorter one's words repeat each other.
+const REPEAT_SHARE: f32 = 0.8;
+
+/// Words that stand for something in the sentence before.
+const LEANING: [&str; 19] = [
+    "it", "its", "this", "they", "their", "that", "these", "those", "he", "she", "his", "her", "dies",
+    "diese", "dieser", "das", "es", "sie", "er",
+];

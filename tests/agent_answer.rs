@@ -1,0 +1,185 @@
+//! What the built-in answerer picks from realistic passages, and when it refuses.
+
+mod agent_support;
+
+use agent_support::{ask, ask_with_history, composed_in_slices, found, note, passage_of};
+use oneloop::agent::{Answer, Findings, Passage, Question, Role, Turn};
+
+const LOOP: &str = "## Phases of a turn\n\nThe loop never sleeps while work is queued. A turn runs its phases in this \
+order:\n\n1. **pending**: readiness carried over\n2. **poll**: waits for [[Sockets|sockets]]\n3. **check**: runs \
+tasks in slices\n4. **close**: lets keys go\n5. **timers**: fires what is due\n\nA budget bounds each of them.\n";
+
+const LIMITS: &str = "# Limits\n\nEvery bound has a reason.\n\n| Bound | Value | Beyond it |\n|---|---|---|\n\
+| request head | 16 KiB | 431 and close |\n| request target | 8 KiB | 414 and close |\n| idle connection | 65 s | \
+closed without a word |\n";
+
+const COFFEE: &str = "# Espresso machine\n\nThe espresso machine stands in the kitchen on the second floor. It heats \
+the water to 93 °C before each shot.\n\nMira cleans the espresso machine every Friday after lunch. The beans come \
+from a roaster in Leipzig.\n";
+
+const BUILD: &str = "# Building\n\nTo build the server, run the release profile:\n\n```sh\ncargo build --release\n```\n\n\
+The binary lands in `target/release`.\n";
+
+fn vault() -> Vec<Passage> {
+    vec![
+        note("loop.md", "Event loop", "Phases of a turn", LOOP),
+        note("limits.md", "Limits", "Limits", LIMITS),
+        note("kitchen/coffee.md", "Espresso machine", "Espresso machine", COFFEE),
+        note("build.md", "Building", "Building", BUILD),
+    ]
+}
+
+fn texts(answer: &Answer) -> Vec<&str> {
+    answer.sources.iter().map(|source| source.text.as_str()).collect()
+}
+
+#[test]
+fn an_ordered_list_comes_whole_with_the_sentence_that_opens_it() {
+    let answer = ask("In which order does a turn run its phases?", &vault());
+    assert!(
+        answer.response.starts_with("A turn runs its phases in this order:\n\n1. pending: readiness carried over\n2. poll: waits for sockets\n"),
+        "{}",
+        answer.response
+    );
+    assert!(answer.response.contains("5. timers: fires what is due [1]"), "{}", answer.response);
+    assert!(answer.sources[0].text.contains("[[Sockets|sockets]]"), "the source stays as it is stored");
+}
+
+#[test]
+fn a_table_row_is_shown_with_the_names_of_its_columns() {
+    let answer = ask("How long may a request target be?", &vault());
+    assert_eq!(answer.response, "Bound: request target — Value: 8 KiB — Beyond it: 414 and close [1]");
+    assert_eq!(texts(&answer), ["| request target | 8 KiB | 414 and close |"]);
+}
+
+#[test]
+fn when_finds_the_day() {
+    let answer = ask("When is the espresso machine cleaned?", &vault());
+    assert_eq!(answer.response, "Mira cleans the espresso machine every Friday after lunch. [1]");
+    assert_eq!(answer.sources[0].path, "kitchen/coffee.md");
+}
+
+#[test]
+fn who_finds_the_name() {
+    let answer = ask("Who cleans the espresso machine?", &vault());
+    assert_eq!(texts(&answer), ["Mira cleans the espresso machine every Friday after lunch."]);
+}
+
+#[test]
+fn how_to_brings_the_code() {
+    let answer = ask("How do I build the server?", &vault());
+    assert!(
+        answer.response.starts_with(
+            "To build the server, run the release profile:\n\n```sh\ncargo build --release\n```\n[1]"
+        ),
+        "{}",
+        answer.response
+    );
+}
+
+#[test]
+fn a_sentence_that_leans_back_brings_the_one_before() {
+    let answer = ask("To how many degrees does the espresso machine heat water?", &vault());
+    assert!(
+        texts(&answer)[0].starts_with("The espresso machine stands in the kitchen"),
+        "{}",
+        answer.response
+    );
+    assert!(texts(&answer)[0].ends_with("93 °C before each shot."), "{}", answer.response);
+}
+
+#[test]
+fn a_far_question_is_refused_in_plain_words() {
+    let answer = ask("What is the capital of Mongolia?", &vault());
+    assert_eq!(
+        answer.response,
+        "The notes hold no answer to this. No note mentions \"capital\" or \"Mongolia\"."
+    );
+    assert_eq!((answer.sources.len(), answer.categories.len()), (0, 0));
+    assert_eq!(answer.suggested_actions, ["Add a note about capital Mongolia."]);
+}
+
+#[test]
+fn a_near_question_is_refused_when_its_heart_is_unknown() {
+    let answer = ask("What did the espresso machine's warranty cost?", &vault());
+    assert!(answer.sources.is_empty(), "{}", answer.response);
+}
+
+#[test]
+fn a_follow_up_is_answered_from_the_earlier_topic() {
+    let history = [
+        Turn { role: Role::User, content: "Where is the espresso machine?".to_owned() },
+        Turn { role: Role::Assistant, content: "The espresso machine stands in the kitchen. [1]".to_owned() },
+    ];
+    let oven = "# Oven\n\nThe oven gets hot: 250 °C in ten minutes.\n";
+    let mut passages = vec![note("oven.md", "Oven", "Oven", oven)];
+    passages.extend(vault());
+    let answer = ask_with_history("and how hot does it get?", &history, &passages);
+    assert!(answer.response.contains("93 °C"), "{}", answer.response);
+    assert!(answer.sources.iter().all(|source| source.path != "oven.md"), "{}", answer.response);
+}
+
+#[test]
+fn an_unfinished_index_is_said_so_with_and_without_an_answer() {
+    for (message, held) in [("Who cleans the espresso machine?", true), ("Who discovered penicillin?", false)]
+    {
+        let question = Question { message: message.to_owned(), history: Vec::new() };
+        let findings = found(&question, &vault());
+        let unfinished = Findings { complete: false, notes_indexed: 4, notes_found: 90, ..findings };
+        let answer = composed_in_slices(&question, unfinished, u32::MAX);
+        assert_eq!(answer.sources.is_empty(), !held);
+        assert!(answer.response.ends_with("Only 4 of 90 notes were indexed so far."), "{}", answer.response);
+        assert!(!answer.response.contains("No note mentions"), "an unfinished index cannot know that");
+    }
+}
+
+#[test]
+fn a_repeat_is_quoted_once_and_a_contradiction_twice() {
+    let first = "The gateway listens on port 8000 for plain requests.\n";
+    let other = "The gateway listens on port 9000 for plain requests.\n";
+    let same = [note("a.md", "A", "", first), note("b.md", "B", "", first)];
+    let differ = [note("a.md", "A", "", first), note("b.md", "B", "", other)];
+    assert_eq!(ask("Which port does the gateway listen on?", &same).sources.len(), 1);
+    assert_eq!(ask("Which port does the gateway listen on?", &differ).sources.len(), 2);
+}
+
+#[test]
+fn links_to_missing_notes_become_suggestions() {
+    let mut passages = vault();
+    passages[2].dangling = vec!["Descaling".to_owned(), "Beans".to_owned()];
+    let answer = ask("Who cleans the espresso machine?", &passages);
+    assert_eq!(
+        answer.suggested_actions,
+        [
+            "Write the missing note \"Descaling\", which \"Espresso machine\" links to.",
+            "Write the missing note \"Beans\", which \"Espresso machine\" links to."
+        ]
+    );
+}
+
+#[test]
+fn german_and_chinese_questions_find_their_sentence() {
+    let passages = [
+        note(
+            "ofen.md",
+            "Ofen",
+            "",
+            "Der Ofen steht im Keller. Er wird jeden Montag gereinigt und läuft mit Gas.\n",
+        ),
+        note("水.md", "水", "", "水的沸点是100度。冰的熔点是0度。\n"),
+    ];
+    let german = ask("Wo steht der Ofen?", &passages);
+    assert_eq!(texts(&german), ["Der Ofen steht im Keller."]);
+    let chinese = ask("水的沸点是多少？", &passages);
+    assert_eq!(texts(&chinese)[0], "水的沸点是100度。");
+}
+
+#[test]
+fn sources_are_exact_bytes_of_the_file_also_with_line_breaks_of_windows() {
+    let file =
+        "# Title\r\n\r\nFirst line of\r\nthe gateway's story. The gateway restarts\r\nnightly at 03:00.\r\n";
+    let answer = ask("When does the gateway restart?", &[passage_of("a.md", "Title", "Title", file, 9)]);
+    assert_eq!(answer.response, "The gateway restarts nightly at 03:00. [1]");
+    let source = &answer.sources[0];
+    assert_eq!(&file[source.start as usize..source.end as usize], source.text);
+}

@@ -1,0 +1,158 @@
+//! The book answers questions about the server it describes: each question here is one that a learner asks, and the
+//! decisive words of the right answer must stand in the response, quoted from the right chapter.
+//!
+//! The questions go to the real binary, over the real `docs/`. So a chapter that loses its answer fails here, and so
+//! does an answerer that no longer finds it.
+#![allow(clippy::disallowed_methods, reason = "a thread that waits for a child is what bounds the wait")]
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longest wait for one answer. Indexing the book takes milliseconds; this is for a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A question, words that only a right answer holds, and the chapter that it must be quoted from.
+struct Asked {
+    question: &'static str,
+    words: &'static [&'static str],
+    chapter: &'static str,
+}
+
+const QUESTIONS: &[Asked] = &[
+    Asked {
+        question: "When does an idle server wake up?",
+        words: &["a socket is ready", "a signal comes", "a deadline is due"],
+        chapter: "event-loop.md",
+    },
+    Asked {
+        question: "What does edge-triggered mean?",
+        words: &["announces readiness once", "silent until something new arrives"],
+        chapter: "event-loop.md",
+    },
+    Asked {
+        question: "Why is there no process.nextTick?",
+        words: &["no callback is ever called"],
+        chapter: "event-loop.md",
+    },
+    Asked {
+        question: "What is a run?",
+        words: &["one question on its way to an answer", "append-only log"],
+        chapter: "runs.md",
+    },
+    Asked { question: "How many runs can be at work at once?", words: &["64"], chapter: "runs.md" },
+    Asked {
+        question: "What happens at SIGTERM?",
+        words: &["stops accepting", "10 s", "exits with code 0"],
+        chapter: "runs.md",
+    },
+    Asked {
+        question: "What happens with a slow reader?",
+        words: &["offset", "the run's log is the buffer"],
+        chapter: "streams.md",
+    },
+    Asked {
+        question: "How is a stream resumed?",
+        words: &["Last-Event-ID", "?after="],
+        chapter: "streams.md",
+    },
+    Asked {
+        question: "How long is a request head allowed to take?",
+        words: &["10 s in all", "does not restart"],
+        chapter: "connections.md",
+    },
+    Asked {
+        question: "Which status does a target that is too long get?",
+        words: &["414"],
+        chapter: "http.md",
+    },
+    Asked {
+        question: "What does the Host door do?",
+        words: &["421", "loopback name", "--allow-host"],
+        chapter: "http.md",
+    },
+    Asked { question: "What is a unit?", words: &["about a microsecond of work"], chapter: "tasks.md" },
+    Asked {
+        question: "What does a refusal mean?",
+        words: &["the notes hold no answer", "sources is empty"],
+        chapter: "knowledge.md",
+    },
+];
+
+#[test]
+fn the_book_answers_what_a_learner_asks() {
+    let mut wrong = Vec::new();
+    for Asked { question, words, chapter } in QUESTIONS {
+        let (response, sources) = ask(question);
+        let missing: Vec<_> = words.iter().filter(|word| !response.contains(&plain(word))).collect();
+        if !missing.is_empty() || !sources.iter().any(|source| source == chapter) {
+            wrong.push(format!("{question}\n  lacks {missing:?} of {chapter}\n  {sources:?}\n  {response}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), QUESTIONS.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_phases_are_told_in_their_order() {
+    let (response, sources) = ask("In which order does a turn run its phases?");
+    let lower = response.to_lowercase();
+    let mut from = 0;
+    for phase in ["pending", "poll", "check", "close", "timers"] {
+        let at = lower[from..].find(phase);
+        from +=
+            at.unwrap_or_else(|| panic!("no {phase} behind the phases before it: {response}")) + phase.len();
+    }
+    assert_eq!(sources.first().map(String::as_str), Some("event-loop.md"), "{response}");
+}
+
+#[test]
+fn what_the_book_does_not_hold_is_refused_without_sources() {
+    for question in ["How do I bake sourdough bread?", "Who won the chess olympiad in Budapest?"] {
+        let (response, sources) = ask(question);
+        assert!(sources.is_empty(), "{question} was answered from {sources:?}: {response}");
+        assert!(!response.is_empty(), "a refusal says that it is one");
+    }
+}
+
+/// The response to `question`, in [`plain`] form, and the paths of its sources.
+fn ask(question: &str) -> (String, Vec<String>) {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_oneloop"))
+        .arg("ask")
+        .arg(docs)
+        .args([question, "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary was built for this test");
+    let mut stdout = child.stdout.take().expect("it is piped");
+    let (told, answer) = channel();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        let read = stdout.read_to_string(&mut text);
+        let _ = told.send(read.map(|_| text));
+    });
+    let answer = answer.recv_timeout(PATIENCE);
+    if answer.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().expect("it is our own child");
+    reader.join().expect("reading does not panic");
+    let text = answer.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?}: {question}"));
+    assert!(status.success(), "{question}: {status}");
+    let answer: Value = serde_json::from_str(&text.expect("stdout is UTF-8")).expect("--json prints JSON");
+    assert_eq!(answer["answered_by"], "notes");
+    let sources = answer["sources"].as_array().expect("sources is a list");
+    let paths =
+        sources.iter().map(|source| source["path"].as_str().expect("a path is text").to_owned()).collect();
+    (plain(answer["response"].as_str().expect("the response is text")), paths)
+}
+
+/// One space between words and no code marks, so that where a line was broken in the chapter does not matter.
+fn plain(text: &str) -> String {
+    text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
