@@ -1,0 +1,142 @@
+// What Node makes of the server: fetch, which keeps connections, and EventSource, which comes back when it is cut off.
+// Called by `run`, which has set the address.
+
+import net from "node:net";
+import { EventSource } from "eventsource";
+
+const url = process.env.ONELOOP_URL;
+const question = { message: "In which order does a turn run its phases?" };
+
+function holds(claim, condition, seen) {
+  if (!condition) {
+    console.log(`FAILED node: ${claim}`);
+    console.log("seen:", seen);
+    process.exit(1);
+  }
+  console.log(`ok node: ${claim}`);
+}
+
+const ask = async (path, options) => (await fetch(url + path, options)).json();
+const post = (path, body, options = {}) =>
+  fetch(url + path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    ...options,
+  });
+
+// --- fetch ---
+
+{
+  const before = (await ask("/info")).connections.accepted;
+  for (let index = 0; index < 20; index++) {
+    await ask("/health");
+    await (await post("/chat", question)).json();
+  }
+  const after = (await ask("/info")).connections.accepted;
+  holds("fetch keeps its connection over forty requests", after - before <= 1, { before, after });
+
+  const many = await Promise.all(Array.from({ length: 50 }, () => post("/chat", question)));
+  const answers = await Promise.all(many.map((answer) => answer.json()));
+  const runs = new Set(answers.map((answer) => answer.run_id));
+  holds("fifty questions at once have fifty answers", many.every((answer) => answer.ok) && runs.size === 50, runs.size);
+
+  const stream = await post("/chat/stream", question);
+  let text = "";
+  for await (const piece of stream.body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+  }
+  holds("a stream is read to its end", text.endsWith('\n\n') && text.includes('data: {"type":"done"'), text);
+
+  const uploaded = await fetch(url + "/chat", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: new Blob([JSON.stringify(question)]).stream(),
+    duplex: "half",
+  });
+  holds("a streamed upload is answered", uploaded.status === 200, uploaded.status);
+
+  const stop = new AbortController();
+  const aborted = await post("/chat/stream", question, { signal: stop.signal });
+  stop.abort();
+  const ended = await aborted.text().then(() => "read", (error) => error.name);
+  holds("a fetch that is aborted ends, and the server goes on", ["AbortError", "read"].includes(ended) && (await ask("/health")).status === "healthy", ended);
+}
+
+// --- EventSource, behind a proxy that cuts ---
+
+/// Passes bytes on, and notes each request's head. The first `cuts` connections are cut behind their second event.
+async function cuttingProxy(cuts) {
+  const target = new URL(url);
+  const heads = [];
+  const server = net.createServer((client) => {
+    const upstream = net.connect(target.port, target.hostname);
+    const number = heads.push("") - 1;
+    let passed = "";
+    client.on("data", (bytes) => {
+      heads[number] += bytes.toString("latin1");
+      upstream.write(bytes);
+    });
+    upstream.on("data", (bytes) => {
+      if (number >= cuts) {
+        client.write(bytes);
+        return;
+      }
+      const before = passed.length;
+      passed += bytes.toString("latin1");
+      const body = passed.indexOf("\r\n\r\n");
+      const first = body < 0 ? -1 : passed.indexOf("\n\n", body + 4);
+      const second = first < 0 ? -1 : passed.indexOf("\n\n", first + 2);
+      if (second < 0) {
+        client.write(bytes);
+      } else {
+        // A reset behind the second event: the client has it, and the rest of its chunk never comes.
+        client.write(bytes.subarray(0, second + 2 - before), () => setImmediate(() => client.destroy()));
+        upstream.destroy();
+      }
+    });
+    for (const [one, other] of [[client, upstream], [upstream, client]]) {
+      one.on("error", () => other.destroy());
+      one.on("end", () => other.end());
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, heads, close: () => server.close() };
+}
+
+/// Reads a task's stream as a page would: until the server says, by 204, that there is no more.
+function readAll(address) {
+  return new Promise((resolve) => {
+    const events = [];
+    const source = new EventSource(address);
+    source.onmessage = (event) => events.push({ id: event.lastEventId, ...JSON.parse(event.data) });
+    source.onerror = (event) => {
+      if (source.readyState === EventSource.CLOSED) {
+        resolve({ events, code: event.code });
+      }
+    };
+  });
+}
+
+const watchdog = setTimeout(() => {
+  console.log("FAILED node: an event source does not end");
+  process.exit(1);
+}, 60_000);
+
+{
+  const { task_id: task } = await (await post("/chat/async", question)).json();
+  const proxy = await cuttingProxy(1);
+  const { events, code } = await readAll(`${proxy.url}/chat/task/${task}/stream`);
+  const numbers = events.map((event) => Number(event.id.split("-").at(-1)));
+  const ids = proxy.heads.map((head) => head.match(/^last-event-id: *(.*?)\r$/im)?.[1] ?? null);
+
+  holds("an event source that is cut off comes back with Last-Event-ID", ids[0] === null && ids[1] === `${task}-2`, proxy.heads);
+  holds("and has every event once, in order", numbers.length > 2 && numbers.every((number, index) => number === index + 1), events);
+  holds("the last one says that the run is done", events.at(-1).type === "done", events.at(-1));
+  holds("204 ends it", code === 204 && ids.at(-1) === events.at(-1).id, { code, ids });
+  proxy.close();
+}
+
+clearTimeout(watchdog);
+// fetch would keep its connections for a while.
+process.exit(0);
