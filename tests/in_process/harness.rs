@@ -1,0 +1,96 @@
+//! The whole server in this thread: a test writes as a client, turns the loop, and reads as a client again.
+//!
+//! Loopback delivers at once, so nothing has to be waited for and every count is exact.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use oneloop::app::App;
+use oneloop::base::HashSeed;
+use oneloop::config::Config;
+use oneloop::limits::Limits;
+use oneloop::os::NetCounters;
+use oneloop::os::real::RealWorld;
+use oneloop::reactor::Reactor;
+
+/// The cheapest request.
+pub const HEALTH: &[u8] =
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+
+/// A POST with JSON.
+pub fn post(path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let fields = format!("Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}");
+    format!("POST {path} HTTP/1.1\r\n{fields}\r\n\r\n{body}").into_bytes()
+}
+
+/// A server and the world that it lives in.
+pub struct Server {
+    world: RealWorld,
+    reactor: Reactor,
+    app: App,
+    address: SocketAddr,
+    notes: PathBuf,
+}
+
+impl Server {
+    /// A server over one note, which is indexed.
+    pub fn start(config: Config, limits: Limits) -> Server {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("oneloop-in-process-{}-{number}", std::process::id());
+        let notes = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&notes).expect("the temporary folder can be written");
+        std::fs::write(notes.join("kettle.md"), "# Kettle\n\nThe kettle boils at 96 degrees.\n")
+            .expect("so can a note");
+        let config = Config { notes: notes.clone(), access_log: false, ..config };
+        let mut world = RealWorld::new(&notes, &limits).expect("the poller opens");
+        let mut reactor = Reactor::new(&limits);
+        let mut app = App::new(&config, &limits, HashSeed(7));
+        let address = reactor.enter(&mut world.os(), |cx| {
+            app.read_folder(cx);
+            app.listen(SocketAddr::from(([127, 0, 0, 1], 0)), cx).expect("a free port can be bound")
+        });
+        let mut server = Server { world, reactor, app, address, notes };
+        while !server.app.is_ready() {
+            server.turn();
+        }
+        server
+    }
+
+    /// One turn of the loop; it sleeps if there is nothing to do.
+    pub fn turn(&mut self) {
+        self.reactor.turn(&mut self.world.os(), &mut self.app).expect("the poller goes on");
+    }
+
+    /// A client whose connection was accepted.
+    pub fn connect(&mut self) -> TcpStream {
+        let client = TcpStream::connect(self.address).expect("the listener has a backlog");
+        client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+        client.set_nodelay(true).expect("so can this");
+        self.turn();
+        client
+    }
+
+    /// One request, one turn, one answer: how many bytes it had.
+    pub fn ask(&mut self, client: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> usize {
+        client.write_all(request).expect("the server reads");
+        self.turn();
+        client.read(answer).expect("the server has answered within the turn")
+    }
+
+    /// System calls on sockets, and waits.
+    pub fn counters(&mut self) -> (NetCounters, u64) {
+        let counters = self.world.os().net.counters();
+        (counters, self.reactor.figures().waits)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.notes);
+    }
+}

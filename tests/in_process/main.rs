@@ -1,0 +1,6 @@
+//! The server in the test's own thread, turn by turn: what things cost, and what runs out when.
+#![expect(clippy::disallowed_methods, reason = "a test makes its own notes")]
+
+mod cost;
+mod harness;
+mod timeouts;

@@ -1,0 +1,232 @@
+//! What runs out when: each bound on time is set to a few milliseconds, and the loop sleeps through it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use oneloop::config::Config;
+use oneloop::limits::Limits;
+
+use crate::harness::{HEALTH, Server, post};
+
+/// Long enough that nothing else happens in the meantime, short enough to sleep through.
+const SOON: Duration = Duration::from_millis(30);
+
+const QUESTION: &str = r#"{"message":"How hot is the kettle?"}"#;
+
+fn server(limits: Limits) -> Server {
+    Server::start(Config::default(), limits)
+}
+
+/// No run ever begins, so whoever waits for one goes on waiting.
+fn server_that_holds_runs_back(limits: Limits, disconnect_grace: Duration) -> Server {
+    Server::start(Config { runs_max: 0, disconnect_grace, ..Config::default() }, limits)
+}
+
+/// What the server sends until it closes, turning it as often as that takes.
+fn rest(server: &mut Server, client: &mut TcpStream) -> String {
+    client.set_nonblocking(true).expect("a socket can be made non-blocking");
+    let mut rest = Vec::new();
+    let mut buffer = [0; 4096];
+    for _ in 0..100 {
+        match client.read(&mut buffer) {
+            Ok(0) => return String::from_utf8(rest).expect("answers are UTF-8"),
+            Ok(count) => rest.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => server.turn(),
+            Err(error) => return format!("{}{}", String::from_utf8_lossy(&rest), error.kind()),
+        }
+    }
+    panic!("not closed after 100 turns; so far {}", String::from_utf8_lossy(&rest));
+}
+
+fn run_status(server: &mut Server, id: &str) -> String {
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    let request = format!("GET /chat/task/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let count = server.ask(&mut client, request.as_bytes(), &mut answer);
+    let text = String::from_utf8_lossy(&answer[..count]).into_owned();
+    let (_, status) = text.split_once("\"status\":\"").unwrap_or_else(|| panic!("no status in {text}"));
+    status.split('"').next().expect("there is always a first part").to_owned()
+}
+
+fn newest_run(server: &mut Server) -> String {
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    let count =
+        server.ask(&mut client, b"GET /tasks?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut answer);
+    let text = String::from_utf8_lossy(&answer[..count]).into_owned();
+    let (_, id) = text.split_once("\"task_id\":\"").unwrap_or_else(|| panic!("no task in {text}"));
+    id[..36].to_owned()
+}
+
+#[test]
+fn a_head_that_is_not_finished_in_time_is_answered_408() {
+    let mut server = server(Limits { head_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    client.write_all(b"GET /health HTTP/1.1\r\nHost:").unwrap();
+    let said = rest(&mut server, &mut client);
+    assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("Connection: close"), "{said}");
+}
+
+#[test]
+fn a_later_head_has_its_time_from_its_first_byte() {
+    let mut server = server(Limits { head_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    server.ask(&mut client, HEALTH, &mut answer);
+    client.write_all(b"GET /hea").unwrap();
+    let said = rest(&mut server, &mut client);
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+}
+
+#[test]
+fn a_client_that_says_nothing_is_closed_without_a_word() {
+    let mut server = server(Limits { head_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    assert_eq!(rest(&mut server, &mut client), "");
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word_and_not_before_its_time() {
+    let mut server = server(Limits { idle_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    server.ask(&mut client, HEALTH, &mut answer);
+    server.ask(&mut client, HEALTH, &mut answer);
+    assert_eq!(rest(&mut server, &mut client), "");
+}
+
+#[test]
+fn a_body_that_stops_is_answered_408() {
+    let mut server = server(Limits { body_gap_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    client.write_all(&post("/chat", QUESTION)[..120]).unwrap();
+    let said = rest(&mut server, &mut client);
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+}
+
+#[test]
+fn a_body_as_a_whole_has_its_end_too() {
+    let mut server = server(Limits { body_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    client.write_all(&post("/chat", QUESTION)[..120]).unwrap();
+    let said = rest(&mut server, &mut client);
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+}
+
+#[test]
+fn a_silent_stream_has_a_heartbeat() {
+    let limits = Limits { heartbeat_interval: SOON, ..Limits::default() };
+    let mut server = server_that_holds_runs_back(limits, Duration::from_secs(15));
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    let count = server.ask(&mut client, &post("/chat/stream", QUESTION), &mut answer);
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200 OK\r\n"));
+    for _ in 0..2 {
+        server.turn();
+        let count = client.read(&mut answer).unwrap();
+        assert_eq!(&answer[..count], b"4\r\n: \n\n\r\n");
+    }
+}
+
+#[test]
+fn who_reads_nothing_is_reset_in_the_end() {
+    let mut server = server(Limits { write_stall_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    client.set_nonblocking(true).unwrap();
+    // Ask without reading. Once neither side takes any more, only the stall's timer is left to wake the loop.
+    let requests = HEALTH.repeat(200);
+    let error = loop {
+        match client.write(&requests) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => break error.kind(),
+        }
+        server.turn();
+    };
+    assert_eq!(error, ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn after_the_last_answer_the_peer_has_a_while_to_close() {
+    let mut server = server(Limits { linger_timeout: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    client.write_all(b"BAD\r\n\r\n").unwrap();
+    server.turn();
+    let mut answer = vec![0; 4096];
+    let count = client.read(&mut answer).unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 400 "));
+    assert_eq!(client.read(&mut answer).unwrap(), 0, "the server sends no more");
+    // It still takes what comes, so that no reset overtakes the answer.
+    client.write_all(&[b'x'; 1000]).unwrap();
+    server.turn();
+    assert_eq!(rest(&mut server, &mut client), "");
+}
+
+#[test]
+fn a_chat_whose_client_has_left_is_cancelled_after_the_grace() {
+    let mut server = server_that_holds_runs_back(Limits::default(), SOON);
+    let mut client = server.connect();
+    client.write_all(&post("/chat", QUESTION)).unwrap();
+    server.turn();
+    let id = newest_run(&mut server);
+    client.shutdown(Shutdown::Write).unwrap();
+    server.turn();
+    assert_eq!(run_status(&mut server, &id), "pending", "a FIN may be half-close");
+    let said = rest(&mut server, &mut client);
+    assert!(said.starts_with("HTTP/1.1 409 "), "{said}");
+    assert_eq!(run_status(&mut server, &id), "cancelled");
+}
+
+#[test]
+fn a_chat_whose_client_was_reset_is_cancelled_at_once() {
+    let mut server = server_that_holds_runs_back(Limits::default(), Duration::from_secs(15));
+    let mut client = server.connect();
+    client.write_all(&post("/chat", QUESTION)).unwrap();
+    server.turn();
+    let id = newest_run(&mut server);
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    drop(client);
+    server.turn();
+    assert_eq!(run_status(&mut server, &id), "cancelled");
+}
+
+#[test]
+fn a_broken_stream_is_cancelled_after_the_grace_unless_someone_comes_back() {
+    for comes_back in [false, true] {
+        let limits = Limits { idle_timeout: 3 * SOON, ..Limits::default() };
+        let mut server = server_that_holds_runs_back(limits, SOON);
+        let mut client = server.connect();
+        let mut answer = vec![0; 4096];
+        server.ask(&mut client, &post("/chat/stream", QUESTION), &mut answer);
+        let id = newest_run(&mut server);
+        rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+        drop(client);
+        server.turn();
+        assert_eq!(run_status(&mut server, &id), "pending");
+        let mut reader = server.connect();
+        if comes_back {
+            let request = format!("GET /chat/task/{id}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            server.ask(&mut reader, request.as_bytes(), &mut answer);
+        }
+        // An idle connection is our clock: it is closed long after the grace.
+        let mut clock = server.connect();
+        server.ask(&mut clock, HEALTH, &mut answer);
+        assert_eq!(rest(&mut server, &mut clock), "");
+        let expected = if comes_back { "pending" } else { "cancelled" };
+        assert_eq!(run_status(&mut server, &id), expected);
+    }
+}
+
+#[test]
+fn on_disconnect_continue_keeps_a_run_whose_client_was_reset() {
+    let mut server = server_that_holds_runs_back(Limits::default(), Duration::ZERO);
+    let mut client = server.connect();
+    client.write_all(&post("/chat", r#"{"message":"How hot?","on_disconnect":"continue"}"#)).unwrap();
+    server.turn();
+    let id = newest_run(&mut server);
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    drop(client);
+    server.turn();
+    assert_eq!(run_status(&mut server, &id), "pending");
+}
