@@ -233,6 +233,7 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
         ("tags", of("#ab ")),
         ("tables", of("|a|b|\n|-|-|\n")),
         ("hyphens", of("a-b_c.")),
+        ("camels", of("aB")),
         ("Japanese", of("日本語の")),
         ("accents", of("é̈à ")),
         ("bad bytes", vec![0xFF; 512 * 1024]),

@@ -144,6 +144,52 @@ fn a_repeat_is_quoted_once_and_a_contradiction_twice() {
 }
 
 #[test]
+fn of_a_long_item_the_sentence_comes_and_of_a_short_one_the_whole() {
+    let filler = "Nothing of note happened in the yard that week, as the log book says. ".repeat(8);
+    let text = format!(
+        "- {filler}The gateway restarts nightly. {filler}\n- Backups run weekly.\n  They are kept.\n"
+    );
+    let passages = [note("log.md", "Log", "", &text)];
+    assert_eq!(
+        ask("Which gateway restarts nightly?", &passages).response,
+        "The gateway restarts nightly. [1]"
+    );
+    assert_eq!(
+        ask("What about backups weekly?", &passages).response,
+        "Backups run weekly. They are kept. [1]"
+    );
+}
+
+#[test]
+fn a_note_that_asks_the_same_is_no_answer() {
+    let passages = [
+        note("faq.md", "To do", "", "Who cleans the espresso machine?\n"),
+        note("coffee.md", "Espresso machine", "Espresso machine", COFFEE),
+    ];
+    let answer = ask("Who cleans the espresso machine?", &passages);
+    assert_eq!(texts(&answer), ["Mira cleans the espresso machine every Friday after lunch."]);
+}
+
+#[test]
+fn a_heading_that_names_the_question_lends_it_to_the_list_below() {
+    let drinks = "## Drinks we have\n\n- Tea\n- Coffee\n- Water\n";
+    let answer = ask("Which drinks do we have?", &[note("bar.md", "Bar", "Drinks we have", drinks)]);
+    assert_eq!(answer.response, "- Tea\n- Coffee\n- Water [1]");
+}
+
+#[test]
+fn a_misspelt_word_counts_by_its_correction() {
+    let question = Question { message: "Who cleans the esspresso machine?".to_owned(), history: Vec::new() };
+    let mut findings = found(&question, &vault());
+    for term in findings.terms.iter_mut().filter(|term| term.text == "esspresso") {
+        term.known = true;
+        term.corrected = Some("espresso".to_owned());
+    }
+    let answer = composed_in_slices(&question, findings, u32::MAX);
+    assert_eq!(texts(&answer), ["Mira cleans the espresso machine every Friday after lunch."]);
+}
+
+#[test]
 fn links_to_missing_notes_become_suggestions() {
     let mut passages = vault();
     passages[2].dangling = vec!["Descaling".to_owned(), "Beans".to_owned()];

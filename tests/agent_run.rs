@@ -172,7 +172,7 @@ fn a_message_of_any_length_is_searched_by_its_first_words() {
     for message in [distinct, "x".repeat(128 * 1024), "水".repeat(40_000), "same ".repeat(25_000)] {
         let text = request_of(&Question { message: message.clone(), history: Vec::new() }).text;
         assert!(text.len() <= limits.query_bytes_max && message.starts_with(&text));
-        assert!(oneloop::text::words(&text).collect::<Vec<_>>().len() > 0);
+        assert!(oneloop::text::words(&text).next().is_some());
     }
 }
 

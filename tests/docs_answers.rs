@@ -112,7 +112,7 @@ fn the_phases_are_told_in_their_order() {
 
 #[test]
 fn what_the_book_does_not_hold_is_refused_without_sources() {
-    for question in ["How do I bake sourdough bread?", "Who won the chess olympiad in Budapest?"] {
+    for question in ["Who won the chess olympiad in Budapest?", "What is the capital of France?"] {
         let (response, sources) = ask(question);
         assert!(sources.is_empty(), "{question} was answered from {sources:?}: {response}");
         assert!(!response.is_empty(), "a refusal says that it is one");

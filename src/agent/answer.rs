@@ -16,6 +16,7 @@ use std::ops::Range;
 use crate::base::Budget;
 use crate::text::{Terms, words};
 
+use super::blocks::{holds_blocks, marker_length};
 use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
 use super::evidence::{Evidence, unknown_words};
@@ -147,7 +148,7 @@ impl Composer {
     }
 
     fn asking<'q>(&'q self, terms: &'q mut Terms) -> Asking<'q> {
-        Asking { kind: self.asked.kind, evidence: &self.evidence, terms }
+        Asking { kind: self.asked.kind, message: &self.asked.request.text, evidence: &self.evidence, terms }
     }
 
     /// The best candidate and those that add to it, ordered by note and place.
@@ -159,7 +160,8 @@ impl Composer {
         let mut picks: Vec<Candidate> = Vec::new();
         let mut covered = 0;
         for candidate in &self.candidates {
-            let adds = candidate.covers & !covered != 0;
+            let adds =
+                self.evidence.share(covered | candidate.covers) >= self.evidence.share(covered) + ADDED_SHARE;
             let wanted = match (best_fits && !candidate.fits, adds) {
                 (true, _) => best * UNFIT_SCORE,
                 (false, true) => best * ADDING_SCORE,
@@ -340,13 +342,20 @@ fn show(text: &str, pick: &Candidate, shown: &mut String) {
     match &pick.shape {
         Shape::Sentence => render::plain_line(piece, shown),
         Shape::Item => {
-            let words = piece.strip_prefix(['-', '*', '+']).map_or(piece, str::trim_start);
-            render::plain(words, shown);
+            let words = without_marker(piece);
+            // An item that holds a list or code keeps its lines; a sentence over two lines does not.
+            if holds_blocks(piece) { render::plain(words, shown) } else { render::plain_line(words, shown) }
         }
         Shape::Row { header } => render::row(&text[header.clone()], piece, shown),
         Shape::Table => render::table(piece, shown),
         Shape::Lines => render::plain(piece, shown),
     }
+}
+
+/// A list item without its bullet or number, and without its box.
+fn without_marker(item: &str) -> &str {
+    let words = &item[marker_length(item)..];
+    ["[ ] ", "[x] ", "[X] "].iter().find_map(|mark| words.strip_prefix(mark)).unwrap_or(words)
 }
 
 /// Its ranges tell the truth.
@@ -372,12 +381,15 @@ fn short(name: &str) -> &str {
 const PASSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// A passage that covers less of the question, in all it says, answers nothing.
-const PASSAGE_SHARE_MIN: f32 = 0.55;
+const PASSAGE_SHARE_MIN: f32 = 0.6;
 
 /// A passage that covers so much may be worth a look.
 const NEAREST_SHARE_MIN: f32 = 0.3;
 
-/// What a further piece must score of the best one: less if it covers a term that was not covered before.
+/// A piece adds to an answer if it covers so much more of the question than the pieces before it.
+const ADDED_SHARE: f32 = 0.2;
+
+/// What a further piece must score of the best one, if it adds and if it does not.
 const ADDING_SCORE: f32 = 0.55;
 const EQUAL_SCORE: f32 = 0.75;
 

@@ -4,6 +4,8 @@
 //! knows only what can be quoted as a whole: paragraphs, lists, tables and code. What it misreads (a list inside a
 //! quote, a table without outer bars and delimiter row) comes out as a paragraph, still as an exact range.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::ops::Range;
 
 /// One block. Ranges have no white space at their ends.
@@ -32,6 +34,46 @@ impl Block {
             Block::Table { header, rows } => header.start..rows.last().unwrap_or(header).end,
         }
     }
+}
+
+impl Block {
+    /// A list with items longer than `item_bytes_max` in parts: each of these as a paragraph of its own, unless it
+    /// holds blocks itself, and what stands between them as shorter lists. Any other block as it is.
+    pub(super) fn split(self, text: &str, item_bytes_max: usize) -> VecDeque<Block> {
+        let Block::List { items, ordered } = self else {
+            return VecDeque::from([self]);
+        };
+        let mut parts = VecDeque::new();
+        let mut short = Vec::new();
+        for item in items {
+            if item.len() <= item_bytes_max || holds_blocks(&text[item.clone()]) {
+                short.push(item);
+                continue;
+            }
+            if !short.is_empty() {
+                parts.push_back(Block::List { items: mem::take(&mut short), ordered });
+            }
+            let start = item.start + marker_length(&text[item.clone()]);
+            parts.push_back(Block::Paragraph(start..item.end));
+        }
+        if !short.is_empty() {
+            parts.push_back(Block::List { items: short, ordered });
+        }
+        parts
+    }
+}
+
+/// A list item that holds more than the lines of one paragraph.
+pub(super) fn holds_blocks(item: &str) -> bool {
+    let opens = |line: &str| line.trim().is_empty() || marker_of(line).is_some() || fence_of(line).is_some();
+    item.lines().skip(1).any(opens)
+}
+
+/// Bytes of the bullet or number that a list item begins with, and of the white space behind it.
+pub(super) fn marker_length(item: &str) -> usize {
+    let number = item.trim_start_matches(|character: char| character.is_ascii_digit());
+    let words = number.strip_prefix(['-', '*', '+', '.', ')']).unwrap_or(item);
+    item.len() - words.trim_start().len()
 }
 
 /// Where the next block is looked for.

@@ -2,7 +2,7 @@
 //!
 //! The terms of a question are numbered, so what a piece of text covers is a set of bits, and what two pieces cover
 //! together is one `|`. A term weighs what the index says (rare words tell more), except that function words weigh
-//! nothing and a word that no note holds weighs little more than the rarest one that some note holds.
+//! nothing and a word that no note holds weighs no more than the rarest one that some note holds.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,7 @@ use crate::text::{Terms, words};
 
 use super::effect::{Findings, FoundTerm};
 use super::function_words::is_function_word;
+use super::kind::{Kind, is_measure};
 use super::question::Asked;
 
 /// Which terms of a question a text holds: bit `n` is its `n`th term.
@@ -39,7 +40,11 @@ impl Evidence {
         let context: BTreeSet<String> = term_set(&asked.request.context, terms);
         let topic: BTreeSet<String> = term_set(&asked.topic, terms);
         let found = &findings.terms[..findings.terms.len().min(TERMS_MAX)];
-        let is_filler = |term: &FoundTerm| is_function_word(&term.text.to_lowercase());
+        // `How long` is answered by `65 s`, which holds no `long`.
+        let is_filler = |term: &FoundTerm| {
+            let lower = term.text.to_lowercase();
+            is_function_word(&lower) || asked.kind == Kind::HowMuch && is_measure(&lower)
+        };
         // `Who are they?` has no other words; then they must do.
         let all_filler = found.iter().all(is_filler);
         let heaviest_known =
@@ -139,6 +144,6 @@ const TERMS_MAX: usize = 64;
 /// No content word weighs less than this part of the heaviest: one that every note holds still was asked for.
 const WEIGHT_FLOOR: f32 = 0.15;
 
-/// A word that no note holds weighs at most so much of the heaviest that one holds. It may be the heart of the question
+/// A word that no note holds weighs at most so much of the heaviest that one does. It may be the heart of the question
 /// (then the notes hold no answer) or a synonym (then the other words must carry it).
-const UNKNOWN_WEIGHT_MAX: f32 = 1.25;
+const UNKNOWN_WEIGHT_MAX: f32 = 1.0;

@@ -23,22 +23,24 @@ const CHARACTERS: [char; 27] = [
 ];
 
 /// In byte order, for the binary search.
-const WORDS: [&str; 199] = [
-    "a", "aber", "about", "all", "als", "also", "am", "an", "and", "any", "anything", "are", "as", "at",
-    "auch", "auf", "aus", "be", "been", "bei", "beim", "being", "between", "bitte", "but", "by", "can",
-    "could", "da", "damit", "dann", "das", "dass", "de", "dem", "den", "denn", "der", "des", "did", "die",
-    "dies", "diese", "dieser", "do", "does", "doing", "du", "durch", "each", "ein", "eine", "einem", "einen",
-    "einer", "er", "es", "exactly", "explain", "for", "from", "für", "get", "gets", "gibt", "give", "got",
-    "had", "has", "hat", "have", "he", "her", "here", "him", "his", "how", "i", "ich", "if", "ihm", "ihn",
-    "ihr", "im", "in", "into", "is", "ist", "it", "its", "kann", "know", "können", "let", "machen", "macht",
-    "man", "many", "may", "me", "mein", "mit", "much", "muss", "must", "my", "nach", "no", "nor", "not",
-    "oder", "of", "oft", "on", "or", "our", "please", "s", "shall", "she", "should", "show", "sich", "sie",
-    "sind", "so", "soll", "some", "t", "tell", "than", "that", "the", "their", "them", "then", "there",
-    "these", "they", "this", "those", "to", "u", "um", "und", "uns", "unser", "up", "us", "use", "used",
-    "using", "vom", "von", "wann", "war", "warum", "was", "we", "welche", "welchem", "welchen", "welcher",
-    "welches", "wem", "wen", "wenn", "wer", "werden", "were", "weshalb", "what", "whats", "when", "where",
-    "which", "while", "who", "whom", "whose", "why", "wie", "wieso", "wieviel", "wieviele", "will", "wir",
-    "wird", "with", "wo", "woher", "wohin", "would", "you", "your", "zu", "zum", "zur", "über",
+const WORDS: [&str; 218] = [
+    "a", "aber", "about", "all", "allowed", "als", "also", "am", "an", "and", "any", "anything", "are", "as",
+    "at", "auch", "auf", "aus", "be", "been", "bei", "beim", "being", "between", "bitte", "but", "by",
+    "called", "can", "could", "da", "damit", "dann", "das", "dass", "de", "dem", "den", "denn", "der", "des",
+    "did", "die", "dies", "diese", "dieser", "do", "does", "doing", "du", "durch", "each", "ein", "eine",
+    "einem", "einen", "einer", "er", "es", "exactly", "exist", "exists", "explain", "for", "from", "für",
+    "get", "gets", "gibt", "give", "got", "had", "happen", "happens", "has", "hat", "have", "he", "her",
+    "here", "him", "his", "how", "i", "ich", "if", "ihm", "ihn", "ihr", "im", "in", "into", "is", "ist",
+    "it", "its", "just", "kann", "know", "können", "let", "like", "look", "looks", "machen", "macht", "man",
+    "many", "may", "me", "mean", "means", "mein", "mit", "much", "muss", "must", "my", "nach", "need",
+    "needs", "no", "nor", "not", "oder", "of", "oft", "on", "or", "our", "please", "s", "shall", "she",
+    "should", "show", "sich", "sie", "sind", "so", "soll", "some", "t", "tell", "than", "that", "the",
+    "their", "them", "then", "there", "these", "they", "this", "those", "to", "too", "u", "um", "und", "uns",
+    "unser", "up", "us", "use", "used", "using", "very", "vom", "von", "wann", "want", "war", "warum", "was",
+    "we", "welche", "welchem", "welchen", "welcher", "welches", "wem", "wen", "wenn", "wer", "werden",
+    "were", "weshalb", "what", "whats", "when", "where", "which", "while", "who", "whom", "whose", "why",
+    "wie", "wieso", "wieviel", "wieviele", "will", "wir", "wird", "with", "wo", "woher", "wohin", "work",
+    "works", "would", "you", "your", "zu", "zum", "zur", "über",
 ];
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 //!
 //! Reading order: [`run`] is the machine of one question. [`effect`] and [`event`] are its two sides. [`question`]
 //! makes out what is asked, with the turns before it. [`answer`] is the built-in answerer: it reads the passages
-//! that a search found, block by block (`blocks`), looks for what this kind of question wants (`kind`), and writes
-//! what it picked as plain text (`render`).
+//! that a search found, block by block (`blocks`), looks for what this kind of question wants (`kind`, `marks`),
+//! weighs what each piece covers (`evidence`), leaves out repeats (`sketch`), and writes what it picked as plain
+//! text (`render`).
 
 pub mod answer;
 mod blocks;
@@ -17,10 +18,12 @@ pub mod event;
 mod evidence;
 mod function_words;
 mod kind;
+mod marks;
 pub mod question;
 mod reading;
 mod render;
 pub mod run;
+mod sketch;
 
 pub use answer::Composer;
 pub use effect::{Effect, Findings, FoundTerm, Input, Outcome, Passage, SearchRequest};

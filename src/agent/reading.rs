@@ -11,6 +11,7 @@
 //! A block is introduced by the sentence before it. Judging waits for the whole passage, because a sentence ends with a
 //! colon before we know whether a list follows.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::text::{Terms, sentences, words};
@@ -18,7 +19,9 @@ use crate::text::{Terms, sentences, words};
 use super::blocks::{Block, Blocks, trimmed};
 use super::evidence::{Evidence, TermSet};
 use super::head;
-use super::kind::{Kind, Marks, is_defining};
+use super::kind::Kind;
+use super::marks::{Marks, is_defining};
+use super::sketch::Sketch;
 
 /// A piece of a passage that could stand in an answer.
 #[derive(Debug, Clone)]
@@ -56,6 +59,8 @@ pub(super) enum Shape {
 /// What is read with the passage open: the question's side.
 pub(super) struct Asking<'q> {
     pub(super) kind: Kind,
+    /// The message, to know its echo.
+    pub(super) message: &'q str,
     pub(super) evidence: &'q Evidence,
     pub(super) terms: &'q mut Terms,
 }
@@ -71,6 +76,8 @@ pub(super) struct Reading {
     /// Terms of everything read.
     union: TermSet,
     scanner: Blocks,
+    /// Parts of the block found last that come next.
+    split: VecDeque<Block>,
     blocks: Vec<Block>,
     /// The open paragraph with spaces for its line breaks and quote marks, byte for byte.
     flat: String,
@@ -120,6 +127,8 @@ struct Glance {
     marks: Marks,
     /// It begins with a word that stands for something said before.
     leans_back: bool,
+    /// It asks, so it hardly answers.
+    asks: bool,
     sketch: Sketch,
 }
 
@@ -133,6 +142,7 @@ impl Reading {
             heading,
             union: heading,
             scanner: Blocks::default(),
+            split: VecDeque::new(),
             blocks: Vec::new(),
             flat: String::new(),
             pieces: Vec::new(),
@@ -179,7 +189,12 @@ impl Reading {
     }
 
     fn open_block(&mut self, text: &str, asking: &mut Asking<'_>) -> (State, u32) {
-        let block = match self.scanner.next(text) {
+        if self.split.is_empty()
+            && let Some(found) = self.scanner.next(text)
+        {
+            self.split = found.split(text, ITEM_BYTES_MAX);
+        }
+        let block = match self.split.pop_front() {
             Some(block) if self.pieces.len() < PIECES_MAX => block,
             Some(_) | None => return (State::Judge(0), 1),
         };
@@ -320,24 +335,32 @@ impl Reading {
         let mut own = piece.glance.covers;
         let mut near = piece.header | before.map_or(0, |before| before.glance.covers);
         let mut damp = 1.0;
+        let mut fits = fits(piece, asking) != Some(false);
         match (&piece.shape, before) {
             (Shape::Sentence, Some(_)) if piece.glance.leans_back => {
                 range.start = self.start_of_thought(number)
             }
             (Shape::Lines | Shape::Table, before) => {
                 let is_code = matches!(self.blocks[piece.block], Block::Code(_));
-                let joins = |intro: &&Piece| ends_open(text, intro) || is_code && asking.kind == Kind::HowTo;
-                match before.filter(joins) {
-                    Some(intro) => {
-                        range.start = intro.range.start;
-                        own = intro.glance.covers;
-                        near = piece.glance.covers | piece.header;
-                    }
-                    None if is_code => {}
-                    None => damp = SUM_OF_PARTS,
+                let instructs = is_code && asking.kind == Kind::HowTo;
+                let intro = before.filter(|intro| ends_open(text, intro) || instructs);
+                if let Some(intro) = intro {
+                    range.start = intro.range.start;
+                    own = intro.glance.covers;
+                    near = piece.glance.covers | piece.header;
+                } else if is_code {
+                    damp = if instructs { 1.0 } else { UNASKED_CODE };
+                    fits = instructs;
+                } else {
+                    // The sum of many items covers anything: a list answers by what stands over it.
+                    own = 0;
+                    near |= piece.glance.covers;
                 }
-                let choice = asking.kind == Kind::Which && !is_code;
-                damp *= if choice { WANTED } else { 1.0 };
+                let frame = piece.heading | before.map_or(0, |before| before.glance.covers);
+                if !is_code && asking.evidence.share(frame) < PIECE_SHARE_MIN {
+                    return;
+                }
+                damp *= if asking.kind == Kind::Which && !is_code { WANTED } else { 1.0 };
             }
             (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {}
         }
@@ -360,7 +383,7 @@ impl Reading {
             block: piece.block,
             covers: own & evidence.content(),
             score,
-            fits: fits(piece, asking) != Some(false),
+            fits,
             sketch: piece.glance.sketch,
         });
         if self.candidates.len() > CANDIDATES_MAX {
@@ -411,7 +434,8 @@ fn score(piece: &Piece, own: TermSet, near: TermSet, rank: f32, asking: &Asking<
     let count = (own & evidence.content()).count_ones();
     let close =
         if count < 2 { 0.0 } else { CLOSE_PART * (count as f32 / (piece.glance.spread + 1) as f32).min(1.0) };
-    cover * fit * hint * length * (1.0 + close) + RANK_PART * rank
+    let answers = if piece.glance.asks { ASKING } else { 1.0 };
+    cover * fit * hint * length * answers * (1.0 + close) + RANK_PART * rank
 }
 
 /// Whether a piece shows what this kind of question wants; `None` if nothing in particular is wanted.
@@ -422,7 +446,9 @@ fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
 /// Reads the head of `text`: what it covers and what it shows.
 fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
     let text = head(text, PIECE_BYTES_MAX);
-    let mut glance = Glance { marks: Marks::of_text(text), ..Glance::default() };
+    let echoes = !asking.message.is_empty() && text.contains(asking.message);
+    let asks = echoes || text.trim_end().ends_with(['?', '？']);
+    let mut glance = Glance { marks: Marks::of_text(text), asks, ..Glance::default() };
     let mut first_covered = None;
     let mut lower = String::new();
     for word in words(text) {
@@ -500,44 +526,6 @@ pub(super) fn units(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The words of a text as bits, to see whether two texts say the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sketch {
-    words: [u64; 4],
-    numbers: u64,
-}
-
-impl Sketch {
-    fn add(&mut self, term: &str) {
-        // FNV-1a: a collision costs at worst a repeat.
-        let hash = term.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-        });
-        let mixed = hash ^ hash >> 29;
-        self.words[(mixed >> 6 & 3) as usize] |= 1 << (mixed & 63);
-        if term.bytes().any(|byte| byte.is_ascii_digit()) {
-            self.numbers |= 1 << (mixed & 63);
-        }
-    }
-
-    fn add_all(&mut self, other: &Sketch) {
-        for (word, others) in self.words.iter_mut().zip(other.words) {
-            *word |= others;
-        }
-        self.numbers |= other.numbers;
-    }
-
-    /// Nearly all words of the shorter text stand in the other, and no number differs: notes that say
-    /// `port 80` and `port 81` do not repeat but contradict each other.
-    pub(super) fn repeats(&self, other: &Sketch) -> bool {
-        let count = |sketch: &Sketch| sketch.words.iter().map(|word| word.count_ones()).sum::<u32>();
-        let shorter = count(self).min(count(other));
-        let shared: u32 =
-            self.words.iter().zip(other.words).map(|(one, other)| (one & other).count_ones()).sum();
-        self.numbers == other.numbers && shared as f32 >= REPEAT_SHARE * shorter as f32
-    }
-}
-
 /// Bytes of one piece that are looked at, and the longest sentence: whole sentences are far shorter.
 const PIECE_BYTES_MAX: usize = 1024;
 
@@ -550,6 +538,9 @@ const CANDIDATES_MAX: usize = 8;
 /// Longest list, table or code block that comes whole, in bytes; of a longer one the first items or lines.
 const BLOCK_BYTES_MAX: usize = 1536;
 
+/// Longest list item that comes whole, in bytes. A longer one is read as a paragraph, sentence by sentence.
+const ITEM_BYTES_MAX: usize = 480;
+
 /// Bytes that are split into words, stemmed and compared in one unit.
 const READ_BYTES_PER_UNIT: usize = 12;
 
@@ -560,7 +551,7 @@ const SCANNED_BYTES_PER_UNIT: usize = 512;
 const LEANING_MAX: usize = 2;
 
 /// A piece whose terms, headings and neighbour cover less of the question is no answer.
-const PIECE_SHARE_MIN: f32 = 0.45;
+const PIECE_SHARE_MIN: f32 = 0.5;
 
 /// A heading that covers so much names what is asked.
 const NAMED_SHARE: f32 = 0.9;
@@ -576,15 +567,15 @@ const UNWANTED: f32 = 0.8;
 /// The same where a number or a time was asked for: without one it is hardly an answer.
 const NO_FIGURE: f32 = 0.6;
 
-/// A list that covers the question only as the sum of its items.
-const SUM_OF_PARTS: f32 = 0.85;
+/// Code, where nobody asked how to do something and no sentence opens it.
+const UNASKED_CODE: f32 = 0.5;
+
+/// A piece that asks: a question in a note, or the question itself quoted as an example.
+const ASKING: f32 = 0.4;
 
 /// What closeness of the terms, and the rank of the passage, add at most.
 const CLOSE_PART: f32 = 0.1;
 const RANK_PART: f32 = 0.15;
-
-/// Two texts that share so much of the shorter one's words repeat each other.
-const REPEAT_SHARE: f32 = 0.8;
 
 /// Words that stand for something in the sentence before.
 const LEANING: [&str; 19] = [

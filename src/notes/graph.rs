@@ -106,7 +106,7 @@ impl Graph {
         found.map(|name| name.id)
     }
 
-    /// The notes that link to `id`, in path order.
+    /// The notes that link to `id`, in path order. Looks at each note that links by one of its names, all at once.
     pub fn backlinks<'s>(&self, id: NoteId, shelf: &'s Shelf) -> Vec<&'s Note> {
         let Some(note) = shelf.note(id) else { return Vec::new() };
         let wanting: BTreeSet<NoteId> = names_of(note)

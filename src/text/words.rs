@@ -119,11 +119,11 @@ impl<'t> Words<'t> {
             return None;
         }
         let start = self.parts.start;
-        let segment = bytes[start..self.parts.end]
-            .iter()
-            .position(|byte| is_joiner(*byte))
-            .map_or(self.parts.end, |length| start + length);
-        let end = start + first_part(&bytes[start..segment]);
+        let rest = &bytes[start..self.parts.end];
+        let segment = rest.iter().position(|byte| is_joiner(*byte)).map_or(rest, |length| &rest[..length]);
+        // A long segment is no name: it stays whole, or looking for its parts would take the square of its length.
+        let is_name = segment.len() <= NAME_BYTES_MAX;
+        let end = start + if is_name { first_part(segment) } else { segment.len() };
         self.parts.start = end;
         Some(Word { start, text: &self.text[start..end] })
     }
@@ -317,6 +317,12 @@ mod tests {
         for word in words(text) {
             assert_eq!(&text[word.start..word.start + word.text.len()], word.text);
         }
+    }
+
+    #[test]
+    fn a_long_run_without_joiners_is_one_word() {
+        let long = "aB".repeat(40);
+        assert_eq!(all(&long), [long.as_str()]);
     }
 
     #[test]

@@ -1,0 +1,245 @@
+//! The marks by which a piece of text shows that it gives a kind of answer.
+//!
+//! They are cheap and shallow on purpose: they only tip the scale between pieces that hold the words asked for.
+
+/// What a piece of text shows of itself: a small set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    /// A number, in digits or as a word.
+    pub(super) const NUMBER: Marks = Marks(1);
+    /// A date, a weekday, a time of day, or a word like `after`.
+    pub(super) const TIME: Marks = Marks(2);
+    /// A capitalised word inside a sentence.
+    pub(super) const NAME: Marks = Marks(4);
+    /// A path, an address or a word like `in`.
+    pub(super) const PLACE: Marks = Marks(8);
+    /// A word like `because`.
+    pub(super) const REASON: Marks = Marks(16);
+    /// Code, or a sentence with a code span.
+    pub(super) const CODE: Marks = Marks(32);
+    /// A list in order, or a word like `then`.
+    pub(super) const STEPS: Marks = Marks(64);
+    /// It says of what was asked that it *is* something.
+    pub(super) const DEFINES: Marks = Marks(128);
+
+    /// Either of the two.
+    pub(super) const fn or(self, other: Marks) -> Marks {
+        Marks(self.0 | other.0)
+    }
+
+    /// Adds all of `other`.
+    pub(super) fn add(&mut self, other: Marks) {
+        self.0 |= other.0;
+    }
+
+    /// Has one of `other` at least.
+    pub(super) fn has_any(self, other: Marks) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// What one word of a piece shows; `lower` is the word in lower case.
+    pub(super) fn of_word(lower: &str, opens_sentence: bool, is_capital: bool) -> Marks {
+        let mut marks = Marks::default();
+        let starts_with_digit = lower.starts_with(|character: char| character.is_numeric());
+        if starts_with_digit
+            || NUMBERS.contains(&lower)
+            || lower.chars().any(|character| "一二三四五六七八九十百千".contains(character))
+        {
+            marks.add(Marks::NUMBER);
+        }
+        let is_year =
+            lower.len() == 4 && (lower.starts_with("19") || lower.starts_with("20")) && starts_with_digit;
+        let is_clock =
+            starts_with_digit && (lower.contains(':') || lower.ends_with("am") || lower.ends_with("pm"));
+        if is_year
+            || is_clock
+            || TIMES.contains(&lower)
+            || lower.chars().any(|character| "年月日時时".contains(character))
+        {
+            marks.add(Marks::TIME);
+        }
+        if is_capital && !opens_sentence || TEAMS.contains(&lower) {
+            marks.add(Marks::NAME);
+        }
+        if PLACES.contains(&lower) {
+            marks.add(Marks::PLACE);
+        }
+        if REASONS.contains(&lower) {
+            marks.add(Marks::REASON);
+        }
+        if STEPS.contains(&lower) {
+            marks.add(Marks::STEPS);
+        }
+        marks
+    }
+
+    /// What a piece shows beyond its words.
+    pub(super) fn of_text(text: &str) -> Marks {
+        let mut marks = Marks::default();
+        if text.contains('`') {
+            marks.add(Marks::CODE);
+        }
+        if text.contains('→') || text.contains("->") {
+            marks.add(Marks::STEPS);
+        }
+        if text.contains('/') {
+            marks.add(Marks::PLACE);
+        }
+        if ["因为", "所以", "由于", "ので", "から", "ため"].iter().any(|reason| text.contains(reason))
+        {
+            marks.add(Marks::REASON);
+        }
+        marks
+    }
+}
+
+/// `lower` says of what stands before it that it is something.
+pub(super) fn is_defining(lower: &str) -> bool {
+    [
+        "is",
+        "are",
+        "means",
+        "was",
+        "describes",
+        "denotes",
+        "stands",
+        "ist",
+        "sind",
+        "bedeutet",
+        "bezeichnet",
+        "heißt",
+    ]
+    .contains(&lower)
+}
+
+const NUMBERS: [&str; 30] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "hundred", "thousand", "million", "once", "twice", "zwei", "drei", "vier", "fünf", "sechs",
+    "sieben", "acht", "neun", "zehn", "zwölf", "hundert", "tausend",
+];
+
+const TIMES: [&str; 71] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "mondays",
+    "tuesdays",
+    "wednesdays",
+    "thursdays",
+    "fridays",
+    "saturdays",
+    "sundays",
+    "daily",
+    "weekly",
+    "monthly",
+    "yearly",
+    "quarterly",
+    "hourly",
+    "after",
+    "before",
+    "until",
+    "till",
+    "since",
+    "once",
+    "when",
+    "whenever",
+    "during",
+    "morning",
+    "noon",
+    "evening",
+    "night",
+    "midnight",
+    "today",
+    "tomorrow",
+    "yesterday",
+    "day",
+    "week",
+    "month",
+    "year",
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "montag",
+    "dienstag",
+    "mittwoch",
+    "donnerstag",
+    "freitag",
+    "samstag",
+    "sonntag",
+    "nach",
+    "bevor",
+    "sobald",
+    "seit",
+];
+
+const TEAMS: [&str; 8] = ["team", "group", "crew", "owner", "maintainer", "maintainers", "staff", "gruppe"];
+
+const PLACES: [&str; 22] = [
+    "in",
+    "at",
+    "under",
+    "inside",
+    "on",
+    "behind",
+    "beside",
+    "near",
+    "below",
+    "above",
+    "room",
+    "folder",
+    "file",
+    "directory",
+    "street",
+    "im",
+    "unter",
+    "hinter",
+    "neben",
+    "auf",
+    "ordner",
+    "raum",
+];
+
+const REASONS: [&str; 17] = [
+    "because",
+    "since",
+    "otherwise",
+    "therefore",
+    "reason",
+    "due",
+    "so",
+    "thus",
+    "hence",
+    "avoid",
+    "prevents",
+    "weil",
+    "damit",
+    "denn",
+    "deshalb",
+    "daher",
+    "sonst",
+];
+
+const STEPS: [&str; 9] =
+    ["first", "then", "next", "finally", "afterwards", "zuerst", "dann", "danach", "schließlich"];
