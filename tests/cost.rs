@@ -2,6 +2,7 @@
 //!
 //! The server and its clients share this one thread: a client writes, the loop turns once, the client reads. Loopback
 //! delivers at once, so every count is exact. The allocator of this test counts, which is why it is a file of its own.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test that makes its own notes")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};

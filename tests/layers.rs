@@ -1,4 +1,5 @@
 //! The layers hold: no `use crate::` points the wrong way, and no module reaches for the world behind `os`' back.
+#![expect(clippy::disallowed_methods, reason = "a test that reads the sources")]
 
 use std::collections::BTreeMap;
 use std::fs;

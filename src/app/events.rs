@@ -45,11 +45,9 @@ impl App {
                     peers::timer(peer, id, &mut self.service, cx);
                 }
             }
-            RUN => {
-                // Nobody came back for it in time.
-                if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) {
-                    self.service.cancel(owner, cx);
-                }
+            // Nobody came back for it in time.
+            RUN if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) => {
+                self.service.cancel(owner, cx);
             }
             LISTENER => {
                 for listener in self.listeners.iter_mut().filter(|listener| listener.backing_off == Some(id))
