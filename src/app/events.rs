@@ -33,7 +33,8 @@ impl Host for App {
     }
 
     fn is_runnable(&self) -> bool {
-        self.service.works.is_runnable() || self.service.runs.could_begin()
+        // A process that is to end must not sleep on it.
+        self.exit.is_some() || self.service.works.is_runnable() || self.service.runs.could_begin()
     }
 }
 
@@ -219,6 +220,7 @@ impl App {
                 peers::serve(peer, &mut self.service, cx);
             }
         }
+        self.stop_if_done(cx);
     }
 
     /// What has not finished by now is cancelled, its readers are told, and the process ends.
@@ -229,7 +231,7 @@ impl App {
         }
         self.tell_news(cx);
         self.service.access_log.flush(cx.os.log);
-        self.exit = Some(0);
+        self.exit.get_or_insert(0);
     }
 
     fn stop_if_done(&mut self, cx: &mut Cx<'_, '_>) {

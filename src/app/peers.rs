@@ -201,7 +201,8 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     if ended != Stepped::Over {
         flush(peer, cx);
     }
-    if ended == Stepped::Over || peer.connection.broken() {
+    let unwanted = service.is_stopping() && peer.is_idle();
+    if ended == Stepped::Over || unwanted || peer.connection.broken() {
         over(peer, service, cx);
         return;
     }
@@ -229,7 +230,6 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
     match peer.exchange {
         Exchange::Nothing => match peer.server.after() {
             After::Close { linger } => hang_up(peer, linger, service, cx),
-            After::Next if service.is_stopping() && peer.is_idle() => Stepped::Over,
             After::Next => receive(peer, service, cx, allowance),
         },
         Exchange::Receiving { .. } => receive(peer, service, cx, allowance),
@@ -717,6 +717,8 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         let status = if matches!(peer.exchange, Exchange::Streaming { .. }) { 200 } else { CLIENT_CLOSED };
         finished(peer, status, service, cx);
     }
+    // Now and not with the close phase: when five hundred clients leave in one turn, one buffer serves them all.
+    peer.connection.release(&mut service.pool);
     cx.close(key);
 }
 

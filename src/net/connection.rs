@@ -172,6 +172,13 @@ impl Connection {
         self.writable && !self.broken && !self.outbox.is_empty()
     }
 
+    /// Gives all buffers back, with whatever is in them: the connection is over.
+    pub fn release(&mut self, pool: &mut Pool) {
+        self.discard_input();
+        self.outbox.sent(self.outbox.len());
+        self.settle(pool);
+    }
+
     /// The peer has shut its sending side. It may still be reading.
     pub fn peer_closed(&self) -> bool {
         self.peer_closed || self.ended

@@ -4,13 +4,11 @@
 //! the server's own counters and by what the kernel says of its process. Waiting is always a read that something
 //! ends: an answer, the end of a connection, or a timeout where silence is what we want to see.
 
-pub mod common;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Client, End, Server, request, until};
+use crate::common::{self, Client, End, Server, request, until};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use serde_json::json;
 

@@ -124,15 +124,6 @@ impl Server {
         Server::spawn(command, folder, arguments)
     }
 
-    /// A server over a folder that is not the test's own, such as this project's `docs`, once it has indexed it.
-    pub fn over_path(notes: &Path, arguments: &[&str]) -> Server {
-        let mut command = Command::new(BINARY);
-        command.arg("serve").arg(notes);
-        let server = Server::spawn(command, Folder::new(), arguments);
-        server.await_index();
-        server
-    }
-
     /// A server that can't have more than so many descriptors, over these notes, once it has indexed them.
     pub fn with_descriptors(descriptors_max: u32, notes: &[(&str, &str)], arguments: &[&str]) -> Server {
         let folder = Folder::with(notes);
@@ -313,11 +304,6 @@ impl Answer {
     /// The status.
     pub fn status(&self) -> u16 {
         self.head.status
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }
 
     /// The body as JSON, which it must say it is.
@@ -636,16 +622,6 @@ impl Events {
     pub fn into_client(self) -> Client {
         assert!(self.ended && self.framing == Framing::Chunked, "the stream has not ended");
         self.client
-    }
-
-    /// The socket.
-    pub fn socket(&self) -> &TcpStream {
-        self.client.socket()
-    }
-
-    /// Ends the connection with a reset.
-    pub fn reset(self) {
-        self.client.reset();
     }
 
     fn fill(&mut self) {
