@@ -176,6 +176,10 @@ limits! {
     /// Most connections at once. Beyond it the listener pauses: clients wait in the kernel's backlog.
     CONNECTIONS_MAX / connections_max: usize = 10_000;
 
+    /// Silence after which an idle connection may be closed to make room for a client that waits in the backlog.
+    /// It gives a client that has just been accepted the time to say something.
+    EVICTION_IDLE_MIN / eviction_idle_min: Duration = Duration::from_millis(100);
+
     /// Most listening sockets.
     LISTENERS_MAX / listeners_max: usize = 4;
 

@@ -7,7 +7,7 @@ use super::runs::RUN;
 use super::service::Service;
 use super::{App, OWN};
 use crate::base::Key;
-use crate::net::Next;
+use crate::net::{Listener, Next};
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
 
@@ -111,19 +111,21 @@ impl App {
         self.service.open_connections = self.peers.len();
     }
 
-    /// There is room for a client, if need be by parting with the one that has been idle longest.
+    /// There is room for a client, if need be by parting with the one that has been idle longest. Its place is free
+    /// after this turn's close phase, which looks at the backlog again.
     fn has_room(&mut self, cx: &mut Cx<'_, '_>) -> bool {
         if self.peers.len() < self.connections_max {
             return true;
         }
-        if self.listeners.iter().all(|listener| !listener.readable) {
+        let Some(listener) = self.listeners.iter_mut().find(|listener| listener.is_wanted()) else {
             return false;
-        }
+        };
         let idle = self.peers.iter().filter_map(|(key, peer)| Some((peer.idle_since()?, key)));
-        if let Some((_, key)) = idle.min()
-            && let Some(peer) = self.peers.at_mut(key)
-        {
-            // Its place is free after this turn's close phase, which looks at the backlog again.
+        let Some((since, key)) = idle.min() else { return false };
+        let due = since.after(self.service.limits.eviction_idle_min);
+        if due > cx.now {
+            listener.backing_off = Some(cx.set_timer(due, listener.key));
+        } else if let Some(peer) = self.peers.at_mut(key) {
             peers::over(peer, &mut self.service, cx);
         }
         false
@@ -132,7 +134,7 @@ impl App {
     fn closed(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
         self.peers.remove(key);
         self.service.open_connections = self.peers.len();
-        if self.listeners.iter().any(|listener| listener.readable) {
+        if self.listeners.iter().any(Listener::is_wanted) {
             self.accept(cx);
         }
     }

@@ -150,9 +150,9 @@ impl Peer {
             && self.connection.outbox.is_empty()
     }
 
-    /// When it became idle, if it is.
+    /// When it became idle, if it is and nobody has begun to close it.
     pub fn idle_since(&self) -> Option<Time> {
-        self.is_idle().then_some(self.since)
+        (self.is_idle() && !self.gone).then_some(self.since)
     }
 
     fn run(&self) -> Option<Key> {

@@ -41,9 +41,14 @@ impl Listener {
         Listener { key, backing_off: None, readable: false, waits_in_pending: false, sheds: 0 }
     }
 
+    /// Someone may be in the backlog, and nothing keeps us from looking.
+    pub fn is_wanted(&self) -> bool {
+        self.readable && self.backing_off.is_none()
+    }
+
     /// Takes the next one from the backlog, at most `allowance` of them, those turned away included.
     pub fn next(&mut self, net: &mut dyn Net, allowance: &mut usize) -> Next {
-        while self.readable && self.backing_off.is_none() {
+        while self.is_wanted() {
             if *allowance == 0 {
                 return Next::Spent;
             }
