@@ -10,7 +10,6 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
-use simple_logger::SimpleLogger;
 
 use crate::agent::Response;
 use crate::app::App;
@@ -19,7 +18,7 @@ use crate::base::HashSeed;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::os::Entropy;
-use crate::os::real::{RealWorld, SystemEntropy, check_folder, raise_descriptor_limit};
+use crate::os::real::{RealWorld, SystemEntropy, check_folder, raise_descriptor_limit, start_logging};
 use crate::reactor::Reactor;
 
 /// Asks a folder of Markdown notes, over HTTP or from the command line, on one event-loop thread.
@@ -60,7 +59,7 @@ struct Serve {
     #[arg(env = "NOTES_DIRECTORY", default_value = "notes", value_name = "NOTES")]
     notes: PathBuf,
     /// Where to listen; port 0 picks a free one.
-    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDR:PORT")]
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDR:PORT", value_parser = address)]
     listen: SocketAddr,
     /// Debug logs, and errors with their causes.
     #[arg(long)]
@@ -72,13 +71,13 @@ struct Serve {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
     /// How long a run goes on after the client that waits for it is gone.
-    #[arg(long, default_value_t = 15, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 15, value_name = "SECONDS", allow_negative_numbers = true)]
     disconnect_grace: u64,
     /// How long an ended task can be asked for; then it answers 410.
-    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS", allow_negative_numbers = true)]
     task_ttl: u64,
     /// How many ended tasks are kept, the newest; older ones answer 410.
-    #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", allow_negative_numbers = true)]
     task_keep: usize,
     /// Runs at work at once; more wait.
     #[arg(long, default_value_t = 64, value_name = "COUNT", value_parser = positive)]
@@ -106,6 +105,11 @@ struct Ask {
     /// Print the answer as the JSON object that `POST /chat` would answer with.
     #[arg(long)]
     json: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "it must be an address and a port, such as 127.0.0.1:8000 or [::1]:8000".to_owned())
 }
 
 fn positive(text: &str) -> Result<usize, String> {
@@ -138,20 +142,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Usage(message)) => (2, message),
         Err(Failure::World(message)) => (1, message),
     };
-    eprintln!("oneloop: {message}");
+    complain(&message);
     ExitCode::from(code)
+}
+
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "oneloop: {message}");
 }
 
 /// Help and version go to stdout in full; a mistake is one line on stderr that says what to do.
 fn answer_parse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print!("{}", error.render());
+            // Whoever reads it may have had enough.
+            let _ = write!(io::stdout(), "{}", error.render());
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            eprintln!(
-                "oneloop: say what to do: 'oneloop serve NOTES' or 'oneloop ask NOTES \"question\"'; see 'oneloop --help'"
+            complain(
+                "say what to do: 'oneloop serve NOTES' or 'oneloop ask NOTES \"question\"'; see 'oneloop --help'",
             );
             ExitCode::from(2)
         }
@@ -160,7 +169,7 @@ fn answer_parse(error: &clap::Error) -> ExitCode {
             // clap parts the message, a hint and the usage by empty lines; lists within it stand on lines of their own.
             let message = text.split("\n\n").next().unwrap_or("").trim_start_matches("error: ");
             let message: Vec<&str> = message.split_whitespace().collect();
-            eprintln!("oneloop: {}; see 'oneloop --help'", message.join(" "));
+            complain(&format!("{}; see 'oneloop --help'", message.join(" ")));
             ExitCode::from(2)
         }
     }
@@ -281,11 +290,6 @@ fn reason(error: &io::Error) -> String {
         Some(end) => text[..end].to_lowercase(),
         None => text,
     }
-}
-
-fn start_logging(level: LevelFilter) {
-    // It fails only if a logger was set before, and then there is one.
-    let _ = SimpleLogger::new().with_level(level).init();
 }
 
 // --- ask ----------------------------------------------------------------------------------------------------------

@@ -145,6 +145,9 @@ limits! {
     /// Longest message of a chat request, in bytes of UTF-8. Over it: 422.
     MESSAGE_BYTES_MAX / message_bytes_max: usize = 128 * KIB;
 
+    /// Turns of a conversation history. Over it: 422.
+    HISTORY_TURNS_MAX / history_turns_max: usize = 1000;
+
     /// Distinct words of a message that are searched for. What stands behind them is not read: whoever pastes a
     /// page with a question gets the first words' answer. A composer keeps the set of terms found as bits of one `u64`.
     QUERY_WORDS_MAX / query_words_max: usize = 48;
@@ -173,7 +176,8 @@ limits! {
 
     // --- Connections and the loop -------------------------------------------------------------------------------
 
-    /// Most connections at once. Beyond it the listener pauses: clients wait in the kernel's backlog.
+    /// Most connections at once; one more is let in and makes the longest idle one go. Beyond it clients wait in the
+    /// kernel's backlog.
     CONNECTIONS_MAX / connections_max: usize = 10_000;
 
     /// Silence after which an idle connection may be closed to make room for a client that waits in the backlog.
@@ -206,6 +210,16 @@ limits! {
 
     /// Requests answered on one connection in one turn. Beyond it the connection waits in the pending queue.
     REQUESTS_PER_TURN_MAX / requests_per_turn_max: usize = 64;
+
+    /// Requests begun in one turn on all connections together: about 2 ms of work. Beyond it they wait in the pending
+    /// queue.
+    REQUESTS_PER_TURN_ALL_MAX / requests_per_turn_all_max: usize = 2048;
+
+    /// Bytes of answers made for one connection in one turn. Beyond it the connection waits in the pending queue.
+    ANSWER_BYTES_PER_TURN / answer_bytes_per_turn: usize = 256 * KIB;
+
+    /// Connections that are served in one turn because a run that they read has news. More wait for the next.
+    NEWS_PER_TURN_MAX / news_per_turn_max: usize = 128;
 
     /// Unsent bytes from which on a connection is asked for no more work until its peer has read.
     OUTBOX_BYTES_HIGH / outbox_bytes_high: usize = 32 * KIB;

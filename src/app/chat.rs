@@ -1,6 +1,7 @@
 //! Questions: what a chat request may hold, and the run that it begins.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::agent::{Question, Role, Run, Turn};
 use crate::base::Key;
@@ -22,22 +23,43 @@ pub struct Chat {
     pub on_disconnect: Option<OnDisconnect>,
 }
 
+/// A chat request's fields, each still as its text: a body of a quarter of a megabyte must not become as many little
+/// values before we know that we want them. Fields that we don't know are passed over.
+#[derive(Deserialize)]
+struct Fields<'b> {
+    #[serde(borrow)]
+    message: Option<&'b RawValue>,
+    #[serde(borrow)]
+    conversation_history: Option<&'b RawValue>,
+    #[serde(borrow)]
+    on_disconnect: Option<&'b RawValue>,
+}
+
+/// One turn of a history, likewise.
+#[derive(Deserialize)]
+struct TurnFields<'b> {
+    #[serde(borrow)]
+    role: Option<&'b RawValue>,
+    #[serde(borrow)]
+    content: Option<&'b RawValue>,
+}
+
 /// Reads a chat request.
 ///
 /// # Errors
 /// 422 with every field that is missing or wrong, in FastAPI's shape.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
-    let mut fields = match read_object(body) {
-        Ok(fields) => fields,
-        Err(invalid) => return Err(Problem::invalid(invalid)),
-    };
+    let fields = read_object(body).map_err(Problem::invalid)?;
     let mut wrong = Vec::new();
-    let message = message(fields.remove("message"), limits).unwrap_or_else(|invalid| {
+    let message = message(fields.message, limits).unwrap_or_else(|invalid| {
         wrong.push(invalid);
         String::new()
     });
-    let history = history(fields.remove("conversation_history"), &mut wrong);
-    let on_disconnect = on_disconnect(fields.get("on_disconnect")).unwrap_or_else(|invalid| {
+    let history = history(fields.conversation_history, limits).unwrap_or_else(|invalid| {
+        wrong.push(invalid);
+        Vec::new()
+    });
+    let on_disconnect = on_disconnect(fields.on_disconnect).unwrap_or_else(|invalid| {
         wrong.push(invalid);
         None
     });
@@ -64,18 +86,28 @@ pub fn begin(
         .map_err(|busy| Problem::busy(busy.to_string(), RETRY_AFTER_SECONDS))
 }
 
-fn read_object(body: &[u8]) -> Result<serde_json::Map<String, Value>, Invalid> {
+fn read_object(body: &[u8]) -> Result<Fields<'_>, Invalid> {
     if body.is_empty() {
         return Err(Invalid::new("missing", &[Place::Name("body")], "Field required"));
     }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Invalid::new("model_type", &[Place::Name("body")], "Input should be a JSON object")),
+    let parsed: Result<&RawValue, _> = serde_json::from_slice(body);
+    let object = parsed.and_then(|text| match object(text) {
+        Some(fields) => Ok(Some(fields?)),
+        None => Ok(None),
+    });
+    match object {
+        Ok(Some(fields)) => Ok(fields),
+        Ok(None) => Err(Invalid::new("model_type", &[Place::Name("body")], "Input should be a JSON object")),
         Err(error) => {
             let place = [Place::Name("body"), Place::Index(offset(body, &error))];
             Err(Invalid::new("json_invalid", &place, format!("JSON decode error: {error}")))
         }
     }
+}
+
+/// The fields of a JSON object; `None` for another value. (A derived struct alone would take a list for one, too.)
+fn object<'b, T: Deserialize<'b>>(text: &'b RawValue) -> Option<serde_json::Result<T>> {
+    text.get().starts_with('{').then(|| serde_json::from_str(text.get()))
 }
 
 /// Where in the text a JSON error was found.
@@ -84,12 +116,16 @@ fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     lines_before.map(<[u8]>::len).sum::<usize>() + error.column()
 }
 
-fn message(value: Option<Value>, limits: &Limits) -> Result<String, Invalid> {
+/// The string that a JSON text is, if it is one.
+fn string(text: &RawValue) -> Option<String> {
+    serde_json::from_str(text.get()).ok()
+}
+
+fn message(text: Option<&RawValue>, limits: &Limits) -> Result<String, Invalid> {
     let place = [Place::Name("body"), Place::Name("message")];
-    let message = match value {
-        None => return Err(Invalid::new("missing", &place, "Field required")),
-        Some(Value::String(message)) => message,
-        Some(_) => return Err(Invalid::new("string_type", &place, "Input should be a valid string")),
+    let Some(text) = text else { return Err(Invalid::new("missing", &place, "Field required")) };
+    let Some(message) = string(text) else {
+        return Err(Invalid::new("string_type", &place, "Input should be a valid string"));
     };
     if message.trim().is_empty() {
         return Err(Invalid::new("string_too_short", &place, "String should have at least 1 character"));
@@ -101,62 +137,56 @@ fn message(value: Option<Value>, limits: &Limits) -> Result<String, Invalid> {
     Ok(message)
 }
 
-fn history(value: Option<Value>, wrong: &mut Vec<Invalid>) -> Vec<Turn> {
+/// The turns of a conversation. The first wrong one says enough: a client that builds one wrong builds them all so.
+fn history(text: Option<&RawValue>, limits: &Limits) -> Result<Vec<Turn>, Invalid> {
+    let Some(text) = text else { return Ok(Vec::new()) };
     let place = [Place::Name("body"), Place::Name("conversation_history")];
-    let turns = match value {
-        None | Some(Value::Null) => return Vec::new(),
-        Some(Value::Array(turns)) => turns,
-        Some(_) => {
-            wrong.push(Invalid::new("list_type", &place, "Input should be a valid list"));
-            return Vec::new();
-        }
+    let turns: Vec<&RawValue> = match serde_json::from_str(text.get()) {
+        Ok(Some(turns)) => turns,
+        Ok(None) => return Ok(Vec::new()),
+        Err(_) => return Err(Invalid::new("list_type", &place, "Input should be a valid list")),
     };
-    let mut history = Vec::with_capacity(turns.len());
-    for (index, value) in turns.into_iter().enumerate() {
-        // The first wrong turn says enough: a client that builds one wrong builds them all so.
-        match turn(value, index) {
-            Ok(turn) => history.push(turn),
-            Err(invalid) => {
-                wrong.push(invalid);
-                break;
-            }
-        }
+    if turns.len() > limits.history_turns_max {
+        let msg = format!("List should have at most {} items", limits.history_turns_max);
+        return Err(Invalid::new("too_long", &place, msg));
     }
-    history
+    turns.into_iter().enumerate().map(|(index, text)| turn(text, index)).collect()
 }
 
-fn turn(value: Value, index: usize) -> Result<Turn, Invalid> {
+fn turn(text: &RawValue, index: usize) -> Result<Turn, Invalid> {
     let at = |name: Option<&'static str>| {
         let mut place = vec![Place::Name("body"), Place::Name("conversation_history"), Place::Index(index)];
         place.extend(name.map(Place::Name));
         place
     };
-    let Value::Object(mut fields) = value else {
+    let Some(Ok(TurnFields { role, content })) = object(text) else {
         return Err(Invalid::new("model_type", &at(None), "Input should be a JSON object"));
     };
-    let role = match fields.get("role") {
-        None => return Err(Invalid::new("missing", &at(Some("role")), "Field required")),
-        Some(Value::String(role)) if role == "user" => Role::User,
-        Some(Value::String(role)) if role == "assistant" => Role::Assistant,
-        Some(Value::String(role)) if role == "system" => Role::System,
-        Some(_) => {
+    let Some(role) = role else { return Err(Invalid::new("missing", &at(Some("role")), "Field required")) };
+    let role = match string(role).as_deref() {
+        Some("user") => Role::User,
+        Some("assistant") => Role::Assistant,
+        Some("system") => Role::System,
+        Some(_) | None => {
             let msg = "Input should be 'user', 'assistant' or 'system'";
             return Err(Invalid::new("literal_error", &at(Some("role")), msg));
         }
     };
-    match fields.remove("content") {
-        None => Err(Invalid::new("missing", &at(Some("content")), "Field required")),
-        Some(Value::String(content)) => Ok(Turn { role, content }),
-        Some(_) => Err(Invalid::new("string_type", &at(Some("content")), "Input should be a valid string")),
-    }
+    let Some(content) = content else {
+        return Err(Invalid::new("missing", &at(Some("content")), "Field required"));
+    };
+    let content = string(content)
+        .ok_or_else(|| Invalid::new("string_type", &at(Some("content")), "Input should be a valid string"))?;
+    Ok(Turn { role, content })
 }
 
-fn on_disconnect(value: Option<&Value>) -> Result<Option<OnDisconnect>, Invalid> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(wish)) if wish == "cancel" => Ok(Some(OnDisconnect::Cancel)),
-        Some(Value::String(wish)) if wish == "continue" => Ok(Some(OnDisconnect::Continue)),
-        Some(_) => {
+fn on_disconnect(text: Option<&RawValue>) -> Result<Option<OnDisconnect>, Invalid> {
+    let Some(text) = text else { return Ok(None) };
+    match serde_json::from_str::<Option<String>>(text.get()) {
+        Ok(None) => Ok(None),
+        Ok(Some(wish)) if wish == "cancel" => Ok(Some(OnDisconnect::Cancel)),
+        Ok(Some(wish)) if wish == "continue" => Ok(Some(OnDisconnect::Continue)),
+        Ok(Some(_)) | Err(_) => {
             let place = [Place::Name("body"), Place::Name("on_disconnect")];
             Err(Invalid::new("literal_error", &place, "Input should be 'cancel' or 'continue'"))
         }
@@ -194,7 +224,7 @@ mod tests {
         let history = |rest: &[Place]| [&[Name("body"), Name("conversation_history")], rest].concat();
         for (body, expected) in [
             ("", vec![("missing", vec![Name("body")])]),
-            ("[]", vec![("model_type", vec![Name("body")])]),
+            (r#"["a",null,null]"#, vec![("model_type", vec![Name("body")])]),
             ("{}", vec![("missing", message())]),
             (r#"{"message":1}"#, vec![("string_type", message())]),
             (r#"{"message":" \n"}"#, vec![("string_too_short", message())]),

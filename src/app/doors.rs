@@ -40,7 +40,8 @@ pub struct Doors {
 impl Doors {
     /// For a server bound to `bound` that also answers to `allowed`.
     pub fn new(bound: SocketAddr, allowed: &[String]) -> Doors {
-        let allowed = allowed.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+        let allowed =
+            allowed.iter().map(|name| host_of(name).trim_end_matches('.').to_ascii_lowercase()).collect();
         Doors { bound: bound.ip(), allowed }
     }
 
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     fn doors(bound: &str) -> Doors {
-        Doors::new(bound.parse().unwrap(), &["Notes.Example".to_owned()])
+        Doors::new(bound.parse().unwrap(), &["Notes.Example".to_owned(), "docs.example:8000".to_owned()])
     }
 
     #[test]
@@ -113,6 +114,7 @@ mod tests {
             "[::1]",
             "10.1.2.3",
             "notes.example",
+            "docs.example",
         ] {
             assert!(doors.is_ours(host), "{host}");
         }

@@ -7,14 +7,14 @@ use super::runs::RUN;
 use super::service::Service;
 use super::{App, OWN};
 use crate::base::Key;
-use crate::net::{Listener, Next};
+use crate::net::Next;
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
 
 impl Host for App {
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>) {
         match event {
-            Event::Ready(ready) if ready.key.kind() == LISTENER => self.listener_ready(ready, cx),
+            Event::Ready(ready) if ready.key.kind() == LISTENER => self.listener_ready(ready),
             Event::Ready(ready) => {
                 if let Some(peer) = self.peers.at_mut(ready.key) {
                     peers::ready(peer, ready, &mut self.service, cx);
@@ -33,8 +33,10 @@ impl Host for App {
     }
 
     fn is_runnable(&self) -> bool {
+        let Service { works, runs, .. } = &self.service;
+        let has_news = !self.news.is_empty() || runs.has_news();
         // A process that is to end must not sleep on it.
-        self.exit.is_some() || self.service.works.is_runnable() || self.service.runs.could_begin()
+        self.exit.is_some() || has_news || works.is_runnable() || runs.could_begin()
     }
 }
 
@@ -58,32 +60,46 @@ impl App {
                 self.accept(cx);
             }
             _ if self.stop_timer == Some(id) => self.time_is_up(cx),
-            // Sweeping itself is a part of every check; this has only woken the loop for it.
-            _ if self.sweep_timer == Some(id) => self.sweep_timer = None,
+            // The check of this turn is over, and the next may be far away.
+            _ if self.sweep_timer == Some(id) => {
+                self.sweep_timer = None;
+                self.sweep(cx);
+            }
+            _ if self.evict_timer == Some(id) => {
+                self.evict_timer = None;
+                self.make_room(cx);
+            }
             _ => {}
         }
     }
 
     // --- Connections ----------------------------------------------------------------------------------------------
 
-    fn listener_ready(&mut self, ready: Ready, cx: &mut Cx<'_, '_>) {
+    /// Remembers that somebody waits. They are let in by this turn's check, when everybody else has been heard: who
+    /// leaves in this turn makes room for them.
+    fn listener_ready(&mut self, ready: Ready) {
         for listener in self.listeners.iter_mut().filter(|listener| listener.key == ready.key) {
             listener.readable |= ready.readable;
             if ready == Ready::quiet(listener.key) {
                 listener.waits_in_pending = false;
             }
         }
-        self.accept(cx);
     }
 
     /// Takes clients from the backlogs, while there is room for them.
+    ///
+    /// One more than the bound is let in: it shows that somebody waits, which a backlog does not tell. For its sake
+    /// the connection that has been idle longest is closed.
     fn accept(&mut self, cx: &mut Cx<'_, '_>) {
-        let mut allowance = self.service.limits.accepts_per_turn_max;
+        // Descriptors that the close phase gives back are not missing: without this, who comes as others leave could
+        // be turned away.
+        if self.service.closing_connections > 0 {
+            return;
+        }
         for index in 0..self.listeners.len() {
-            // Without room the backlog waits, still marked readable; a connection that closes looks at it again.
-            while self.has_room(cx) {
+            while self.peers.len() <= self.connections_max {
                 let listener = &mut self.listeners[index];
-                match listener.next(cx.os.net, &mut allowance) {
+                match listener.next(cx.os.net, &mut self.accepts_left) {
                     Next::Accepted(accepted) => self.welcome(accepted.key, accepted.peer, cx),
                     Next::Nobody => break,
                     Next::Spent => {
@@ -101,6 +117,7 @@ impl App {
                 }
             }
         }
+        self.make_room(cx);
     }
 
     fn welcome(&mut self, key: Key, address: SocketAddr, cx: &mut Cx<'_, '_>) {
@@ -111,32 +128,30 @@ impl App {
         self.service.open_connections = self.peers.len();
     }
 
-    /// There is room for a client, if need be by parting with the one that has been idle longest. Its place is free
-    /// after this turn's close phase, which looks at the backlog again.
-    fn has_room(&mut self, cx: &mut Cx<'_, '_>) -> bool {
-        if self.peers.len() < self.connections_max {
-            return true;
+    /// If there is one connection too many, closes the one that has been idle longest, once it has been idle for a
+    /// while. Without an idle one, nobody is let in until some connection ends.
+    fn make_room(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.peers.len() <= self.connections_max || self.is_evicting || self.evict_timer.is_some() {
+            return;
         }
-        let Some(listener) = self.listeners.iter_mut().find(|listener| listener.is_wanted()) else {
-            return false;
-        };
         let idle = self.peers.iter().filter_map(|(key, peer)| Some((peer.idle_since()?, key)));
-        let Some((since, key)) = idle.min() else { return false };
+        let Some((since, key)) = idle.min() else { return };
         let due = since.after(self.service.limits.eviction_idle_min);
         if due > cx.now {
-            listener.backing_off = Some(cx.set_timer(due, listener.key));
+            self.evict_timer = Some(cx.set_timer(due, own_key()));
         } else if let Some(peer) = self.peers.at_mut(key) {
+            self.is_evicting = true;
             peers::over(peer, &mut self.service, cx);
         }
-        false
     }
 
     fn closed(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
         self.peers.remove(key);
         self.service.open_connections = self.peers.len();
-        if self.listeners.iter().any(Listener::is_wanted) {
-            self.accept(cx);
-        }
+        self.is_evicting = false;
+        self.service.closing_connections = self.service.closing_connections.saturating_sub(1);
+        self.accept(cx);
+        self.stop_if_done(cx);
     }
 
     // --- Once a turn ----------------------------------------------------------------------------------------------
@@ -145,26 +160,24 @@ impl App {
         let Service { works, runs, library, folder, .. } = &mut self.service;
         works.check(runs, library, folder, cx);
         self.tell_scan(cx);
-        self.tell_news(cx);
+        self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.sweep(cx);
-        // Someone waits for a place, and a connection may have become idle since.
-        if self.peers.len() >= self.connections_max {
-            self.accept(cx);
-        }
+        self.accept(cx);
         self.service.access_log.flush(cx.os.log);
         self.stop_if_done(cx);
+        self.service.requests_this_turn = 0;
+        self.accepts_left = self.service.limits.accepts_per_turn_max;
     }
 
-    /// Goes on with every client whose run has told something.
-    fn tell_news(&mut self, cx: &mut Cx<'_, '_>) {
-        let mut news = std::mem::take(&mut self.news);
-        self.service.runs.take_news(&mut news);
-        for key in news.drain(..) {
+    /// Goes on with the clients whose runs have told something, with so many in a turn.
+    fn tell_news(&mut self, clients_max: usize, cx: &mut Cx<'_, '_>) {
+        self.service.runs.take_news(&mut self.news);
+        for _ in 0..clients_max {
+            let Some(key) = self.news.pop_front() else { return };
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::serve(peer, &mut self.service, cx);
             }
         }
-        self.news = news;
     }
 
     fn tell_scan(&mut self, cx: &mut Cx<'_, '_>) {
@@ -177,8 +190,12 @@ impl App {
             report.changed,
             report.removed
         );
-        for (path, problem) in &report.problems {
+        for (path, problem) in report.problems.iter().take(PROBLEMS_LOGGED_MAX) {
             log::warn!("{path}: {problem}");
+        }
+        let untold = report.problems.len().saturating_sub(PROBLEMS_LOGGED_MAX) + report.problems_untold;
+        if untold > 0 {
+            log::warn!("{untold} more files or folders are left out, in part or in whole");
         }
         for key in waiting {
             if let Some(peer) = self.peers.at_mut(key) {
@@ -231,7 +248,7 @@ impl App {
         for run in self.service.runs.unfinished() {
             self.service.cancel(run, cx);
         }
-        self.tell_news(cx);
+        self.tell_news(usize::MAX, cx);
         self.service.access_log.flush(cx.os.log);
         self.exit.get_or_insert(0);
     }
@@ -245,6 +262,9 @@ impl App {
         }
     }
 }
+
+/// Problems of one scan that are logged, a line each; `POST /sync` tells more of them.
+const PROBLEMS_LOGGED_MAX: usize = 10;
 
 /// For timers that are the application's own; which one it is, its id tells.
 fn own_key() -> Key {

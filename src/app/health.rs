@@ -125,11 +125,16 @@ pub fn synced(report: &ScanReport, body: &mut Vec<u8>) {
         problem: String,
     }
     let problems = report.problems.iter();
-    let problems =
-        problems.map(|(path, problem)| ProblemView { path: path.to_string(), problem: problem.to_string() });
+    let problems = problems.map(|(path, problem)| ProblemView {
+        path: path.chars().take(PATH_CHARS_MAX).collect(),
+        problem: problem.to_string(),
+    });
     let ScanReport { added, changed, removed, epoch, .. } = *report;
     write_json(&Synced { added, changed, removed, epoch, problems: problems.collect() }, body);
 }
+
+/// Characters of a path that a report shows: all of its paths together must fit into an answer.
+const PATH_CHARS_MAX: usize = 300;
 
 #[derive(Debug, Serialize)]
 struct NotesView {

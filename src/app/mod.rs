@@ -18,6 +18,7 @@ pub mod service;
 pub mod tasks;
 pub mod work;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
@@ -40,13 +41,18 @@ pub struct App {
     service: Service,
     peers: SideTable<Box<Peer>>,
     listeners: Vec<Listener>,
-    /// Connections that are accepted at most.
+    /// Connections that are kept at most.
     connections_max: usize,
     stop_timer: Option<TimerId>,
     sweep_timer: Option<TimerId>,
+    evict_timer: Option<TimerId>,
+    /// A connection is being closed to make room; its place is free after the close phase.
+    is_evicting: bool,
+    /// Clients that may still be taken from the backlogs in this turn.
+    accepts_left: usize,
     exit: Option<u8>,
-    /// Connections whose run has news; kept for its memory.
-    news: Vec<Key>,
+    /// Connections whose run has news and that have not been served with it yet.
+    news: VecDeque<Key>,
 }
 
 impl App {
@@ -59,8 +65,11 @@ impl App {
             connections_max: limits.connections_max,
             stop_timer: None,
             sweep_timer: None,
+            evict_timer: None,
+            is_evicting: false,
+            accepts_left: limits.accepts_per_turn_max,
             exit: None,
-            news: Vec::new(),
+            news: VecDeque::new(),
         }
     }
 

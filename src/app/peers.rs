@@ -89,7 +89,8 @@ pub struct Peer {
 struct Allowance {
     read_bytes: usize,
     requests: usize,
-    stream_bytes: usize,
+    /// Where [`Peer::queued`] may be when the turn's share of answers is spent.
+    queued_to: u64,
 }
 
 /// How one step of [`serve`] ended.
@@ -155,6 +156,11 @@ impl Peer {
         (self.is_idle() && !self.gone).then_some(self.since)
     }
 
+    /// Bytes of answers since the connection began, sent or waiting.
+    fn queued(&self) -> u64 {
+        self.bytes_sent + self.connection.outbox.len() as u64
+    }
+
     fn run(&self) -> Option<Key> {
         match self.exchange {
             Exchange::AwaitRun { run } | Exchange::Streaming { run, .. } => Some(run),
@@ -190,7 +196,7 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let mut allowance = Allowance {
         read_bytes: service.limits.read_bytes_per_turn,
         requests: service.limits.requests_per_turn_max,
-        stream_bytes: service.limits.outbox_bytes_max,
+        queued_to: peer.queued() + service.limits.answer_bytes_per_turn as u64,
     };
     let ended = loop {
         match step(peer, service, cx, &mut allowance) {
@@ -201,7 +207,7 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     if ended != Stepped::Over {
         flush(peer, cx);
     }
-    let unwanted = service.is_stopping() && peer.is_idle();
+    let unwanted = ended == Stepped::Waits && service.is_stopping() && peer.is_idle();
     if ended == Stepped::Over || unwanted || peer.connection.broken() {
         over(peer, service, cx);
         return;
@@ -245,6 +251,10 @@ fn flush(peer: &mut Peer, cx: &mut Cx<'_, '_>) {
     if taken > 0 {
         peer.sent_at = cx.now;
         peer.bytes_sent += taken as u64;
+        // The silence between requests begins when the answer is out, not when it was queued.
+        if peer.is_idle() {
+            peer.since = cx.now;
+        }
     }
 }
 
@@ -256,7 +266,8 @@ fn receive(
     cx: &mut Cx<'_, '_>,
     allowance: &mut Allowance,
 ) -> Stepped {
-    if allowance.requests == 0 {
+    let all_spent = service.requests_this_turn >= service.limits.requests_per_turn_all_max;
+    if allowance.requests == 0 || all_spent || peer.queued() >= allowance.queued_to {
         return Stepped::Spent;
     }
     let unread = peer.connection.inbox.unread();
@@ -273,11 +284,12 @@ fn receive(
     match step.event {
         Some(RequestEvent::Head(head)) => {
             allowance.requests -= 1;
+            service.requests_this_turn += 1;
             let routed = route(&head, &service.doors);
             peer.by_head = head.method == Method::Head;
             if !matches!(routed, Ok(Route::Health)) && service.access_log.is_on() {
                 let request = shown(head.method.as_str(), head.target);
-                peer.told = Some(Told { request, began: cx.now, bytes_before: peer.bytes_sent, run: None });
+                peer.told = Some(Told { request, began: cx.now, bytes_before: peer.queued(), run: None });
             }
             peer.connection.inbox.consume(consumed);
             peer.has_asked = true;
@@ -306,13 +318,13 @@ fn receive(
             act(peer, service, cx);
             Stepped::On
         }
-        None if consumed > 0 => {
-            peer.connection.inbox.consume(consumed);
-            Stepped::On
-        }
         None => {
             if begins && !peer.server.is_idle() && peer.has_asked {
                 peer.since = cx.now;
+            }
+            if consumed > 0 {
+                peer.connection.inbox.consume(consumed);
+                return Stepped::On;
             }
             fill(peer, service, cx, allowance)
         }
@@ -341,6 +353,10 @@ fn fill(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
 }
 
 fn admit(peer: &mut Peer, route: Route, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    if peer.connection.outbox.is_empty() {
+        // `100 Continue` may be the first of what waits.
+        peer.sent_at = cx.now;
+    }
     match peer.server.admit(route.body_bytes_max(&service.limits), &mut peer.connection.outbox) {
         Ok(()) => peer.exchange = Exchange::Receiving { route, body: Vec::new() },
         Err(AdmitError::Full(_)) => {
@@ -502,13 +518,12 @@ fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, cx: &mut Cx
 fn finished(peer: &mut Peer, status: u16, service: &mut Service, cx: &mut Cx<'_, '_>) {
     peer.since = cx.now;
     if let Some(told) = peer.told.take() {
-        let pending =
-            (peer.bytes_sent + peer.connection.outbox.len() as u64).saturating_sub(told.bytes_before);
+        let bytes = peer.queued().saturating_sub(told.bytes_before);
         service.access_log.add(&Line {
             peer: peer.address,
             request: &told.request,
             status,
-            bytes: pending,
+            bytes,
             took: cx.now.since(told.began),
             run: told.run,
         });
@@ -578,6 +593,9 @@ pub fn synced(peer: &mut Peer, report: &ScanReport, service: &mut Service, cx: &
 
 fn begin_stream(peer: &mut Peer, run: Key, after: u64, service: &mut Service, cx: &mut Cx<'_, '_>) {
     answer(peer, 200, &STREAM_FIELDS, Some("text/event-stream"), AnswerBody::Stream, service, cx);
+    if peer.connection.broken() {
+        return;
+    }
     if peer.by_head {
         end_stream(peer, service, cx);
         return;
@@ -602,13 +620,13 @@ fn stream(
     sent: u64,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
 ) -> Stepped {
     let Some(record) = service.runs.at(run) else {
         // Swept while this reader was slow: the stream is cut, and on coming back it is told that the run is gone.
         return Stepped::Over;
     };
-    if allowance.stream_bytes == 0 {
+    if peer.queued() >= allowance.queued_to {
         return Stepped::Spent;
     }
     let mut id_text = [0; uuid::fmt::Hyphenated::LENGTH];
@@ -626,7 +644,6 @@ fn stream(
         }
     };
     let ended = read == Read::End;
-    allowance.stream_bytes = allowance.stream_bytes.saturating_sub(frames.len());
     let framed = !frames.is_empty();
     if framed {
         send_frames(peer, &frames, service, cx);
@@ -719,6 +736,7 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     }
     // Now and not with the close phase: when five hundred clients leave in one turn, one buffer serves them all.
     peer.connection.release(&mut service.pool);
+    service.closing_connections += 1;
     cx.close(key);
 }
 
@@ -750,6 +768,7 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
     let stall = (!peer.connection.outbox.is_empty())
         .then(|| (peer.sent_at.after(limits.write_stall_timeout), Due::WriteStall));
     let wait = match &peer.exchange {
+        Exchange::Nothing if peer.server.is_idle() && !peer.connection.outbox.is_empty() => None,
         Exchange::Nothing if peer.server.is_idle() && peer.has_asked => {
             Some((peer.since.after(limits.idle_timeout), Due::Silence))
         }
@@ -830,7 +849,6 @@ fn time_out(peer: &mut Peer, detail: &'static str, service: &mut Service, cx: &m
 /// A request that has no head to tell of still has its line in the access log.
 fn tell_malformed(peer: &mut Peer, service: &Service, cx: &Cx<'_, '_>) {
     if peer.told.is_none() && service.access_log.is_on() {
-        peer.told =
-            Some(Told { request: "-".into(), began: cx.now, bytes_before: peer.bytes_sent, run: None });
+        peer.told = Some(Told { request: "-".into(), began: cx.now, bytes_before: peer.queued(), run: None });
     }
 }

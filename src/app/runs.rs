@@ -315,7 +315,9 @@ impl Runs {
         entropy: &mut dyn Entropy,
         machine: impl FnOnce(String) -> Run,
     ) -> Result<Key, Busy> {
-        if self.counts.pending >= self.waiting_max.max(1) {
+        // Runs begin in the check phase: of those that are pending now, so many will not have to wait.
+        let places = self.runs_max.saturating_sub(self.counts.running);
+        if self.counts.pending >= self.waiting_max.saturating_add(places) {
             return Err(Busy { waiting: self.counts.pending });
         }
         let created_at = clock.wall();
@@ -510,8 +512,13 @@ impl Runs {
         }
     }
 
-    /// Connections whose run has news since the last call, into `connections`.
-    pub fn take_news(&mut self, connections: &mut Vec<Key>) {
+    /// Some run has told something that its readers have not been told of.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// Connections whose run has news since the last call, behind those in `connections`.
+    pub fn take_news(&mut self, connections: &mut VecDeque<Key>) {
         for key in self.news.drain(..) {
             if let Some(record) = self.records.at_mut(key) {
                 record.told = false;

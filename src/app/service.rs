@@ -41,6 +41,10 @@ pub struct Service {
     pub scratch: Vec<u8>,
     /// Bytes of request bodies that are being received.
     pub body_bytes_in_flight: usize,
+    /// Requests that were begun in this turn, on all connections.
+    pub requests_this_turn: usize,
+    /// Connections that the coming close phase will close.
+    pub closing_connections: usize,
     /// Connections that are open.
     pub open_connections: usize,
     stopping: bool,
@@ -61,6 +65,8 @@ impl Service {
             date: DateText::default(),
             scratch: Vec::new(),
             body_bytes_in_flight: 0,
+            requests_this_turn: 0,
+            closing_connections: 0,
             open_connections: 0,
             stopping: false,
             disconnect_grace: config.disconnect_grace,

@@ -3,7 +3,7 @@
 /// Units of work left in this slice. A unit is about a microsecond (`benches/units.rs` calibrates it).
 ///
 /// A task spends before or just after each small piece of work and yields once [`is_spent`](Budget::is_spent);
-/// it may overdraw by the last piece, so pieces are kept small (`limits::UNITS_PER_PIECE_MAX`).
+/// it may overdraw by the last piece, so pieces are kept small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     left: u32,

@@ -31,14 +31,12 @@ pub struct Listener {
     pub readable: bool,
     /// A place in the loop's pending queue is taken.
     pub waits_in_pending: bool,
-    /// Clients turned away for want of descriptors, since start.
-    pub sheds: u64,
 }
 
 impl Listener {
     /// For a socket that listens.
     pub fn new(key: Key) -> Listener {
-        Listener { key, backing_off: None, readable: false, waits_in_pending: false, sheds: 0 }
+        Listener { key, backing_off: None, readable: false, waits_in_pending: false }
     }
 
     /// Someone may be in the backlog, and nothing keeps us from looking.
@@ -56,8 +54,8 @@ impl Listener {
             match net.accept(self.key) {
                 Ok(accepted) => return Next::Accepted(accepted),
                 Err(AcceptError::WouldBlock) => self.readable = false,
-                Err(AcceptError::ClientGone) => {}
-                Err(AcceptError::Shed) => self.sheds += 1,
+                // The next in the backlog may be fine.
+                Err(AcceptError::ClientGone | AcceptError::Shed) => {}
                 Err(AcceptError::Exhausted(error)) => return Next::BackOff(error),
             }
         }

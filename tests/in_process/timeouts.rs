@@ -230,3 +230,30 @@ fn on_disconnect_continue_keeps_a_run_whose_client_was_reset() {
     server.turn();
     assert_eq!(run_status(&mut server, &id), "pending");
 }
+
+#[test]
+fn ended_tasks_are_swept_when_their_time_is_over_though_nothing_else_happens() {
+    let limits = Limits { idle_timeout: 4 * SOON, ..Limits::default() };
+    let mut server = Server::start(Config { task_ttl: SOON, ..Config::default() }, limits);
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        server.ask(&mut client, &post("/chat/async", QUESTION), &mut answer);
+        let id = newest_run(&mut server);
+        while run_status(&mut server, &id) != "completed" {}
+        ids.push(id);
+    }
+    let mut asker = server.connect();
+    // An idle connection is our clock: it is closed long after the tasks' time.
+    assert_eq!(rest(&mut server, &mut client), "");
+    for id in ids {
+        let request = format!("GET /chat/task/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let count = server.ask(&mut asker, request.as_bytes(), &mut answer);
+        assert!(
+            answer[..count].starts_with(b"HTTP/1.1 410 "),
+            "{}",
+            String::from_utf8_lossy(&answer[..count])
+        );
+    }
+}

@@ -1,8 +1,9 @@
 //! What a user is promised, asked of the real binary over real sockets.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::common::{self, BINARY, Client, End, Folder, Server, until};
 use rustix::process::Signal;
@@ -479,4 +480,55 @@ fn help_teaches_with_examples() {
         assert!(text.contains("Examples:") && text.contains("oneloop"), "{text}");
     }
     assert!(Path::new(BINARY).exists());
+}
+
+#[test]
+fn a_log_that_nobody_reads_or_that_is_gone_holds_up_nobody() {
+    let folder = Folder::with(NOTES);
+    for number in 0..200 {
+        std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(format!("{number:0>200}.md")))
+            .unwrap();
+    }
+    for reads in [true, false] {
+        let mut server = Command::new(BINARY)
+            .args(["serve", folder.path().to_str().unwrap(), "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit_once("//").expect("it says where it listens").1.to_owned();
+        // Kept and never read, or closed.
+        let stderr = server.stderr.take().filter(|_| reads);
+        let connect = || {
+            let stream = TcpStream::connect(&address).unwrap();
+            stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+            Client::new(stream)
+        };
+        let mut client = connect();
+        for _ in 0..60 {
+            assert_eq!(client.post("/sync", &json!({})).status(), 200);
+        }
+        assert_eq!(client.call("GET", "/health", None).status(), 200);
+        server.kill().unwrap();
+        server.wait().unwrap();
+        drop(stderr);
+    }
+}
+
+#[test]
+fn stopping_waits_for_nobody_who_is_idle() {
+    let server = serve(&[]);
+    let idle: Vec<_> = (0..5).map(|_| server.client()).collect();
+    let mut kept = server.client();
+    kept.call("GET", "/health", None);
+    server.signal(Signal::TERM);
+    // The runner's own bound is the time: with a wait of its shutdown bound this would be told as a failure below.
+    let log_before_end = |log: &str| !log.contains("are over");
+    assert_eq!(kept.end(), End::Closed);
+    let (status, log) = server.await_end();
+    assert_eq!(status.code(), Some(0));
+    assert!(log_before_end(&log), "{log}");
+    drop(idle);
 }

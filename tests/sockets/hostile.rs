@@ -551,7 +551,9 @@ fn bodies_that_are_no_question_are_refused_and_the_connection_is_kept() {
     let long = "x".repeat(128 * 1024 + 1);
     for (body, status) in [
         (format!(r#"{{"message":{deep}"#).into_bytes(), 422),
-        (format!(r#"{{"message":"a","x":{deep}{}}}"#, "]".repeat(100_000)).into_bytes(), 422),
+        (format!(r#"{{"message":{deep}{}}}"#, "]".repeat(100_000)).into_bytes(), 422),
+        // In a field that nobody reads it is passed over, however deep.
+        (format!(r#"{{"message":"a","x":{deep}{}}}"#, "]".repeat(100_000)).into_bytes(), 200),
         (format!(r#"{{"message":"{long}"}}"#).into_bytes(), 422),
         (b"{\"message\":\"\xff\xfe\"}".to_vec(), 422),
         (br#"{"message":"\ud800"}"#.to_vec(), 422),

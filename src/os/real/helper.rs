@@ -6,8 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
@@ -27,27 +26,29 @@ const DEPTH_MAX: usize = 64;
 /// The front of the helper; the thread itself starts with the first job.
 #[derive(Debug)]
 pub struct DiskHelper {
-    root: Arc<OwnedFd>,
+    notes: PathBuf,
     mailbox: Mailbox,
     jobs_max: usize,
     jobs: Option<SyncSender<Job>>,
 }
 
 impl DiskHelper {
-    /// Opens the notes folder; the thread is not started yet.
+    /// For the notes folder at this path; the thread is not started yet.
     ///
     /// # Errors
     /// The folder is missing, is not a folder or can't be entered.
     pub fn new(notes: &Path, mailbox: Mailbox, limits: &Limits) -> io::Result<DiskHelper> {
-        let root = open(notes, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(DiskHelper { root: Arc::new(root), mailbox, jobs_max: limits.disk_jobs_max, jobs: None })
+        open_root(notes)?;
+        // Whoever changes the working directory later does not change what is meant.
+        let notes = std::path::absolute(notes)?;
+        Ok(DiskHelper { notes, mailbox, jobs_max: limits.disk_jobs_max, jobs: None })
     }
 
     fn start(&mut self) -> io::Result<&SyncSender<Job>> {
         if self.jobs.is_none() {
             let (sender, jobs) = sync_channel(self.jobs_max);
-            let (root, mailbox) = (Arc::clone(&self.root), self.mailbox.clone());
-            thread::Builder::new().name("disk".into()).spawn(move || serve(&root, &jobs, &mailbox))?;
+            let (notes, mailbox) = (self.notes.clone(), self.mailbox.clone());
+            thread::Builder::new().name("disk".into()).spawn(move || serve(&notes, &jobs, &mailbox))?;
             self.jobs = Some(sender);
         }
         Ok(self.jobs.as_ref().expect("it was set in the lines above"))
@@ -71,14 +72,27 @@ pub fn check_folder(notes: &Path) -> io::Result<()> {
     std::fs::read_dir(notes)?.next().transpose().map(|_| ())
 }
 
-fn serve(root: &OwnedFd, jobs: &Receiver<Job>, mailbox: &Mailbox) {
+fn open_root(notes: &Path) -> Result<OwnedFd, Errno> {
+    open(notes, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn serve(notes: &Path, jobs: &Receiver<Job>, mailbox: &Mailbox) {
+    let mut root = Err(Errno::NOENT);
     // Ends when the loop drops its end of the queue, or can't be told any more.
     for job in jobs {
         let told = match job {
-            Job::List { files_max } => Listing::new(root, mailbox, files_max).run(),
+            Job::List { files_max } => {
+                // Opened anew for each listing: the folder may have been replaced by another of the same name.
+                root = open_root(notes);
+                match &root {
+                    Ok(root) => Listing::new(root, mailbox, files_max).run(),
+                    Err(errno) => tell_no_root(*errno, mailbox),
+                }
+            }
             Job::Read { paths, bytes_max } => {
                 let read = paths.into_iter().map(|path| {
-                    let outcome = read_file(root, &path, bytes_max);
+                    let root = root.as_ref().map_err(|errno| problem(*errno));
+                    let outcome = root.and_then(|root| read_file(root, &path, bytes_max));
                     (path, outcome)
                 });
                 mailbox.send(DiskDone::Read(read.collect()))
@@ -88,6 +102,13 @@ fn serve(root: &OwnedFd, jobs: &Receiver<Job>, mailbox: &Mailbox) {
             return;
         }
     }
+}
+
+/// Without a folder nothing is known to be gone: what was read before stays.
+fn tell_no_root(errno: Errno, mailbox: &Mailbox) -> Result<(), LoopGone> {
+    let trouble = FileProblem::System(io::Error::from(errno).kind());
+    mailbox.send(DiskDone::Listed { files: Vec::new(), problems: vec![(".".into(), trouble)] })?;
+    mailbox.send(DiskDone::ListEnded { complete: false })
 }
 
 /// One walk over the folder, breadth first and without recursion.
@@ -136,7 +157,8 @@ impl<'r> Listing<'r> {
                 continue;
             }
             let Ok(name) = std::str::from_utf8(name) else {
-                let shown = format!("{folder}{}", String::from_utf8_lossy(name));
+                let parted = if folder.is_empty() { "" } else { "/" };
+                let shown = format!("{folder}{parted}{}", String::from_utf8_lossy(name));
                 self.problems.push((shown.into(), FileProblem::NameNotUtf8));
                 continue;
             };

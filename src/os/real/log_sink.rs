@@ -26,13 +26,23 @@ impl Stderr {
         let kind = fstat(rustix::stdio::stderr()).map(|stat| FileType::from_raw_mode(stat.st_mode));
         Stderr { may_block: !matches!(kind, Ok(FileType::RegularFile)) }
     }
+}
 
-    fn is_writable(&self) -> bool {
-        let stderr = rustix::stdio::stderr();
-        let mut polled = [PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::OUT)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        matches!(poll(&mut polled, Some(&now)), Ok(1)) && polled[0].revents().contains(PollFlags::OUT)
-    }
+/// Standard error takes a line of up to `PIPE_BUF` bytes without waiting. A pipe whose reader is gone does not.
+pub(super) fn stderr_takes_a_line() -> bool {
+    let stderr = rustix::stdio::stderr();
+    let mut polled = [PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let answered = matches!(poll(&mut polled, Some(&now)), Ok(1));
+    let is_gone = polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+    answered && polled[0].revents().contains(PollFlags::OUT) && !is_gone
+}
+
+/// Where to cut so that whole lines are written, if one fits.
+fn whole_lines(lines: &[u8]) -> &[u8] {
+    let piece = &lines[..lines.len().min(PIPE_BYTES_SURE)];
+    let end = piece.iter().rposition(|byte| *byte == b'\n').map_or(piece.len(), |newline| newline + 1);
+    &piece[..end]
 }
 
 impl Default for Stderr {
@@ -47,10 +57,10 @@ impl LogSink for Stderr {
         while written < lines.len() {
             let mut piece = &lines[written..];
             if self.may_block {
-                if !self.is_writable() {
+                if !stderr_takes_a_line() {
                     break;
                 }
-                piece = &piece[..piece.len().min(PIPE_BYTES_SURE)];
+                piece = whole_lines(piece);
             }
             match rustix::io::write(rustix::stdio::stderr(), piece) {
                 Ok(count) if count > 0 => written += count,

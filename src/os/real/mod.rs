@@ -1,6 +1,7 @@
 //! The real world: `mio` for sockets and sleeping, a helper thread for the disk, the system's clocks and randomness.
 
 mod clock;
+mod diagnostics;
 mod helper;
 mod log_sink;
 mod poller;
@@ -10,6 +11,7 @@ use std::io;
 use std::path::Path;
 
 pub use clock::{SystemClock, SystemEntropy};
+pub use diagnostics::start_logging;
 pub use helper::{DiskHelper, check_folder};
 pub use log_sink::Stderr;
 pub use poller::Poller;

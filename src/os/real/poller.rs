@@ -104,9 +104,8 @@ impl Wait for Poller {
                     readable: event.is_readable(),
                     writable: event.is_writable(),
                     read_closed: event.is_read_closed(),
-                    // EPOLLHUP without EPOLLERR is both sides shut in good order; what was left to send is lost in
-                    // either case, and a write will say so.
-                    broken: event.is_error() || event.is_write_closed(),
+                    // EPOLLHUP alone is both sides shut in good order, and what the peer sent may still be unread.
+                    broken: event.is_error(),
                 }),
             }
         }

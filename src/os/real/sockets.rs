@@ -10,11 +10,14 @@ use std::net::{Shutdown, SocketAddr};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_oobinline};
 
 use crate::base::{Key, Slots};
 use crate::limits::Limits;
 use crate::os::{AcceptError, Accepted, LISTENER, Net, NetCounters, STREAM};
+
+/// Clients that may wait to be accepted; the system caps it at `net.core.somaxconn`. Beyond it their connects stall.
+const LISTEN_BACKLOG: i32 = 4096;
 
 const _: () = assert!(size_of::<usize>() == size_of::<u64>(), "a key must fit into a mio::Token");
 
@@ -72,6 +75,8 @@ fn open_spare() -> Option<File> {
 impl Net for Sockets {
     fn listen(&mut self, address: SocketAddr) -> io::Result<(Key, SocketAddr)> {
         let listener = TcpListener::bind(address)?;
+        // A second call only changes the length of the backlog (listen(2)); the standard one has room for 128.
+        rustix::net::listen(&listener, LISTEN_BACKLOG)?;
         let bound = listener.local_addr()?;
         let Ok(key) = self.listeners.insert(listener) else {
             return Err(io::Error::other("no more listeners are allowed"));
@@ -94,6 +99,9 @@ impl Net for Sockets {
         // Answers leave in whole writes of ours; waiting to join them with later ones only delays the last.
         // A peer that is already gone makes this fail, which its first read will tell.
         let _ = stream.set_nodelay(true);
+        // Urgent data (RFC 9293 §3.8.5) would end a read early with more behind it, and a short read means drained
+        // here. In line it is a byte like any other.
+        let _ = set_socket_oobinline(&stream, true);
         let Ok(key) = self.streams.insert(stream) else {
             return Err(AcceptError::Shed);
         };
