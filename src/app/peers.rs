@@ -235,7 +235,7 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
     }
     match peer.exchange {
         Exchange::Nothing => match peer.server.after() {
-            After::Close { linger } => hang_up(peer, linger, service, cx),
+            After::Close => hang_up(peer, service, cx),
             After::Next => receive(peer, service, cx, allowance),
         },
         Exchange::Receiving { .. } => receive(peer, service, cx, allowance),
@@ -674,12 +674,12 @@ fn send_frames(peer: &mut Peer, frames: &[u8], service: &mut Service, cx: &mut C
 
 /// The last answer is queued. Closing at once could reset the connection under a peer that is still sending, and the
 /// reset could overtake the answer; so our side is shut first and the rest is dropped for a while.
-fn hang_up(peer: &mut Peer, lingers: bool, service: &mut Service, cx: &mut Cx<'_, '_>) -> Stepped {
+fn hang_up(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) -> Stepped {
     flush(peer, cx);
     if !peer.connection.outbox.is_empty() {
         return Stepped::Waits;
     }
-    if !lingers || peer.connection.ended() {
+    if peer.connection.ended() {
         return Stepped::Over;
     }
     cx.os.net.shutdown_write(peer.connection.key);

@@ -90,12 +90,10 @@ impl std::error::Error for AdmitError {}
 pub enum After {
     /// Goes on: hands over what arrives, or waits for the answer.
     Next,
-    /// The last answer is queued: flush it and close.
-    Close {
-        /// The peer may still be sending. Closing now could reset the connection before it has read the answer, so
-        /// close the writing half and drop what arrives for a while (RFC 9112 §9.6).
-        linger: bool,
-    },
+    /// The last answer is queued: flush it and close, but not at once. The peer may still be sending, if only a stray
+    /// empty line, and closing on that resets the connection before it has read the answer. So close the writing half
+    /// and drop what arrives for a while (RFC 9112 §9.6).
+    Close,
 }
 
 /// What it means that the peer will send no more.
@@ -153,7 +151,7 @@ enum State {
     AwaitAnswer,
     SendBody { wrapping: Wrapping, then: After },
     Broken(RequestError),
-    Closed { linger: bool },
+    Closed,
 }
 
 /// The server's side of one connection. Holds no bytes: a head stays in the inbox until it is whole.
@@ -203,7 +201,7 @@ impl Server {
                 .receive(bytes, limits)
                 .map(|step| Step { consumed: step.consumed, event: step.event.map(RequestEvent::Body) }),
             State::Broken(error) => Err(*error),
-            State::AwaitRoute(_) | State::AwaitAnswer | State::SendBody { .. } | State::Closed { .. } => {
+            State::AwaitRoute(_) | State::AwaitAnswer | State::SendBody { .. } | State::Closed => {
                 Ok(Step::MORE)
             }
         };
@@ -273,7 +271,7 @@ impl Server {
             State::AwaitRoute(framing) => framing.is_empty(),
             State::ExpectBody(decoder) => decoder.is_over(),
             State::AwaitAnswer => true,
-            State::SendBody { .. } | State::Closed { .. } => panic!("a request is answered once"),
+            State::SendBody { .. } | State::Closed => panic!("a request is answered once"),
         };
         let framing = self.answer_framing(answer);
         let goes_on =
@@ -289,9 +287,7 @@ impl Server {
         };
         Draft { answer, framing, connection, body }.send(out)?;
 
-        // A client that was to be kept may be sending its next request; one that announced the end is not.
-        let linger = !request_read || self.asked.keep_alive;
-        let then = if goes_on { After::Next } else { After::Close { linger } };
+        let then = if goes_on { After::Next } else { After::Close };
         match (answer.body, framing) {
             (AnswerBody::Whole(_) | AnswerBody::Empty, _) => self.finished(then),
             (AnswerBody::Stream, _) if self.asked.by_head => self.stream(Wrapping::Dropped, then),
@@ -323,7 +319,7 @@ impl Server {
         self.asked = NOTHING_ASKED;
         self.state = match then {
             After::Next => State::ExpectHead(HeadScanner::new()),
-            After::Close { linger } => State::Closed { linger },
+            After::Close => State::Closed,
         };
     }
 
@@ -371,7 +367,7 @@ impl Server {
     /// What the connection does next: [`After::Close`] once its last answer is queued to the end.
     pub fn after(&self) -> After {
         match self.state {
-            State::Closed { linger } => After::Close { linger },
+            State::Closed => After::Close,
             State::ExpectHead(_)
             | State::AwaitRoute(_)
             | State::ExpectBody(_)
@@ -405,7 +401,7 @@ impl Server {
     pub fn request_open(&self) -> bool {
         match self.state {
             State::AwaitRoute(_) | State::ExpectBody(_) | State::AwaitAnswer | State::SendBody { .. } => true,
-            State::ExpectHead(_) | State::Broken(_) | State::Closed { .. } => false,
+            State::ExpectHead(_) | State::Broken(_) | State::Closed => false,
         }
     }
 
@@ -420,7 +416,7 @@ impl Server {
             State::ExpectHead(scanner) => !scanner.is_fresh(),
             State::AwaitRoute(framing) => !framing.is_empty(),
             State::ExpectBody(decoder) => !decoder.is_over(),
-            State::AwaitAnswer | State::SendBody { .. } | State::Broken(_) | State::Closed { .. } => false,
+            State::AwaitAnswer | State::SendBody { .. } | State::Broken(_) | State::Closed => false,
         };
         if within { EndOfInput::MidRequest } else { EndOfInput::Clean }
     }
@@ -555,7 +551,7 @@ mod tests {
         assert!(out.is_empty());
         server.begin(&answer(413, AnswerBody::Empty), &mut out).unwrap();
         assert!(text(&out).contains("\r\nConnection: close\r\n"));
-        assert_eq!(server.after(), After::Close { linger: true });
+        assert_eq!(server.after(), After::Close);
     }
 
     #[test]
@@ -632,7 +628,7 @@ mod tests {
         assert_eq!(after, After::Next);
         let (text, after) = answered(GET_1_0, &answer(200, AnswerBody::Empty));
         assert_eq!(text, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        assert_eq!(after, After::Close { linger: false });
+        assert_eq!(after, After::Close);
     }
 
     #[test]
@@ -689,18 +685,9 @@ mod tests {
             }
             server.begin(&answer(200, AnswerBody::Empty), &mut out).unwrap();
             assert!(text(&out).contains("\r\nConnection: close\r\n"));
-            assert_eq!(server.after(), After::Close { linger: true });
+            assert_eq!(server.after(), After::Close);
             assert_eq!(told(&mut server, "GET / HTTP/1.1\r\n"), Ok((0, "more")), "what follows is not read");
         }
-    }
-
-    #[test]
-    fn a_client_that_announced_the_end_needs_no_lingering_and_one_that_did_not_does() {
-        let closing = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        let (_, after) = answered(closing, &answer(200, AnswerBody::Empty));
-        assert_eq!(after, After::Close { linger: false });
-        let (_, after) = answered(GET, &Answer { close: true, ..answer(200, AnswerBody::Empty) });
-        assert_eq!(after, After::Close { linger: true });
     }
 
     #[test]
@@ -715,7 +702,7 @@ mod tests {
             text(&out),
             "HTTP/1.1 400 Bad Request\r\nDate: now\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
         );
-        assert_eq!(server.after(), After::Close { linger: true });
+        assert_eq!(server.after(), After::Close);
         assert_eq!(server.error(), Some(RequestError::BareLineFeed));
         assert_eq!(told(&mut server, GET), Ok((0, "more")));
     }
@@ -729,7 +716,7 @@ mod tests {
             text(&out),
             "HTTP/1.1 408 Request Timeout\r\nDate: now\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
         );
-        assert_eq!(server.after(), After::Close { linger: true });
+        assert_eq!(server.after(), After::Close);
     }
 
     #[test]
