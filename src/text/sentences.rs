@@ -2,8 +2,8 @@
 //!
 //! A small rule set over lines, because notes are not clean prose: a blank line, a list marker, a heading mark or
 //! a table row ends what came before it, and a line break inside a paragraph is a space. Within a paragraph a
-//! sentence ends at `.`, `!`, `?` and white space, unless the stop belongs to an abbreviation, an initial or a
-//! number; the full stops of Chinese and Japanese need no space.
+//! sentence ends at `.`, `!`, `?` and white space, unless the stop belongs to an abbreviation, an initial, a number
+//! or a quotation that the sentence goes on behind; the full stops of Chinese and Japanese need no space.
 
 use std::ops::Range;
 
@@ -65,7 +65,11 @@ fn sentence_end(text: &str, start: usize) -> usize {
                 if next.is_some_and(|c| !c.is_whitespace()) {
                     continue;
                 }
-                if c != '.' || !is_abbreviated(&text[start..at], &text[end..]) {
+                let goes_on = match c {
+                    '.' => is_abbreviated(&text[start..at], &text[end..]),
+                    _ => is_quotation(&text[at..end]) && begins_small(&text[end..]),
+                };
+                if !goes_on {
                     return end;
                 }
             }
@@ -109,6 +113,15 @@ fn is_abbreviated(before: &str, after: &str) -> bool {
         ABBREVIATIONS.contains(&&*lower)
     });
     is_marker || is_initial || has_inner_stop || is_known || next.is_some_and(char::is_lowercase)
+}
+
+/// A stop with what closes behind it ends something quoted: `… take?" is resolved`.
+fn is_quotation(stop: &str) -> bool {
+    stop.ends_with(['"', '\'', '”', '’', '»', '`', ')', '*', '_'])
+}
+
+fn begins_small(after: &str) -> bool {
+    after.trim_start().starts_with(char::is_lowercase)
 }
 
 /// What follows a line break is no continuation of the sentence: a blank line, a list item, a heading, a row, a quote.
@@ -179,6 +192,15 @@ mod tests {
     #[test]
     fn closing_quotes_belong_to_the_sentence() {
         assert_eq!(all("He said \"stop.\" Then left."), ["He said \"stop.\"", "Then left."]);
+    }
+
+    #[test]
+    fn a_question_quoted_inside_a_sentence_does_not_end_it() {
+        let text = "A follow-up such as \"how long does it take?\" is resolved. \"Who?\" It asks.";
+        assert_eq!(
+            all(text),
+            ["A follow-up such as \"how long does it take?\" is resolved.", "\"Who?\"", "It asks."]
+        );
     }
 
     #[test]
