@@ -3,7 +3,7 @@
 mod agent_support;
 
 use agent_support::{ask, ask_with_history, composed_in_slices, found, note, passage_of};
-use oneloop::agent::{Answer, Findings, Passage, Question, Role, Turn};
+use oneloop::agent::{Answer, Findings, FoundTerm, Passage, Question, Role, Turn};
 
 const LOOP: &str = "## Phases of a turn\n\nThe loop never sleeps while work is queued. A turn runs its phases in this \
 order:\n\n1. **pending**: readiness carried over\n2. **poll**: waits for [[Sockets|sockets]]\n3. **check**: runs \
@@ -187,6 +187,20 @@ fn a_misspelt_word_counts_by_its_correction() {
     }
     let answer = composed_in_slices(&question, findings, u32::MAX);
     assert_eq!(texts(&answer), ["Mira cleans the espresso machine every Friday after lunch."]);
+}
+
+#[test]
+fn corrected_words_alone_carry_no_answer() {
+    let question = Question { message: "How do I bake sourdough bread?".to_owned(), history: Vec::new() };
+    let read = note("read.md", "Read", "Read", "You take the socket, and then you read from it.\n");
+    let mut findings = found(&question, &[read]);
+    for (word, other) in [("bake", "take"), ("bread", "read")] {
+        for term in findings.terms.iter_mut().filter(|term| term.text == word) {
+            *term = FoundTerm { known: true, corrected: Some(other.to_owned()), ..term.clone() };
+        }
+    }
+    let answer = composed_in_slices(&question, findings, u32::MAX);
+    assert!(answer.sources.is_empty(), "{}", answer.response);
 }
 
 #[test]
