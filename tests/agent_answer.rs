@@ -171,6 +171,23 @@ fn a_note_that_asks_the_same_is_no_answer() {
 }
 
 #[test]
+fn an_example_that_holds_the_question_is_not_quoted() {
+    let manual = "# Manual\n\nAsk in which order a turn runs its phases:\n\n```sh\noneloop ask docs \
+                  \"In which order does a turn run its phases?\"\n```\n";
+    let mut passages = vec![note("manual.md", "Manual", "Manual", manual)];
+    passages.extend(vault());
+    let answer = ask("In which order does a turn run its phases?", &passages);
+    assert!(answer.response.starts_with("A turn runs its phases"), "{}", answer.response);
+    assert!(!answer.response.contains("oneloop ask"), "{}", answer.response);
+}
+
+#[test]
+fn what_follows_a_question_in_a_note_answers_it() {
+    let faq = note("faq.md", "FAQ", "", "**Who waters the plants?**\nJonas does so on Mondays.\n");
+    assert_eq!(ask("Who waters the plants?", &[faq]).response, "Jonas does so on Mondays. [1]");
+}
+
+#[test]
 fn a_heading_that_names_the_question_lends_it_to_the_list_below() {
     let drinks = "## Drinks we have\n\n- Tea\n- Coffee\n- Water\n";
     let answer = ask("Which drinks do we have?", &[note("bar.md", "Bar", "Drinks we have", drinks)]);

@@ -17,6 +17,7 @@ use crate::base::Budget;
 use crate::text::{Terms, words};
 
 use super::blocks::{holds_blocks, marker_length};
+use super::echo::Echo;
 use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
 use super::evidence::{Evidence, unknown_words};
@@ -34,6 +35,7 @@ pub struct Composer {
     answer_bytes_max: usize,
     sources_max: usize,
     evidence: Evidence,
+    echo: Echo,
     candidates: Vec<Candidate>,
     /// The passage that covers most of the question, with the share.
     nearest: Option<(usize, f32)>,
@@ -83,6 +85,7 @@ impl Composer {
             answer_bytes_max,
             sources_max,
             evidence: Evidence::default(),
+            echo: Echo::default(),
             candidates: Vec::new(),
             nearest: None,
             work: Work::Weigh,
@@ -114,6 +117,7 @@ impl Composer {
 
     fn weigh(&mut self, terms: &mut Terms) -> (Work, u32) {
         self.evidence = Evidence::weigh(&self.asked, &self.findings, terms);
+        self.echo = Echo::of(&self.asked.request.text, terms);
         (Work::OpenPassage(0), 1 + units(self.asked.request.text.len() / WEIGHED_BYTES_PER_UNIT))
     }
 
@@ -148,7 +152,7 @@ impl Composer {
     }
 
     fn asking<'q>(&'q self, terms: &'q mut Terms) -> Asking<'q> {
-        Asking { kind: self.asked.kind, message: &self.asked.request.text, evidence: &self.evidence, terms }
+        Asking { kind: self.asked.kind, echo: &self.echo, evidence: &self.evidence, terms }
     }
 
     /// The best candidate and those that add to it, ordered by note and place.

@@ -17,7 +17,9 @@ use std::ops::Range;
 use crate::text::{Terms, sentences, words};
 
 use super::blocks::{Block, Blocks, trimmed};
+use super::echo::Echo;
 use super::evidence::{Evidence, TermSet};
+use super::function_words::is_function_word;
 use super::head;
 use super::kind::Kind;
 use super::marks::{Marks, is_defining};
@@ -60,7 +62,7 @@ pub(super) enum Shape {
 pub(super) struct Asking<'q> {
     pub(super) kind: Kind,
     /// The message, to know its echo.
-    pub(super) message: &'q str,
+    pub(super) echo: &'q Echo,
     pub(super) evidence: &'q Evidence,
     pub(super) terms: &'q mut Terms,
 }
@@ -129,6 +131,8 @@ struct Glance {
     leans_back: bool,
     /// It asks, so it hardly answers.
     asks: bool,
+    /// It holds the question itself and little else, so it does not answer at all.
+    echoes: bool,
     sketch: Sketch,
 }
 
@@ -310,6 +314,7 @@ impl Reading {
         for piece in self.pieces.iter().rev().take_while(|piece| piece.block == block) {
             whole.covers |= piece.glance.covers | piece.header;
             whole.words += piece.glance.words;
+            whole.echoes |= piece.glance.echoes;
             whole.sketch.add_all(&piece.glance.sketch);
             whole.marks.add(piece.glance.marks);
         }
@@ -332,8 +337,16 @@ impl Reading {
             return;
         }
         let mut range = piece.range.clone();
+        if piece.glance.echoes {
+            return;
+        }
         let mut own = piece.glance.covers;
         let mut near = piece.header | before.map_or(0, |before| before.glance.covers);
+        // Behind the question itself, as behind a heading, the answer need not repeat it.
+        let heading = match before {
+            Some(question) if question.glance.echoes => piece.heading | question.glance.covers,
+            Some(_) | None => piece.heading,
+        };
         let mut damp = 1.0;
         let mut fits = fits(piece, asking) != Some(false);
         match (&piece.shape, before) {
@@ -368,11 +381,11 @@ impl Reading {
             return;
         }
         let evidence = asking.evidence;
-        let known = piece.heading | near | own;
+        let known = heading | near | own;
         if evidence.share(known) < PIECE_SHARE_MIN {
             return;
         }
-        let score = score(piece, own, near, self.rank, asking) * damp;
+        let score = score(piece, own, heading, near, self.rank, asking) * damp;
         if score <= 0.0 {
             return;
         }
@@ -406,9 +419,16 @@ impl Reading {
 }
 
 /// How well a piece answers, from 0 to about 1.6.
-fn score(piece: &Piece, own: TermSet, near: TermSet, rank: f32, asking: &Asking<'_>) -> f32 {
+fn score(
+    piece: &Piece,
+    own: TermSet,
+    heading: TermSet,
+    near: TermSet,
+    rank: f32,
+    asking: &Asking<'_>,
+) -> f32 {
     let evidence = asking.evidence;
-    let with_heading = own | piece.heading;
+    let with_heading = own | heading;
     let (alone, headed, all) =
         (evidence.share(own), evidence.share(with_heading), evidence.share(with_heading | near));
     let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
@@ -446,8 +466,8 @@ fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
 /// Reads the head of `text`: what it covers and what it shows.
 fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
     let text = head(text, PIECE_BYTES_MAX);
-    let echoes = !asking.message.is_empty() && text.contains(asking.message);
-    let asks = echoes || text.trim_end().ends_with(['?', '？']);
+    let mut echo = asking.echo.listen();
+    let asks = text.trim_end().ends_with(['?', '？']);
     let mut glance = Glance { marks: Marks::of_text(text), asks, ..Glance::default() };
     let mut first_covered = None;
     let mut lower = String::new();
@@ -462,6 +482,7 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         let term = asking.terms.term(word.text);
         let covered = asking.evidence.set_of(term);
         glance.sketch.add(term);
+        echo.hear(term, is_function_word(&lower), &text[word.start + word.text.len()..]);
         if covered & asking.evidence.content() != 0 {
             let first = *first_covered.get_or_insert(glance.words);
             glance.spread = glance.words - first;
@@ -473,6 +494,8 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         glance.covers |= covered;
         glance.words += 1;
     }
+    glance.echoes = echo.is_heard();
+    glance.asks |= glance.echoes;
     glance
 }
 
