@@ -188,6 +188,14 @@ fn what_follows_a_question_in_a_note_answers_it() {
 }
 
 #[test]
+fn what_a_link_points_to_is_no_text_of_its_sentence() {
+    let text = "The kitchen list is kept by [[people#Who repairs the espresso machine|Ada]].\n\n\
+                Mira repairs the espresso machine.\n";
+    let answer = ask("Who repairs the espresso machine?", &[note("a.md", "Kitchen", "", text)]);
+    assert_eq!(texts(&answer), ["Mira repairs the espresso machine."]);
+}
+
+#[test]
 fn a_heading_that_names_the_question_lends_it_to_the_list_below() {
     let drinks = "## Drinks we have\n\n- Tea\n- Coffee\n- Water\n";
     let answer = ask("Which drinks do we have?", &[note("bar.md", "Bar", "Drinks we have", drinks)]);

@@ -23,6 +23,7 @@ use super::function_words::is_function_word;
 use super::head;
 use super::kind::Kind;
 use super::marks::{Marks, is_defining};
+use super::render;
 use super::sketch::Sketch;
 
 /// A piece of a passage that could stand in an answer.
@@ -278,7 +279,9 @@ impl Reading {
                 glance.marks.add(Marks::CODE);
                 glance
             }
-            (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => glance(&text[range.clone()], asking),
+            (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {
+                glance(&render::without_targets(head(&text[range.clone()], PIECE_BYTES_MAX)), asking)
+            }
         };
         let first_of_section = matches!(shape, Shape::Sentence)
             && before.is_none()
