@@ -187,6 +187,22 @@ fn what_follows_a_question_in_a_note_answers_it() {
     assert_eq!(ask("Who waters the plants?", &[faq]).response, "Jonas does so on Mondays. [1]");
 }
 
+const RUNS: &str = "## The states of a run\n\nA run goes through these states:\n\n```text\npending ──► running ──► \
+done\n   └── cancel ──┴── run is cancelled\n```\n\nTo cancel a run, send `DELETE /tasks/{id}`.\n";
+
+#[test]
+fn a_drawing_is_no_instruction() {
+    let answer = ask("How do I cancel a run?", &[note("runs.md", "Runs", "The states of a run", RUNS)]);
+    assert_eq!(answer.response, "To cancel a run, send `DELETE /tasks/{id}`. [1]");
+}
+
+#[test]
+fn a_drawing_comes_where_looks_are_asked_for() {
+    let question = "What does a diagram of the states of a run look like?";
+    let answer = ask(question, &[note("runs.md", "Runs", "Diagram of the states of a run", RUNS)]);
+    assert!(answer.response.contains("pending ──► running"), "{}", answer.response);
+}
+
 #[test]
 fn what_a_link_points_to_is_no_text_of_its_sentence() {
     let text = "The kitchen list is kept by [[people#Who repairs the espresso machine|Ada]].\n\n\

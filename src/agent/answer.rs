@@ -152,13 +152,21 @@ impl Composer {
     }
 
     fn asking<'q>(&'q self, terms: &'q mut Terms) -> Asking<'q> {
-        Asking { kind: self.asked.kind, echo: &self.echo, evidence: &self.evidence, terms }
+        let Asked { kind, looks, .. } = self.asked;
+        Asking { kind, looks, echo: &self.echo, evidence: &self.evidence, terms }
     }
 
     /// The best candidate and those that add to it, ordered by note and place.
     fn pick(&mut self) -> Draft {
         // The sort is stable and the candidates came in the order of passages and places: ties are settled.
         self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
+        // Code that nobody asked for stands alone: it neither leads where text answers, nor adds to it.
+        let leads_spare = self.candidates.first().is_some_and(|first| first.is_spare);
+        if leads_spare {
+            self.candidates.truncate(1);
+        } else {
+            self.candidates.retain(|candidate| !candidate.is_spare);
+        }
         let (best, best_fits) =
             self.candidates.first().map_or((0.0, false), |first| (first.score, first.fits));
         let mut picks: Vec<Candidate> = Vec::new();

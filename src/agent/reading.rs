@@ -41,6 +41,8 @@ pub(super) struct Candidate {
     pub(super) score: f32,
     /// It shows what this kind of question wants, or nothing in particular is wanted.
     pub(super) fits: bool,
+    /// Code or a drawing that nobody asked for: it answers alone or not at all.
+    pub(super) is_spare: bool,
     pub(super) sketch: Sketch,
 }
 
@@ -62,6 +64,8 @@ pub(super) enum Shape {
 /// What is read with the passage open: the question's side.
 pub(super) struct Asking<'q> {
     pub(super) kind: Kind,
+    /// What something looks like is asked: an example, a picture.
+    pub(super) looks: bool,
     /// The message, to know its echo.
     pub(super) echo: &'q Echo,
     pub(super) evidence: &'q Evidence,
@@ -351,6 +355,7 @@ impl Reading {
             Some(_) | None => piece.heading,
         };
         let mut damp = 1.0;
+        let mut is_spare = false;
         let mut fits = fits(piece, asking) != Some(false);
         match (&piece.shape, before) {
             (Shape::Sentence, Some(_)) if piece.glance.leans_back => {
@@ -358,14 +363,20 @@ impl Reading {
             }
             (Shape::Lines | Shape::Table, before) => {
                 let is_code = matches!(self.blocks[piece.block], Block::Code(_));
-                let instructs = is_code && asking.kind == Kind::HowTo;
+                let instructs = is_code
+                    && (asking.looks
+                        || asking.kind == Kind::HowTo && !is_drawing(&text[piece.range.clone()]));
+                is_spare = is_code && !instructs;
                 let intro = before.filter(|intro| ends_open(text, intro) || instructs);
+                if is_spare {
+                    damp = UNASKED_CODE;
+                    fits = false;
+                }
                 if let Some(intro) = intro {
                     range.start = intro.range.start;
                     own = intro.glance.covers;
                     near = piece.glance.covers | piece.header;
                 } else if is_code {
-                    damp = if instructs { 1.0 } else { UNASKED_CODE };
                     fits = instructs;
                 } else {
                     // The sum of many items covers anything: a list answers by what stands over it.
@@ -400,6 +411,7 @@ impl Reading {
             covers: own & evidence.content(),
             score,
             fits,
+            is_spare,
             sketch: piece.glance.sketch,
         });
         if self.candidates.len() > CANDIDATES_MAX {
@@ -540,6 +552,14 @@ fn flatten(paragraph: &str, flat: &mut String) {
     }
 }
 
+/// A code block that draws: what stands in it is not to be typed.
+fn is_drawing(code: &str) -> bool {
+    let first = code.lines().next().unwrap_or("").trim_start_matches(['`', '~', ' ']);
+    let language = first.split([' ', '{', ',']).next().unwrap_or("");
+    ["text", "txt", "mermaid", "ascii", "diagram", "dot", "plantuml"].contains(&language)
+        || code.contains(['─', '│', '►', '┌', '└', '▼', '→'])
+}
+
 fn ends_open(text: &str, piece: &Piece) -> bool {
     text[piece.range.clone()].trim_end_matches(['*', '_', ' ']).ends_with([':', '：'])
 }
@@ -593,7 +613,7 @@ const UNWANTED: f32 = 0.8;
 /// The same where a number or a time was asked for: without one it is hardly an answer.
 const NO_FIGURE: f32 = 0.6;
 
-/// Code, where nobody asked how to do something and no sentence opens it.
+/// Code, where nobody asked how to do something or what it looks like; and a drawing, unless one was asked for.
 const UNASKED_CODE: f32 = 0.5;
 
 /// A piece that asks: a question in a note, or the question itself quoted as an example.
