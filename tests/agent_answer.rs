@@ -204,6 +204,18 @@ fn a_drawing_comes_where_looks_are_asked_for() {
 }
 
 #[test]
+fn of_a_table_the_row_comes_whose_cells_are_asked_for() {
+    let statuses = "# Limits and their status\n\n| What is limited | Value | Status |\n|---|---|---|\n\
+                    | target too long | 8 KiB | 414 |\n| head too large | 16 KiB | 431 |\n\
+                    | body too large | 1 MiB | 413 |\n";
+    let passages = [note("limits.md", "Limits", "Limits and their status", statuses)];
+    let answer = ask("Which status does a target that is too long get?", &passages);
+    assert_eq!(answer.response, "What is limited: target too long — Value: 8 KiB — Status: 414 [1]");
+    let answer = ask("Which limits have a status?", &passages);
+    assert_eq!(answer.response.lines().count(), 3, "{}", answer.response);
+}
+
+#[test]
 fn what_a_link_points_to_is_no_text_of_its_sentence() {
     let text = "The kitchen list is kept by [[people#Who repairs the espresso machine|Ada]].\n\n\
                 Mira repairs the espresso machine.\n";

@@ -389,9 +389,13 @@ impl Reading {
                 }
                 damp *= if asking.kind == Kind::Which && !is_code { WANTED } else { 1.0 };
             }
+            // A row is shown with the names of its columns, so it says them too, if it says anything asked.
+            (Shape::Row { .. }, _) if own & asking.evidence.content() != 0 => own |= piece.header,
             (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {}
         }
-        if matches!(piece.shape, Shape::Table) && asking.kind != Kind::Which {
+        if matches!(piece.shape, Shape::Table)
+            && (asking.kind != Kind::Which || self.row_says_more(piece, heading, asking))
+        {
             return;
         }
         let evidence = asking.evidence;
@@ -418,6 +422,16 @@ impl Reading {
             self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
             self.candidates.truncate(CANDIDATES_MAX);
         }
+    }
+
+    /// A row of this table holds what is asked beyond what stands over them all: it answers, the others do not.
+    fn row_says_more(&self, table: &Piece, heading: TermSet, asking: &Asking<'_>) -> bool {
+        let intro = table.before.map_or(0, |before| self.pieces[before].glance.covers);
+        let rows =
+            || self.pieces.iter().filter(|piece| piece.block == table.block && piece.shape != table.shape);
+        let above = rows().fold(heading | intro, |above, row| above | row.header);
+        let asked = asking.evidence.content() & !above;
+        rows().any(|row| row.glance.covers & asked != 0)
     }
 
     /// Where the sentence starts that `number`, which leans back, needs in front of it.
