@@ -216,6 +216,17 @@ fn of_a_table_the_row_comes_whose_cells_are_asked_for() {
 }
 
 #[test]
+fn what_is_asks_for_the_definition() {
+    let text = "# Connections\n\nThe inbox and the outbox are two fields of it. A full outbox is no error.\n\n\
+                ## The outbox\n\nIts bytes leave in order. An **outbox** is the queue of bytes that wait to be sent.\n";
+    let answer = ask("What is an outbox?", &[note("a.md", "Connections", "", text)]);
+    assert_eq!(answer.response, "An outbox is the queue of bytes that wait to be sent. [1]");
+    let glossary = "# Words\n\n- **Inbox**: bytes that came in.\n- **Outbox**: bytes that wait.\n";
+    let answer = ask("What is an outbox?", &[note("words.md", "Words", "", glossary)]);
+    assert_eq!(answer.response, "Outbox: bytes that wait. [1]");
+}
+
+#[test]
 fn what_a_link_points_to_is_no_text_of_its_sentence() {
     let text = "The kitchen list is kept by [[people#Who repairs the espresso machine|Ada]].\n\n\
                 Mira repairs the espresso machine.\n";

@@ -132,6 +132,8 @@ struct Glance {
     /// Words from the first covered one to the last.
     spread: u32,
     marks: Marks,
+    /// What it says at its start that it is something: `A run is …`, `**Run**: …`.
+    subject: TermSet,
     /// It begins with a word that stands for something said before.
     leans_back: bool,
     /// It asks, so it hardly answers.
@@ -447,7 +449,7 @@ impl Reading {
     }
 }
 
-/// How well a piece answers, from 0 to about 1.6.
+/// How well a piece answers, from 0 to about 2.
 fn score(
     piece: &Piece,
     own: TermSet,
@@ -463,7 +465,11 @@ fn score(
     let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
 
     let fits = fits(piece, asking);
+    let is_definition = asking.kind == Kind::WhatIs && evidence.share(piece.glance.subject) >= NAMED_SHARE;
+    let is_under_its_name = evidence.share(piece.heading) >= NAMED_SHARE;
     let fit = match (fits, asking.kind) {
+        (Some(_), _) if is_definition && is_under_its_name => DEFINED,
+        (Some(_), _) if is_definition => DEFINED_ELSEWHERE,
         (Some(true), _) => WANTED,
         (Some(false), Kind::When | Kind::HowMuch) => NO_FIGURE,
         (Some(false), _) => UNWANTED,
@@ -499,6 +505,8 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
     let asks = text.trim_end().ends_with(['?', '？']);
     let mut glance = Glance { marks: Marks::of_text(text), asks, ..Glance::default() };
     let mut first_covered = None;
+    let mut subject = Subject::Expected(0);
+    let mut whole_end = 0;
     let mut lower = String::new();
     for word in words(text) {
         lower.clear();
@@ -510,6 +518,10 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
         let term = asking.terms.term(word.text);
         let covered = asking.evidence.set_of(term);
+        // The parts of a name say nothing that the name did not.
+        let is_part = word.start < whole_end;
+        whole_end = whole_end.max(word.start + word.text.len());
+        subject = subject.read(covered & asking.evidence.content(), &lower, is_part, &text[whole_end..]);
         glance.sketch.add(term);
         echo.hear(term, is_function_word(&lower), &text[word.start + word.text.len()..]);
         if covered & asking.evidence.content() != 0 {
@@ -524,8 +536,45 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         glance.words += 1;
     }
     glance.echoes = echo.is_heard();
+    glance.subject = subject.found();
+    if glance.subject != 0 {
+        glance.marks.add(Marks::DEFINES);
+    }
     glance.asks |= glance.echoes;
     glance
+}
+
+/// What a piece says at its start that it is something.
+#[derive(Debug, Clone, Copy)]
+enum Subject {
+    /// Only asked and joining words were read so far, these of the question's terms among them.
+    Expected(TermSet),
+    Found(TermSet),
+    Missing,
+}
+
+impl Subject {
+    /// After one more word, which covers `covered`; `behind` is the text that follows it.
+    fn read(self, covered: TermSet, lower: &str, is_part: bool, behind: &str) -> Subject {
+        let Subject::Expected(set) = self else { return self };
+        let is_named =
+            behind.trim_start_matches(['*', '_', '`', ' ', ')']).starts_with([':', '：', '—', '–']);
+        match covered {
+            0 if is_part => self,
+            0 if set != 0 && is_defining(lower) => Subject::Found(set),
+            0 if is_function_word(lower) => self,
+            0 => Subject::Missing,
+            _ if is_named => Subject::Found(set | covered),
+            _ => Subject::Expected(set | covered),
+        }
+    }
+
+    fn found(self) -> TermSet {
+        match self {
+            Subject::Found(set) => set,
+            Subject::Expected(_) | Subject::Missing => 0,
+        }
+    }
 }
 
 /// The first sentence of `flat` from byte `at` on; one without end is cut at white space.
@@ -623,6 +672,10 @@ const NEAR_PART: f32 = 0.5;
 /// What showing the marks of the wanted kind is worth, and what lacking them.
 const WANTED: f32 = 1.25;
 const UNWANTED: f32 = 0.8;
+
+/// The same for a sentence that says what the thing asked for is, under a heading of its name and elsewhere.
+const DEFINED: f32 = 1.8;
+const DEFINED_ELSEWHERE: f32 = 1.6;
 
 /// The same where a number or a time was asked for: without one it is hardly an answer.
 const NO_FIGURE: f32 = 0.6;
