@@ -227,6 +227,31 @@ fn what_is_asks_for_the_definition() {
 }
 
 #[test]
+fn the_best_piece_comes_first_and_a_common_word_supports_nothing() {
+    let text = "# Gateway\n\nThe gateway has a blue cover. The gateway and its proxy share a room.\n\nThe gateway \
+                restarts nightly at 03:00.\n\nA nightly restart of the gateway takes a minute.\n";
+    let answer = ask("When does the gateway restart nightly?", &[note("a.md", "Gateway", "", text)]);
+    assert!(answer.response.starts_with("The gateway restarts nightly at 03:00. [1]"), "{}", answer.response);
+    assert!(!answer.response.contains("blue cover"), "{}", answer.response);
+    assert!(!answer.response.contains("proxy"), "{}", answer.response);
+    let first =
+        "# Gateway\n\nThe gateway that restarts nightly hums.\n\nThe gateway restarts nightly at 03:00.\n";
+    let answer = ask("When does the gateway restart nightly?", &[note("a.md", "Gateway", "", first)]);
+    assert!(answer.response.starts_with("The gateway restarts nightly at 03:00. [1]"), "{}", answer.response);
+}
+
+#[test]
+fn a_refusal_names_few_whole_words_as_they_were_typed() {
+    let named = |message: &str| ask(message, &vault()).response;
+    assert!(named("How many GPUs are there?").ends_with("No note mentions \"GPUs\"."));
+    assert!(named("Who sells the Foo-Bar42?").ends_with("No note mentions \"sells\" or \"Foo-Bar42\"."));
+    assert!(
+        named("Who won the chess olympiad in Budapest?")
+            .ends_with("No note mentions \"chess\", \"olympiad\" or \"Budapest\".")
+    );
+}
+
+#[test]
 fn what_a_link_points_to_is_no_text_of_its_sentence() {
     let text = "The kitchen list is kept by [[people#Who repairs the espresso machine|Ada]].\n\n\
                 Mira repairs the espresso machine.\n";

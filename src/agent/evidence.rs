@@ -132,13 +132,26 @@ impl Evidence {
     }
 }
 
-/// The question's content words that no note holds, as they were asked.
-pub(super) fn unknown_words(findings: &Findings) -> impl Iterator<Item = &str> {
-    findings
-        .terms
-        .iter()
-        .filter(|term| !term.known && !is_function_word(&term.text.to_lowercase()))
-        .map(|term| term.text.as_str())
+/// The content words of `asked` that no note holds, each once and whole: of a name whose part no note holds, the name.
+pub(super) fn unknown_words<'q>(findings: &Findings, asked: &'q str) -> Vec<&'q str> {
+    let found = &findings.terms[..findings.terms.len().min(TERMS_MAX)];
+    let is_unknown = |word: &str| {
+        found.iter().any(|term| !term.known && term.text == word) && !is_function_word(&word.to_lowercase())
+    };
+    let mut unknown: Vec<&str> = Vec::new();
+    let mut whole = 0..0;
+    for word in words(asked) {
+        let reach = word.start..word.start + word.text.len();
+        // Pairs of an unspaced script overlap, but none holds another.
+        if reach.end > whole.end {
+            whole = reach;
+        }
+        let name = &asked[whole.clone()];
+        if is_unknown(word.text) && !unknown.contains(&name) {
+            unknown.push(name);
+        }
+    }
+    unknown
 }
 
 fn term_set(text: &str, terms: &mut Terms) -> BTreeSet<String> {

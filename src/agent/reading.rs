@@ -38,6 +38,8 @@ pub(super) struct Candidate {
     pub(super) block: usize,
     /// The terms that it holds itself.
     pub(super) covers: TermSet,
+    /// The share of the question that it covers with the headings above it.
+    pub(super) reach: f32,
     pub(super) score: f32,
     /// It shows what this kind of question wants, or nothing in particular is wanted.
     pub(super) fits: bool,
@@ -415,6 +417,7 @@ impl Reading {
             shape: piece.shape.clone(),
             block: piece.block,
             covers: own & evidence.content(),
+            reach: evidence.share(own | heading),
             score,
             fits,
             is_spare,
