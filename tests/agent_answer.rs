@@ -252,6 +252,28 @@ fn a_refusal_names_few_whole_words_as_they_were_typed() {
 }
 
 #[test]
+fn a_drawing_below_a_heading_shows_what_the_heading_names() {
+    let drawing =
+        "# Architecture\n\n```text\nclient ──► gateway ──► orders\n```\n\nThe gateway faces the internet.\n";
+    let passages = [
+        note("start.md", "Start", "First week", "- Read [[architecture]].\n- Pair with somebody.\n"),
+        note("architecture.md", "Architecture", "Architecture", drawing),
+    ];
+    let answer = ask("What does the architecture look like?", &passages);
+    assert!(answer.response.starts_with("```text\nclient ──► gateway"), "{}", answer.response);
+    let answer = ask("What does the entrance of the gateway look like?", &passages);
+    assert!(!answer.response.contains("client"), "{}", answer.response);
+}
+
+#[test]
+fn a_first_thing_is_no_step() {
+    let text =
+        "Start the server with `oneloop serve`.\n\nA timer is set before the server starts its first turn.\n";
+    let answer = ask("How do I start the server?", &[note("a.md", "Running", "", text)]);
+    assert_eq!(answer.response, "Start the server with `oneloop serve`. [1]");
+}
+
+#[test]
 fn what_a_link_points_to_is_no_text_of_its_sentence() {
     let text = "The kitchen list is kept by [[people#Who repairs the espresso machine|Ada]].\n\n\
                 Mira repairs the espresso machine.\n";

@@ -367,11 +367,16 @@ impl Reading {
             }
             (Shape::Lines | Shape::Table, before) => {
                 let is_code = matches!(self.blocks[piece.block], Block::Code(_));
+                let above = piece.heading | before.map_or(0, |before| before.glance.covers);
+                let shows = asking.looks && asking.evidence.share(above) >= SHOWN_SHARE;
                 let instructs = is_code
-                    && (asking.looks
-                        || asking.kind == Kind::HowTo && !is_drawing(&text[piece.range.clone()]));
+                    && (shows || asking.kind == Kind::HowTo && !is_drawing(&text[piece.range.clone()]));
                 is_spare = is_code && !instructs;
                 let intro = before.filter(|intro| ends_open(text, intro) || instructs);
+                if is_code && shows {
+                    // What stands below a heading shows what the heading names.
+                    own |= heading;
+                }
                 if is_spare {
                     damp = UNASKED_CODE;
                     fits = false;
@@ -468,11 +473,14 @@ fn score(
     let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
 
     let fits = fits(piece, asking);
+    let is_block = matches!(piece.shape, Shape::Lines);
     let is_definition = asking.kind == Kind::WhatIs && evidence.share(piece.glance.subject) >= NAMED_SHARE;
     let is_under_its_name = evidence.share(piece.heading) >= NAMED_SHARE;
     let fit = match (fits, asking.kind) {
         (Some(_), _) if is_definition && is_under_its_name => DEFINED,
         (Some(_), _) if is_definition => DEFINED_ELSEWHERE,
+        _ if asking.looks && is_block => WANTED,
+        _ if asking.looks => UNWANTED,
         (Some(true), _) => WANTED,
         (Some(false), Kind::When | Kind::HowMuch) => NO_FIGURE,
         (Some(false), _) => UNWANTED,
@@ -667,6 +675,9 @@ const PIECE_SHARE_MIN: f32 = 0.5;
 
 /// A heading that covers so much names what is asked.
 const NAMED_SHARE: f32 = 0.9;
+
+/// A block shows what is asked if so much of it stands above the block.
+const SHOWN_SHARE: f32 = 0.7;
 
 /// What a term in a heading, or in the sentence before, is worth beside one in the piece itself.
 const HEADING_PART: f32 = 0.6;
