@@ -252,6 +252,15 @@ fn a_refusal_names_few_whole_words_as_they_were_typed() {
 }
 
 #[test]
+fn a_drawing_that_nobody_asked_for_must_hold_most_of_the_question() {
+    let drawing =
+        "# Layers\n\n```text\nmain ──► files ──► index\n```\n\nA setting may come from the environment.\n";
+    let passages = [note("layers.md", "Layers", "Layers", drawing)];
+    let answer = ask("Which environment has settings files?", &passages);
+    assert!(!answer.response.contains("main ──►"), "{}", answer.response);
+}
+
+#[test]
 fn a_drawing_below_a_heading_shows_what_the_heading_names() {
     let drawing =
         "# Architecture\n\n```text\nclient ──► gateway ──► orders\n```\n\nThe gateway faces the internet.\n";

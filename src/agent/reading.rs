@@ -409,7 +409,8 @@ impl Reading {
         }
         let evidence = asking.evidence;
         let known = heading | near | own;
-        if evidence.share(known) < PIECE_SHARE_MIN {
+        let is_off = is_spare && evidence.share(own | heading) < SHOWN_SHARE;
+        if is_off || evidence.share(known) < PIECE_SHARE_MIN {
             return;
         }
         let score = score(piece, own, heading, near, self.rank, asking) * damp;
@@ -676,7 +677,7 @@ const PIECE_SHARE_MIN: f32 = 0.5;
 /// A heading that covers so much names what is asked.
 const NAMED_SHARE: f32 = 0.9;
 
-/// A block shows what is asked if so much of it stands above the block.
+/// A block shows what is asked if so much of it stands above the block; one that nobody asked for must hold as much.
 const SHOWN_SHARE: f32 = 0.7;
 
 /// What a term in a heading, or in the sentence before, is worth beside one in the piece itself.
