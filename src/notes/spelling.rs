@@ -3,6 +3,9 @@
 /// A term with fewer letters has so many neighbours that most words one slip away are words of their own.
 const SHORT_LETTERS: usize = 6;
 
+/// Fewest letters of a term that is compared, and that a short one is taken for: `own` is not `on`.
+const LETTERS_MIN: usize = 3;
+
 /// Most letters of a word that are compared; nobody mistypes longer ones in a way that this would mend.
 const LETTERS_MAX: usize = 32;
 
@@ -28,7 +31,7 @@ impl Mistyped {
             _ => 2,
         };
         let is_word = letters.iter().all(|c| c.is_alphabetic() || matches!(c, '\'' | '-' | '_'));
-        (is_word && (3..=LETTERS_MAX).contains(&letters.len())).then(|| Mistyped {
+        (is_word && (LETTERS_MIN..=LETTERS_MAX).contains(&letters.len())).then(|| Mistyped {
             set: letter_set(term),
             is_short: typed_letters.min(letters.len()) < SHORT_LETTERS,
             letters,
@@ -63,7 +66,7 @@ impl Mistyped {
 fn is_slip(one: &[char], other: &[char]) -> bool {
     let (shorter, longer) = if one.len() < other.len() { (one, other) } else { (other, one) };
     let same = shorter.iter().zip(longer).take_while(|(a, b)| a == b).count();
-    let Some(before) = same.checked_sub(1) else { return false };
+    let Some(before) = same.checked_sub(1).filter(|_| shorter.len() >= LETTERS_MIN) else { return false };
     if shorter.len() < longer.len() {
         let is_last = same + 1 == longer.len();
         return !is_last || longer[same] == longer[before];
@@ -132,6 +135,7 @@ mod tests {
         for (typed, another) in [("bread", "read"), ("take", "make"), ("wine", "wind"), ("star", "start")] {
             assert_eq!(distance(typed, another), None, "{typed}");
         }
+        assert_eq!(Mistyped::new("own", 4).and_then(|owns| owns.distance("on")), None);
         assert_eq!(Mistyped::new("bake", 6).and_then(|baking| baking.distance("make")), None);
     }
 
