@@ -261,6 +261,14 @@ fn a_drawing_that_nobody_asked_for_must_hold_most_of_the_question() {
 }
 
 #[test]
+fn the_sentence_that_opens_code_answers_and_brings_it() {
+    let text = "# Deployment\n\nWe deploy on Mondays.\n\nA rollback takes about three minutes:\n\n\
+                ```sh\n./deploy.sh --previous\n```\n";
+    let answer = ask("How long does a rollback take?", &[note("a.md", "Deployment", "Deployment", text)]);
+    assert!(answer.response.starts_with("A rollback takes about three minutes:"), "{}", answer.response);
+}
+
+#[test]
 fn a_drawing_below_a_heading_shows_what_the_heading_names() {
     let drawing =
         "# Architecture\n\n```text\nclient ──► gateway ──► orders\n```\n\nThe gateway faces the internet.\n";

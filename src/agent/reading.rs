@@ -301,6 +301,9 @@ impl Reading {
             Shape::Row { header } => self.header_terms(text, block, header.clone(), asking),
             Shape::Sentence | Shape::Item | Shape::Table | Shape::Lines => 0,
         };
+        if let (Shape::Lines | Shape::Table, Some(intro)) = (&shape, before) {
+            glance.marks.add(self.pieces[intro].glance.marks);
+        }
         self.union |= glance.covers | header;
         self.pieces.push(Piece { range, shape, block, heading: self.heading, before, header, glance });
     }
@@ -371,26 +374,31 @@ impl Reading {
                 let shows = asking.looks && asking.evidence.share(above) >= SHOWN_SHARE;
                 let instructs = is_code
                     && (shows || asking.kind == Kind::HowTo && !is_drawing(&text[piece.range.clone()]));
-                is_spare = is_code && !instructs;
-                let intro = before.filter(|intro| ends_open(text, intro) || instructs);
+                let opening = before.filter(|intro| ends_open(text, intro));
+                // The sentence that opens code answers; the code comes along.
+                let is_opened = opening.is_some() && !is_drawing(&text[piece.range.clone()]);
+                is_spare = is_code && !instructs && !is_opened;
+                let intro = if instructs { before } else { opening };
+                if is_spare {
+                    damp = UNASKED_CODE;
+                }
+                fits = instructs || fits && !is_spare;
+                match intro {
+                    Some(intro) => {
+                        range.start = intro.range.start;
+                        own = intro.glance.covers;
+                        near = piece.glance.covers | piece.header;
+                    }
+                    // The sum of many items covers anything: a list answers by what stands over it.
+                    None if !is_code => {
+                        own = 0;
+                        near |= piece.glance.covers;
+                    }
+                    None => {}
+                }
                 if is_code && shows {
                     // What stands below a heading shows what the heading names.
                     own |= heading;
-                }
-                if is_spare {
-                    damp = UNASKED_CODE;
-                    fits = false;
-                }
-                if let Some(intro) = intro {
-                    range.start = intro.range.start;
-                    own = intro.glance.covers;
-                    near = piece.glance.covers | piece.header;
-                } else if is_code {
-                    fits = instructs;
-                } else {
-                    // The sum of many items covers anything: a list answers by what stands over it.
-                    own = 0;
-                    near |= piece.glance.covers;
                 }
                 let frame = piece.heading | before.map_or(0, |before| before.glance.covers);
                 if !is_code && asking.evidence.share(frame) < PIECE_SHARE_MIN {
