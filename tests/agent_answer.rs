@@ -120,6 +120,16 @@ fn a_follow_up_is_answered_from_the_earlier_topic() {
 }
 
 #[test]
+fn a_follow_up_is_not_answered_by_its_topic_alone() {
+    let history = [Turn { role: Role::User, content: "Where is the espresso machine?".to_owned() }];
+    let text = "The espresso machine was bought on Monday.\n\nThe radio came in May.\n\n\
+                The lease of the flat ends in June.\n";
+    let passages = [note("home.md", "Home", "", text)];
+    let answer = ask_with_history("And when does its lease end?", &history, &passages);
+    assert!(!answer.response.contains("Monday"), "{}", answer.response);
+}
+
+#[test]
 fn an_unfinished_index_is_said_so_with_and_without_an_answer() {
     for (message, held) in [("Who cleans the espresso machine?", true), ("Who discovered penicillin?", false)]
     {

@@ -107,6 +107,11 @@ impl Evidence {
         if whole <= 0.0 { 0.0 } else { self.gain(set) / whole }
     }
 
+    /// The share of the question's own words that `set` covers, whatever the earlier topic gives.
+    pub(super) fn own_share(&self, set: TermSet) -> f32 {
+        if self.own_total <= 0.0 { 1.0 } else { self.sum(set & self.own) / self.own_total }
+    }
+
     fn gain(&self, set: TermSet) -> f32 {
         let as_asked = self.content() & !self.corrected;
         if set & as_asked == 0 && as_asked != 0 {

@@ -418,7 +418,7 @@ impl Reading {
         let evidence = asking.evidence;
         let known = heading | near | own;
         let is_off = is_spare && evidence.share(own | heading) < SHOWN_SHARE;
-        if is_off || evidence.share(known) < PIECE_SHARE_MIN {
+        if is_off || evidence.share(known) < PIECE_SHARE_MIN || evidence.own_share(known) < OWN_SHARE_MIN {
             return;
         }
         let score = score(piece, own, heading, near, self.rank, asking) * damp;
@@ -684,6 +684,9 @@ const PIECE_SHARE_MIN: f32 = 0.5;
 
 /// A heading that covers so much names what is asked.
 const NAMED_SHARE: f32 = 0.9;
+
+/// The same of the question's own words in a follow-up: its topic alone answers nothing.
+const OWN_SHARE_MIN: f32 = 0.4;
 
 /// A block shows what is asked if so much of it stands above the block; one that nobody asked for must hold as much.
 const SHOWN_SHARE: f32 = 0.7;
