@@ -111,8 +111,19 @@ fn the_phases_are_told_in_their_order() {
 }
 
 #[test]
+fn an_instruction_comes_first_and_no_drawing_in_its_place() {
+    let (response, _) = ask("How do I cancel a run?");
+    assert!(response.starts_with("To cancel a run, send DELETE /tasks/{id}."), "{response}");
+    assert!(!response.contains("──►"), "{response}");
+}
+
+#[test]
 fn what_the_book_does_not_hold_is_refused_without_sources() {
-    for question in ["Who won the chess olympiad in Budapest?", "What is the capital of France?"] {
+    for question in [
+        "Who won the chess olympiad in Budapest?",
+        "What is the capital of France?",
+        "How do I bake sourdough bread?",
+    ] {
         let (response, sources) = ask(question);
         assert!(sources.is_empty(), "{question} was answered from {sources:?}: {response}");
         assert!(!response.is_empty(), "a refusal says that it is one");

@@ -10,6 +10,7 @@
 //! Each arrow is one small piece of work, about 100 units at most, so a composer can stop anywhere. How much it
 //! is given at a time changes nothing in the answer.
 
+use std::cmp::Reverse;
 use std::mem;
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use crate::base::Budget;
 use crate::text::{Terms, words};
 
 use super::blocks::{holds_blocks, marker_length};
+use super::echo::Echo;
 use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
 use super::evidence::{Evidence, unknown_words};
@@ -34,6 +36,7 @@ pub struct Composer {
     answer_bytes_max: usize,
     sources_max: usize,
     evidence: Evidence,
+    echo: Echo,
     candidates: Vec<Candidate>,
     /// The passage that covers most of the question, with the share.
     nearest: Option<(usize, f32)>,
@@ -83,6 +86,7 @@ impl Composer {
             answer_bytes_max,
             sources_max,
             evidence: Evidence::default(),
+            echo: Echo::default(),
             candidates: Vec::new(),
             nearest: None,
             work: Work::Weigh,
@@ -114,6 +118,7 @@ impl Composer {
 
     fn weigh(&mut self, terms: &mut Terms) -> (Work, u32) {
         self.evidence = Evidence::weigh(&self.asked, &self.findings, terms);
+        self.echo = Echo::of(&self.asked.request.text, terms);
         (Work::OpenPassage(0), 1 + units(self.asked.request.text.len() / WEIGHED_BYTES_PER_UNIT))
     }
 
@@ -148,15 +153,23 @@ impl Composer {
     }
 
     fn asking<'q>(&'q self, terms: &'q mut Terms) -> Asking<'q> {
-        Asking { kind: self.asked.kind, message: &self.asked.request.text, evidence: &self.evidence, terms }
+        let Asked { kind, looks, .. } = self.asked;
+        Asking { kind, looks, echo: &self.echo, evidence: &self.evidence, terms }
     }
 
-    /// The best candidate and those that add to it, ordered by note and place.
+    /// The best candidate, then those that add to it, ordered by note and place.
     fn pick(&mut self) -> Draft {
         // The sort is stable and the candidates came in the order of passages and places: ties are settled.
         self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
-        let (best, best_fits) =
-            self.candidates.first().map_or((0.0, false), |first| (first.score, first.fits));
+        // Code that nobody asked for stands alone: it neither leads where text answers, nor adds to it.
+        let leads_spare = self.candidates.first().is_some_and(|first| first.is_spare);
+        if leads_spare {
+            self.candidates.truncate(1);
+        } else {
+            self.candidates.retain(|candidate| !candidate.is_spare);
+        }
+        let Some(first) = self.candidates.first() else { return Draft::default() };
+        let (best, best_fits) = (first.score, first.fits);
         let mut picks: Vec<Candidate> = Vec::new();
         let mut covered = 0;
         for candidate in &self.candidates {
@@ -170,7 +183,8 @@ impl Composer {
             let is_new = picks
                 .iter()
                 .all(|pick| !self.overlap(pick, candidate) && !pick.sketch.repeats(&candidate.sketch));
-            if picks.len() < self.sources_max && candidate.score >= wanted && is_new {
+            let supports = adds || self.supports(candidate, first);
+            if picks.len() < self.sources_max && candidate.score >= wanted && is_new && supports {
                 covered |= candidate.covers;
                 picks.push(candidate.clone());
             }
@@ -183,7 +197,16 @@ impl Composer {
         };
         let mut placed: Vec<_> = picks.iter().map(|pick| (place(pick), pick.clone())).collect();
         placed.sort_by_key(|(place, _)| *place);
-        Draft { picks: self.join_neighbours(placed.into_iter().map(|(_, pick)| pick)), ..Draft::default() }
+        let mut picks = self.join_neighbours(placed.into_iter().map(|(_, pick)| pick));
+        // What answers best comes first; the sort is stable, so the others keep their order.
+        picks.sort_by_key(|pick| !self.overlap(pick, first));
+        Draft { picks, ..Draft::default() }
+    }
+
+    /// Whether `candidate`, which adds no word of the question to the best one, is still worth reading after it.
+    fn supports(&self, candidate: &Candidate, best: &Candidate) -> bool {
+        let (own, most) = (self.evidence.share(candidate.covers), self.evidence.share(best.covers));
+        candidate.reach >= SUPPORTING_REACH * best.reach && own >= SUPPORTING_SHARE * most
     }
 
     /// Sentences that stand side by side become one piece with one citation.
@@ -291,14 +314,13 @@ impl Composer {
 
     /// Says that there is no answer, and only what is known about why.
     fn refuse(&self) -> Answer {
-        let unknown: Vec<&str> = unknown_words(&self.findings).take(WORDS_NAMED_MAX).collect();
+        let unknown = self.unknown_words();
         let mut response = match (self.findings.notes_found, self.findings.complete) {
             (0, true) => "There are no notes yet, so they hold no answer to this.".to_owned(),
             _ => "The notes hold no answer to this.".to_owned(),
         };
         if self.findings.complete && self.findings.notes_found > 0 && !unknown.is_empty() {
-            let quoted: Vec<String> = unknown.iter().map(|word| format!("\"{}\"", short(word))).collect();
-            response.push_str(&format!(" No note mentions {}.", quoted.join(" or ")));
+            response.push_str(&format!(" No note mentions {}.", either(&unknown)));
         }
         if let Some(remark) = self.remark() {
             response.push(' ');
@@ -318,6 +340,21 @@ impl Composer {
             ));
         }
         Answer { response, sources: Vec::new(), categories: Vec::new(), suggested_actions }
+    }
+
+    /// The asked words that no note holds, whole as they were typed: those that say most about what was meant.
+    fn unknown_words(&self) -> Vec<&str> {
+        let mut unknown = unknown_words(&self.findings, &self.asked.request.text);
+        if unknown.is_empty() {
+            unknown = unknown_words(&self.findings, &self.asked.topic);
+        }
+        // Names first, then long words: of `won`, `chess`, `olympiad` and `Budapest` the last three.
+        let is_plain = |word: &str| !word.starts_with(char::is_uppercase);
+        let mut telling = unknown.clone();
+        telling.sort_by_key(|word| (is_plain(word), Reverse(word.chars().count())));
+        telling.truncate(WORDS_NAMED_MAX);
+        unknown.retain(|word| telling.contains(word));
+        unknown
     }
 
     /// What the question is about, in the asker's words.
@@ -358,6 +395,16 @@ fn without_marker(item: &str) -> &str {
     ["[ ] ", "[x] ", "[X] "].iter().find_map(|mark| words.strip_prefix(mark)).unwrap_or(words)
 }
 
+/// `"a", "b" or "c"`.
+fn either(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{}\"", short(name))).collect();
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        Some((only, _)) => only.clone(),
+        None => String::new(),
+    }
+}
+
 /// Its ranges tell the truth.
 fn is_quotable(passage: &Passage) -> bool {
     passage.end.checked_sub(passage.start) == Some(passage.text.len() as u64)
@@ -392,6 +439,10 @@ const ADDED_SHARE: f32 = 0.2;
 /// What a further piece must score of the best one, if it adds and if it does not.
 const ADDING_SCORE: f32 = 0.55;
 const EQUAL_SCORE: f32 = 0.75;
+
+/// What a further piece that adds nothing must cover of what the best one covers: with its headings, and by itself.
+const SUPPORTING_REACH: f32 = 0.75;
+const SUPPORTING_SHARE: f32 = 0.6;
 
 /// The same for a piece without what this kind of question wants, if the best one has it.
 const UNFIT_SCORE: f32 = 0.95;

@@ -3,6 +3,8 @@
 //! The terms of a question are numbered, so what a piece of text covers is a set of bits, and what two pieces cover
 //! together is one `|`. A term weighs what the index says (rare words tell more), except that function words weigh
 //! nothing and a word that no note holds weighs no more than the rarest one that some note holds.
+//!
+//! A corrected word is a guess: it gives less than it weighs, and nothing where no word stands as it was asked.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +28,8 @@ pub(super) struct Evidence {
     /// The terms of the question's own words that count.
     own: TermSet,
     own_total: f32,
+    /// The terms that count and were searched for in another spelling.
+    corrected: TermSet,
     /// The terms of the earlier topic that count.
     topic: TermSet,
     topic_total: f32,
@@ -74,6 +78,9 @@ impl Evidence {
             } else {
                 continue;
             }
+            if term.corrected.is_some() {
+                evidence.corrected |= 1 << number;
+            }
             evidence.weights[usize::from(number)] = weight;
         }
         evidence.numbers.sort();
@@ -100,7 +107,16 @@ impl Evidence {
         if whole <= 0.0 { 0.0 } else { self.gain(set) / whole }
     }
 
+    /// The share of the question's own words that `set` covers, whatever the earlier topic gives.
+    pub(super) fn own_share(&self, set: TermSet) -> f32 {
+        if self.own_total <= 0.0 { 1.0 } else { self.sum(set & self.own) / self.own_total }
+    }
+
     fn gain(&self, set: TermSet) -> f32 {
+        let as_asked = self.content() & !self.corrected;
+        if set & as_asked == 0 && as_asked != 0 {
+            return 0.0;
+        }
         // Half of an earlier question's words name its topic well enough.
         let topic = match self.topic_total {
             total if total > 0.0 => (2.0 * self.sum(set & self.topic) / total).min(1.0) * self.topic_share,
@@ -110,8 +126,9 @@ impl Evidence {
     }
 
     fn sum(&self, set: TermSet) -> f32 {
-        let numbered = self.weights.iter().enumerate();
-        numbered.filter(|(number, _)| set >> number & 1 == 1).map(|(_, weight)| weight).sum()
+        let numbered = self.weights.iter().enumerate().filter(|(number, _)| set >> number & 1 == 1);
+        let part = |number: usize| if self.corrected >> number & 1 == 1 { CORRECTED_PART } else { 1.0 };
+        numbered.map(|(number, weight)| part(number) * weight).sum()
     }
 
     /// The terms that count: without function words.
@@ -120,13 +137,26 @@ impl Evidence {
     }
 }
 
-/// The question's content words that no note holds, as they were asked.
-pub(super) fn unknown_words(findings: &Findings) -> impl Iterator<Item = &str> {
-    findings
-        .terms
-        .iter()
-        .filter(|term| !term.known && !is_function_word(&term.text.to_lowercase()))
-        .map(|term| term.text.as_str())
+/// The content words of `asked` that no note holds, each once and whole: of a name whose part no note holds, the name.
+pub(super) fn unknown_words<'q>(findings: &Findings, asked: &'q str) -> Vec<&'q str> {
+    let found = &findings.terms[..findings.terms.len().min(TERMS_MAX)];
+    let is_unknown = |word: &str| {
+        found.iter().any(|term| !term.known && term.text == word) && !is_function_word(&word.to_lowercase())
+    };
+    let mut unknown: Vec<&str> = Vec::new();
+    let mut whole = 0..0;
+    for word in words(asked) {
+        let reach = word.start..word.start + word.text.len();
+        // Pairs of an unspaced script overlap, but none holds another.
+        if reach.end > whole.end {
+            whole = reach;
+        }
+        let name = &asked[whole.clone()];
+        if is_unknown(word.text) && !unknown.contains(&name) {
+            unknown.push(name);
+        }
+    }
+    unknown
 }
 
 fn term_set(text: &str, terms: &mut Terms) -> BTreeSet<String> {
@@ -143,6 +173,9 @@ const TERMS_MAX: usize = 64;
 
 /// No content word weighs less than this part of the heaviest: one that every note holds still was asked for.
 const WEIGHT_FLOOR: f32 = 0.15;
+
+/// What a corrected word gives of its weight.
+const CORRECTED_PART: f32 = 0.7;
 
 /// A word that no note holds weighs at most so much of the heaviest that one does. It may be the heart of the question
 /// (then the notes hold no answer) or a synonym (then the other words must carry it).

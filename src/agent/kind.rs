@@ -68,11 +68,39 @@ impl Kind {
         }
     }
 
+    /// `message` asks what something looks like, which an example or a picture shows best.
+    pub(super) fn asks_for_looks(message: &str) -> bool {
+        let lower = message.to_lowercase();
+        let all: Vec<&str> = lower
+            .split(|character: char| !character.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let looks =
+            all.windows(2).any(|pair| matches!(pair, ["look" | "looks", "like"] | ["sieht" | "sehen", _]));
+        looks || all.iter().any(|word| LOOKS.contains(word))
+    }
+
     /// Its signs are long enough to mean it wherever they stand.
     fn is_anywhere(self) -> bool {
         matches!(self, Kind::Order | Kind::HowMuch | Kind::HowTo)
     }
 }
+
+/// Words for what is shown rather than told.
+const LOOKS: [&str; 12] = [
+    "example",
+    "examples",
+    "diagram",
+    "drawing",
+    "picture",
+    "sketch",
+    "syntax",
+    "format",
+    "snippet",
+    "beispiel",
+    "zeichnung",
+    "diagramm",
+];
 
 /// Words that ask; the first of them says what is asked.
 const INTERROGATIVES: [&str; 18] = [

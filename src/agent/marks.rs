@@ -69,7 +69,9 @@ impl Marks {
         if REASONS.contains(&lower) {
             marks.add(Marks::REASON);
         }
-        if STEPS.contains(&lower) {
+        // Behind other words, `first` and `next` count and point: `the first turn`.
+        let is_step = opens_sentence || !["first", "next"].contains(&lower);
+        if STEPS.contains(&lower) && is_step {
             marks.add(Marks::STEPS);
         }
         marks

@@ -8,11 +8,12 @@
 //! Reading order: [`run`] is the machine of one question. [`effect`] and [`event`] are its two sides. [`question`]
 //! makes out what is asked, with the turns before it. [`answer`] is the built-in answerer: it reads the passages
 //! that a search found, block by block (`blocks`), looks for what this kind of question wants (`kind`, `marks`),
-//! weighs what each piece covers (`evidence`), leaves out repeats (`sketch`), and writes what it picked as plain
-//! text (`render`).
+//! weighs what each piece covers (`evidence`), leaves out repeats (`sketch`) and the question itself (`echo`), and
+//! writes what it picked as plain text (`render`).
 
 pub mod answer;
 mod blocks;
+mod echo;
 pub mod effect;
 pub mod event;
 mod evidence;

@@ -51,6 +51,8 @@ pub enum Role {
 pub(super) struct Asked {
     pub(super) request: SearchRequest,
     pub(super) kind: Kind,
+    /// What something looks like is asked.
+    pub(super) looks: bool,
     /// What the asker spoke of before, if this is a follow-up; a part of `request.context`, which also holds names
     /// that only the assistant said.
     pub(super) topic: String,
@@ -75,6 +77,7 @@ impl Asked {
         Asked {
             request: SearchRequest { text: text.to_owned(), context, passages_max: limits.passages_max },
             kind: Kind::of(text),
+            looks: Kind::asks_for_looks(text),
             topic: topic.join(" "),
             topic_share,
         }

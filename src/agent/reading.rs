@@ -17,10 +17,13 @@ use std::ops::Range;
 use crate::text::{Terms, sentences, words};
 
 use super::blocks::{Block, Blocks, trimmed};
+use super::echo::Echo;
 use super::evidence::{Evidence, TermSet};
+use super::function_words::is_function_word;
 use super::head;
 use super::kind::Kind;
 use super::marks::{Marks, is_defining};
+use super::render;
 use super::sketch::Sketch;
 
 /// A piece of a passage that could stand in an answer.
@@ -35,9 +38,13 @@ pub(super) struct Candidate {
     pub(super) block: usize,
     /// The terms that it holds itself.
     pub(super) covers: TermSet,
+    /// The share of the question that it covers with the headings above it.
+    pub(super) reach: f32,
     pub(super) score: f32,
     /// It shows what this kind of question wants, or nothing in particular is wanted.
     pub(super) fits: bool,
+    /// Code or a drawing that nobody asked for: it answers alone or not at all.
+    pub(super) is_spare: bool,
     pub(super) sketch: Sketch,
 }
 
@@ -59,8 +66,10 @@ pub(super) enum Shape {
 /// What is read with the passage open: the question's side.
 pub(super) struct Asking<'q> {
     pub(super) kind: Kind,
+    /// What something looks like is asked: an example, a picture.
+    pub(super) looks: bool,
     /// The message, to know its echo.
-    pub(super) message: &'q str,
+    pub(super) echo: &'q Echo,
     pub(super) evidence: &'q Evidence,
     pub(super) terms: &'q mut Terms,
 }
@@ -125,10 +134,14 @@ struct Glance {
     /// Words from the first covered one to the last.
     spread: u32,
     marks: Marks,
+    /// What it says at its start that it is something: `A run is …`, `**Run**: …`.
+    subject: TermSet,
     /// It begins with a word that stands for something said before.
     leans_back: bool,
     /// It asks, so it hardly answers.
     asks: bool,
+    /// It holds the question itself and little else, so it does not answer at all.
+    echoes: bool,
     sketch: Sketch,
 }
 
@@ -274,7 +287,9 @@ impl Reading {
                 glance.marks.add(Marks::CODE);
                 glance
             }
-            (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => glance(&text[range.clone()], asking),
+            (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {
+                glance(&render::without_targets(head(&text[range.clone()], PIECE_BYTES_MAX)), asking)
+            }
         };
         let first_of_section = matches!(shape, Shape::Sentence)
             && before.is_none()
@@ -286,6 +301,9 @@ impl Reading {
             Shape::Row { header } => self.header_terms(text, block, header.clone(), asking),
             Shape::Sentence | Shape::Item | Shape::Table | Shape::Lines => 0,
         };
+        if let (Shape::Lines | Shape::Table, Some(intro)) = (&shape, before) {
+            glance.marks.add(self.pieces[intro].glance.marks);
+        }
         self.union |= glance.covers | header;
         self.pieces.push(Piece { range, shape, block, heading: self.heading, before, header, glance });
     }
@@ -310,6 +328,7 @@ impl Reading {
         for piece in self.pieces.iter().rev().take_while(|piece| piece.block == block) {
             whole.covers |= piece.glance.covers | piece.header;
             whole.words += piece.glance.words;
+            whole.echoes |= piece.glance.echoes;
             whole.sketch.add_all(&piece.glance.sketch);
             whole.marks.add(piece.glance.marks);
         }
@@ -332,9 +351,18 @@ impl Reading {
             return;
         }
         let mut range = piece.range.clone();
+        if piece.glance.echoes {
+            return;
+        }
         let mut own = piece.glance.covers;
         let mut near = piece.header | before.map_or(0, |before| before.glance.covers);
+        // Behind the question itself, as behind a heading, the answer need not repeat it.
+        let heading = match before {
+            Some(question) if question.glance.echoes => piece.heading | question.glance.covers,
+            Some(_) | None => piece.heading,
+        };
         let mut damp = 1.0;
+        let mut is_spare = false;
         let mut fits = fits(piece, asking) != Some(false);
         match (&piece.shape, before) {
             (Shape::Sentence, Some(_)) if piece.glance.leans_back => {
@@ -342,19 +370,35 @@ impl Reading {
             }
             (Shape::Lines | Shape::Table, before) => {
                 let is_code = matches!(self.blocks[piece.block], Block::Code(_));
-                let instructs = is_code && asking.kind == Kind::HowTo;
-                let intro = before.filter(|intro| ends_open(text, intro) || instructs);
-                if let Some(intro) = intro {
-                    range.start = intro.range.start;
-                    own = intro.glance.covers;
-                    near = piece.glance.covers | piece.header;
-                } else if is_code {
-                    damp = if instructs { 1.0 } else { UNASKED_CODE };
-                    fits = instructs;
-                } else {
+                let above = piece.heading | before.map_or(0, |before| before.glance.covers);
+                let shows = asking.looks && asking.evidence.share(above) >= SHOWN_SHARE;
+                let instructs = is_code
+                    && (shows || asking.kind == Kind::HowTo && !is_drawing(&text[piece.range.clone()]));
+                let opening = before.filter(|intro| ends_open(text, intro));
+                // The sentence that opens code answers; the code comes along.
+                let is_opened = opening.is_some() && !is_drawing(&text[piece.range.clone()]);
+                is_spare = is_code && !instructs && !is_opened;
+                let intro = if instructs { before } else { opening };
+                if is_spare {
+                    damp = UNASKED_CODE;
+                }
+                fits = instructs || fits && !is_spare;
+                match intro {
+                    Some(intro) => {
+                        range.start = intro.range.start;
+                        own = intro.glance.covers;
+                        near = piece.glance.covers | piece.header;
+                    }
                     // The sum of many items covers anything: a list answers by what stands over it.
-                    own = 0;
-                    near |= piece.glance.covers;
+                    None if !is_code => {
+                        own = 0;
+                        near |= piece.glance.covers;
+                    }
+                    None => {}
+                }
+                if is_code && shows {
+                    // What stands below a heading shows what the heading names.
+                    own |= heading;
                 }
                 let frame = piece.heading | before.map_or(0, |before| before.glance.covers);
                 if !is_code && asking.evidence.share(frame) < PIECE_SHARE_MIN {
@@ -362,17 +406,22 @@ impl Reading {
                 }
                 damp *= if asking.kind == Kind::Which && !is_code { WANTED } else { 1.0 };
             }
+            // A row is shown with the names of its columns, so it says them too, if it says anything asked.
+            (Shape::Row { .. }, _) if own & asking.evidence.content() != 0 => own |= piece.header,
             (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {}
         }
-        if matches!(piece.shape, Shape::Table) && asking.kind != Kind::Which {
+        if matches!(piece.shape, Shape::Table)
+            && (asking.kind != Kind::Which || self.row_says_more(piece, heading, asking))
+        {
             return;
         }
         let evidence = asking.evidence;
-        let known = piece.heading | near | own;
-        if evidence.share(known) < PIECE_SHARE_MIN {
+        let known = heading | near | own;
+        let is_off = is_spare && evidence.share(own | heading) < SHOWN_SHARE;
+        if is_off || evidence.share(known) < PIECE_SHARE_MIN || evidence.own_share(known) < OWN_SHARE_MIN {
             return;
         }
-        let score = score(piece, own, near, self.rank, asking) * damp;
+        let score = score(piece, own, heading, near, self.rank, asking) * damp;
         if score <= 0.0 {
             return;
         }
@@ -382,14 +431,26 @@ impl Reading {
             shape: piece.shape.clone(),
             block: piece.block,
             covers: own & evidence.content(),
+            reach: evidence.share(own | heading),
             score,
             fits,
+            is_spare,
             sketch: piece.glance.sketch,
         });
         if self.candidates.len() > CANDIDATES_MAX {
             self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
             self.candidates.truncate(CANDIDATES_MAX);
         }
+    }
+
+    /// A row of this table holds what is asked beyond what stands over them all: it answers, the others do not.
+    fn row_says_more(&self, table: &Piece, heading: TermSet, asking: &Asking<'_>) -> bool {
+        let intro = table.before.map_or(0, |before| self.pieces[before].glance.covers);
+        let rows =
+            || self.pieces.iter().filter(|piece| piece.block == table.block && piece.shape != table.shape);
+        let above = rows().fold(heading | intro, |above, row| above | row.header);
+        let asked = asking.evidence.content() & !above;
+        rows().any(|row| row.glance.covers & asked != 0)
     }
 
     /// Where the sentence starts that `number`, which leans back, needs in front of it.
@@ -405,16 +466,30 @@ impl Reading {
     }
 }
 
-/// How well a piece answers, from 0 to about 1.6.
-fn score(piece: &Piece, own: TermSet, near: TermSet, rank: f32, asking: &Asking<'_>) -> f32 {
+/// How well a piece answers, from 0 to about 2.
+fn score(
+    piece: &Piece,
+    own: TermSet,
+    heading: TermSet,
+    near: TermSet,
+    rank: f32,
+    asking: &Asking<'_>,
+) -> f32 {
     let evidence = asking.evidence;
-    let with_heading = own | piece.heading;
+    let with_heading = own | heading;
     let (alone, headed, all) =
         (evidence.share(own), evidence.share(with_heading), evidence.share(with_heading | near));
     let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
 
     let fits = fits(piece, asking);
+    let is_block = matches!(piece.shape, Shape::Lines);
+    let is_definition = asking.kind == Kind::WhatIs && evidence.share(piece.glance.subject) >= NAMED_SHARE;
+    let is_under_its_name = evidence.share(piece.heading) >= NAMED_SHARE;
     let fit = match (fits, asking.kind) {
+        (Some(_), _) if is_definition && is_under_its_name => DEFINED,
+        (Some(_), _) if is_definition => DEFINED_ELSEWHERE,
+        _ if asking.looks && is_block => WANTED,
+        _ if asking.looks => UNWANTED,
         (Some(true), _) => WANTED,
         (Some(false), Kind::When | Kind::HowMuch) => NO_FIGURE,
         (Some(false), _) => UNWANTED,
@@ -446,10 +521,12 @@ fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
 /// Reads the head of `text`: what it covers and what it shows.
 fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
     let text = head(text, PIECE_BYTES_MAX);
-    let echoes = !asking.message.is_empty() && text.contains(asking.message);
-    let asks = echoes || text.trim_end().ends_with(['?', '？']);
+    let mut echo = asking.echo.listen();
+    let asks = text.trim_end().ends_with(['?', '？']);
     let mut glance = Glance { marks: Marks::of_text(text), asks, ..Glance::default() };
     let mut first_covered = None;
+    let mut subject = Subject::Expected(0);
+    let mut whole_end = 0;
     let mut lower = String::new();
     for word in words(text) {
         lower.clear();
@@ -461,7 +538,12 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
         let term = asking.terms.term(word.text);
         let covered = asking.evidence.set_of(term);
+        // The parts of a name say nothing that the name did not.
+        let is_part = word.start < whole_end;
+        whole_end = whole_end.max(word.start + word.text.len());
+        subject = subject.read(covered & asking.evidence.content(), &lower, is_part, &text[whole_end..]);
         glance.sketch.add(term);
+        echo.hear(term, is_function_word(&lower), &text[word.start + word.text.len()..]);
         if covered & asking.evidence.content() != 0 {
             let first = *first_covered.get_or_insert(glance.words);
             glance.spread = glance.words - first;
@@ -473,7 +555,46 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         glance.covers |= covered;
         glance.words += 1;
     }
+    glance.echoes = echo.is_heard();
+    glance.subject = subject.found();
+    if glance.subject != 0 {
+        glance.marks.add(Marks::DEFINES);
+    }
+    glance.asks |= glance.echoes;
     glance
+}
+
+/// What a piece says at its start that it is something.
+#[derive(Debug, Clone, Copy)]
+enum Subject {
+    /// Only asked and joining words were read so far, these of the question's terms among them.
+    Expected(TermSet),
+    Found(TermSet),
+    Missing,
+}
+
+impl Subject {
+    /// After one more word, which covers `covered`; `behind` is the text that follows it.
+    fn read(self, covered: TermSet, lower: &str, is_part: bool, behind: &str) -> Subject {
+        let Subject::Expected(set) = self else { return self };
+        let is_named =
+            behind.trim_start_matches(['*', '_', '`', ' ', ')']).starts_with([':', '：', '—', '–']);
+        match covered {
+            0 if is_part => self,
+            0 if set != 0 && is_defining(lower) => Subject::Found(set),
+            0 if is_function_word(lower) => self,
+            0 => Subject::Missing,
+            _ if is_named => Subject::Found(set | covered),
+            _ => Subject::Expected(set | covered),
+        }
+    }
+
+    fn found(self) -> TermSet {
+        match self {
+            Subject::Found(set) => set,
+            Subject::Expected(_) | Subject::Missing => 0,
+        }
+    }
 }
 
 /// The first sentence of `flat` from byte `at` on; one without end is cut at white space.
@@ -512,6 +633,14 @@ fn flatten(paragraph: &str, flat: &mut String) {
         flat.push(if is_break || is_quote_mark { ' ' } else { character });
         begins_line = is_break || begins_line && (is_quote_mark || matches!(character, ' ' | '\t'));
     }
+}
+
+/// A code block that draws: what stands in it is not to be typed.
+fn is_drawing(code: &str) -> bool {
+    let first = code.lines().next().unwrap_or("").trim_start_matches(['`', '~', ' ']);
+    let language = first.split([' ', '{', ',']).next().unwrap_or("");
+    ["text", "txt", "mermaid", "ascii", "diagram", "dot", "plantuml"].contains(&language)
+        || code.contains(['─', '│', '►', '┌', '└', '▼', '→'])
 }
 
 fn ends_open(text: &str, piece: &Piece) -> bool {
@@ -556,6 +685,12 @@ const PIECE_SHARE_MIN: f32 = 0.5;
 /// A heading that covers so much names what is asked.
 const NAMED_SHARE: f32 = 0.9;
 
+/// The same of the question's own words in a follow-up: its topic alone answers nothing.
+const OWN_SHARE_MIN: f32 = 0.4;
+
+/// A block shows what is asked if so much of it stands above the block; one that nobody asked for must hold as much.
+const SHOWN_SHARE: f32 = 0.7;
+
 /// What a term in a heading, or in the sentence before, is worth beside one in the piece itself.
 const HEADING_PART: f32 = 0.6;
 const NEAR_PART: f32 = 0.5;
@@ -564,10 +699,14 @@ const NEAR_PART: f32 = 0.5;
 const WANTED: f32 = 1.25;
 const UNWANTED: f32 = 0.8;
 
+/// The same for a sentence that says what the thing asked for is, under a heading of its name and elsewhere.
+const DEFINED: f32 = 1.8;
+const DEFINED_ELSEWHERE: f32 = 1.6;
+
 /// The same where a number or a time was asked for: without one it is hardly an answer.
 const NO_FIGURE: f32 = 0.6;
 
-/// Code, where nobody asked how to do something and no sentence opens it.
+/// Code, where nobody asked how to do something or what it looks like; and a drawing, unless one was asked for.
 const UNASKED_CODE: f32 = 0.5;
 
 /// A piece that asks: a question in a note, or the question itself quoted as an example.

@@ -1,5 +1,6 @@
 //! Quoted Markdown as plain text: links by their words, emphasis without its marks, code as it is.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Appends `markdown` to `out` as text that reads well without being rendered.
@@ -170,6 +171,45 @@ fn mark<'t>(rest: &'t str, out: &str) -> (&'t str, Option<&'t str>, usize) {
     }
 }
 
+/// `markdown` with spaces in place of what its links point to, so that only their words are read; every byte that
+/// stays keeps its place. Links with brackets inside are left as they are.
+pub(super) fn without_targets(markdown: &str) -> Cow<'_, str> {
+    let mut hidden: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = markdown[at..].find("[[") {
+        let start = at + found + "[[".len();
+        // Without a partner for this one there is none for any later one.
+        let Some(length) = markdown[start..].find("]]") else { break };
+        let target = &markdown[start..start + length];
+        hidden.extend(match (target.find('|'), target.find('#')) {
+            (Some(bar), _) => Some(start..start + bar + 1),
+            (None, Some(hash)) if hash > 0 => Some(start + hash..start + length),
+            (None, _) => None,
+        });
+        at = start + length;
+    }
+    at = 0;
+    while let Some(found) = markdown[at..].find("](") {
+        let start = at + found + "](".len();
+        let Some(length) = markdown[start..].find(')') else { break };
+        hidden.push(start..start + length);
+        at = start + length;
+    }
+    if hidden.is_empty() {
+        return Cow::Borrowed(markdown);
+    }
+    hidden.sort_by_key(|range| range.start);
+    let mut visible = String::with_capacity(markdown.len());
+    for range in hidden {
+        // One may stand inside the other.
+        let start = range.start.max(visible.len());
+        visible.push_str(&markdown[visible.len()..start]);
+        visible.extend(std::iter::repeat_n(' ', range.end.saturating_sub(visible.len())));
+    }
+    visible.push_str(&markdown[visible.len()..]);
+    Cow::Owned(visible)
+}
+
 fn is_between_spaces(before: &str, after: &str) -> bool {
     let opens = before.is_empty() || before.ends_with(char::is_whitespace);
     opens && (after.is_empty() || after.starts_with(char::is_whitespace))
@@ -294,6 +334,17 @@ mod tests {
             "See the phases and the book."
         );
         assert_eq!(shown("[[Loop]] ![[a.png]] [[Loop#Phases]] <https://x.y>"), "Loop a.png Loop https://x.y");
+    }
+
+    #[test]
+    fn targets_are_hidden_and_words_keep_their_place() {
+        assert_eq!(
+            without_targets("See [[a#B c|the door]], [[Loop#Phases]] or [it](x/y.md)."),
+            "See [[      the door]], [[Loop       ]] or [it](      )."
+        );
+        for odd in ["[[", "](", "[[é|", "[[a](b|c]]d)e", "](é", "[[x]](y|z)"] {
+            assert_eq!(without_targets(odd).len(), odd.len(), "{odd}");
+        }
     }
 
     #[test]

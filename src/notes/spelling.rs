@@ -1,5 +1,11 @@
 //! How far apart two words are, for one who mistyped.
 
+/// A term with fewer letters has so many neighbours that most words one slip away are words of their own.
+const SHORT_LETTERS: usize = 6;
+
+/// Fewest letters of a term that is compared, and that a short one is taken for: `own` is not `on`.
+const LETTERS_MIN: usize = 3;
+
 /// Most letters of a word that are compared; nobody mistypes longer ones in a way that this would mend.
 const LETTERS_MAX: usize = 32;
 
@@ -9,10 +15,13 @@ pub struct Mistyped {
     letters: Vec<char>,
     set: u64,
     distance_max: usize,
+    is_short: bool,
 }
 
 impl Mistyped {
     /// For the term of a word that was typed with `typed_letters` letters: one slip from 4 letters on, two from 8.
+    /// Of a term with fewer than 6 letters only what fingers do: two letters swapped, or one inside it too many or
+    /// missing. So `trun` is `turn`, but `bread` is not `read`, nor `take` `make`.
     /// `None` for words too short or too long to be mended, and for numbers.
     pub fn new(term: &str, typed_letters: usize) -> Option<Mistyped> {
         let letters: Vec<char> = term.chars().collect();
@@ -22,8 +31,9 @@ impl Mistyped {
             _ => 2,
         };
         let is_word = letters.iter().all(|c| c.is_alphabetic() || matches!(c, '\'' | '-' | '_'));
-        (is_word && (3..=LETTERS_MAX).contains(&letters.len())).then(|| Mistyped {
+        (is_word && (LETTERS_MIN..=LETTERS_MAX).contains(&letters.len())).then(|| Mistyped {
             set: letter_set(term),
+            is_short: typed_letters.min(letters.len()) < SHORT_LETTERS,
             letters,
             distance_max,
         })
@@ -45,8 +55,27 @@ impl Mistyped {
             *letters.get_mut(length)? = c;
             length += 1;
         }
-        let distance = alignment(&self.letters, &letters[..length]);
-        (distance <= self.distance_max).then_some(distance)
+        let other = &letters[..length];
+        let distance = alignment(&self.letters, other);
+        let is_near = distance <= self.distance_max && (!self.is_short || is_slip(&self.letters, other));
+        is_near.then_some(distance)
+    }
+}
+
+/// Of two words one slip apart: fingers did it, rather than that they are different words.
+fn is_slip(one: &[char], other: &[char]) -> bool {
+    let (shorter, longer) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    let same = shorter.iter().zip(longer).take_while(|(a, b)| a == b).count();
+    let Some(before) = same.checked_sub(1).filter(|_| shorter.len() >= LETTERS_MIN) else { return false };
+    if shorter.len() < longer.len() {
+        let is_last = same + 1 == longer.len();
+        return !is_last || longer[same] == longer[before];
+    }
+    match (shorter.get(same..), longer.get(same..)) {
+        // An ending, in a language that is not stemmed.
+        (Some([a]), Some([b])) => !a.is_ascii() && !b.is_ascii(),
+        (Some([a, b, ..]), Some([c, d, ..])) => a == d && b == c,
+        _ => true,
     }
 }
 
@@ -84,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_slip_of_each_kind_counts_one() {
-        for typed in ["serber", "serer", "serrver", "sevrer", "erver"] {
+        for typed in ["serber", "serer", "serrver", "sevrer", "ssrver"] {
             assert_eq!(distance(typed, "server"), Some(1), "{typed}");
         }
     }
@@ -96,6 +125,18 @@ mod tests {
         assert_eq!(distance("backpresure", "backpressure"), Some(1));
         assert_eq!(distance("bakcpresure", "backpressure"), Some(2));
         assert_eq!(distance("2026", "2025"), None);
+    }
+
+    #[test]
+    fn a_short_word_is_mended_only_where_fingers_slip() {
+        for (typed, meant) in [("trun", "turn"), ("phse", "phase"), ("looop", "loop"), ("runn", "run")] {
+            assert_eq!(distance(typed, meant), Some(1), "{typed}");
+        }
+        for (typed, another) in [("bread", "read"), ("take", "make"), ("wine", "wind"), ("star", "start")] {
+            assert_eq!(distance(typed, another), None, "{typed}");
+        }
+        assert_eq!(Mistyped::new("own", 4).and_then(|owns| owns.distance("on")), None);
+        assert_eq!(Mistyped::new("bake", 6).and_then(|baking| baking.distance("make")), None);
     }
 
     #[test]

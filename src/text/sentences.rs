@@ -2,8 +2,8 @@
 //!
 //! A small rule set over lines, because notes are not clean prose: a blank line, a list marker, a heading mark or
 //! a table row ends what came before it, and a line break inside a paragraph is a space. Within a paragraph a
-//! sentence ends at `.`, `!`, `?` and white space, unless the stop belongs to an abbreviation, an initial or a
-//! number; the full stops of Chinese and Japanese need no space.
+//! sentence ends at `.`, `!`, `?` and white space, unless the stop belongs to an abbreviation, an initial, a number
+//! or a quotation that the sentence goes on behind; the full stops of Chinese and Japanese need no space.
 
 use std::ops::Range;
 
@@ -65,7 +65,11 @@ fn sentence_end(text: &str, start: usize) -> usize {
                 if next.is_some_and(|c| !c.is_whitespace()) {
                     continue;
                 }
-                if c != '.' || !is_abbreviated(&text[start..at], &text[end..]) {
+                let goes_on = match c {
+                    '.' => is_abbreviated(&text[start..at], &text[end..]),
+                    _ => is_quotation(&text[at..end]) && begins_small(&text[end..]),
+                };
+                if !goes_on {
                     return end;
                 }
             }
@@ -87,8 +91,8 @@ fn after_closers(text: &str, at: usize) -> usize {
     at + (rest.len() - rest.trim_start_matches(closers).len())
 }
 
-/// The stop after `before` is no end: `e.g.`, `Fig.`, the initial of a name, the number of a list item, or a small
-/// letter follows.
+/// The stop after `before` is no end: `e.g.`, `Fig.`, the initial of a name, the number of a list item, the day before
+/// a German month (`3. März`), or a small letter follows.
 fn is_abbreviated(before: &str, after: &str) -> bool {
     let word =
         before.rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | '*' | '"')).next().unwrap_or("");
@@ -108,7 +112,19 @@ fn is_abbreviated(before: &str, after: &str) -> bool {
         lower.make_ascii_lowercase();
         ABBREVIATIONS.contains(&&*lower)
     });
-    is_marker || is_initial || has_inner_stop || is_known || next.is_some_and(char::is_lowercase)
+    let is_day = (1..=2).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_digit())
+        && MONTHS.iter().any(|month| after.trim_start().starts_with(month));
+    is_marker || is_initial || has_inner_stop || is_known || is_day || next.is_some_and(char::is_lowercase)
+}
+
+/// A stop with what closes behind it ends something quoted: `… take?" is resolved`.
+fn is_quotation(stop: &str) -> bool {
+    stop.ends_with(['"', '\'', '”', '’', '»', '`', ')', '*', '_'])
+}
+
+fn begins_small(after: &str) -> bool {
+    after.trim_start().starts_with(char::is_lowercase)
 }
 
 /// What follows a line break is no continuation of the sentence: a blank line, a list item, a heading, a row, a quote.
@@ -135,6 +151,10 @@ const ABBREVIATIONS: &[&[u8]] = &[
     b"mrs", b"nr", b"pp", b"prof", b"resp", b"sr", b"vgl", b"viz", b"vol", b"vs",
 ];
 
+/// The heads of their names; a sentence that begins with one behind a number is far rarer than a date.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +170,15 @@ mod tests {
             ["See e.g. Fig. 3 by J. Smith et al. at 3.5 V.", "It is 3.5.", "Does it hold?", "Yes."]
         );
         assert_eq!(all("A wait of 2 ms. Then more."), ["A wait of 2 ms.", "Then more."]);
+    }
+
+    #[test]
+    fn a_german_date_does_not_end_a_sentence() {
+        assert_eq!(
+            all("Es ist am 3. September. Am 18. März nicht."),
+            ["Es ist am 3. September.", "Am 18. März nicht."]
+        );
+        assert_eq!(all("It has 12. It is big."), ["It has 12.", "It is big."]);
     }
 
     #[test]
@@ -179,6 +208,15 @@ mod tests {
     #[test]
     fn closing_quotes_belong_to_the_sentence() {
         assert_eq!(all("He said \"stop.\" Then left."), ["He said \"stop.\"", "Then left."]);
+    }
+
+    #[test]
+    fn a_question_quoted_inside_a_sentence_does_not_end_it() {
+        let text = "A follow-up such as \"how long does it take?\" is resolved. \"Who?\" It asks.";
+        assert_eq!(
+            all(text),
+            ["A follow-up such as \"how long does it take?\" is resolved.", "\"Who?\"", "It asks."]
+        );
     }
 
     #[test]

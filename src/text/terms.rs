@@ -38,7 +38,7 @@ impl Terms {
     /// Fills `term`.
     fn derive(&mut self, word: &str) {
         self.folded.clear();
-        let word = &word[..boundary_before(word, WORD_BYTES_MAX)];
+        let word = singular(&word[..boundary_before(word, WORD_BYTES_MAX)]);
         if word.is_ascii() {
             self.folded
                 .extend(word.bytes().filter(|byte| *byte != b',').map(|b| b.to_ascii_lowercase() as char));
@@ -75,6 +75,12 @@ impl Default for Terms {
 /// would not do in a folder of ten notes. Other languages go by frequency.
 pub fn is_function_word(word: &str) -> bool {
     FUNCTION_WORDS.binary_search(&word).is_ok()
+}
+
+/// `GPUs` as `GPU`: the stemmer, which sees small letters only, takes `gpus` for a word like `bus`.
+fn singular(word: &str) -> &str {
+    let is_acronym = |one: &str| one.len() > 1 && one.bytes().all(|byte| byte.is_ascii_uppercase());
+    word.strip_suffix('s').filter(|one| is_acronym(one)).unwrap_or(word)
 }
 
 /// Accents, and the vowel points of Hebrew and Arabic. Vowel signs of Indic scripts are letters and stay.
@@ -123,6 +129,7 @@ mod tests {
         let mut terms = Terms::new();
         for (one, other) in [
             ("phases", "phase"),
+            ("GPUs", "gpu"),
             ("Running", "runs"),
             ("server's", "servers"),
             ("server’s", "server"),

@@ -230,7 +230,9 @@ fn first_part(segment: &[u8]) -> usize {
         let acronym_ends = before.is_ascii_uppercase()
             && here.is_ascii_uppercase()
             && at > 1
-            && segment.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+            && segment.get(at + 1).is_some_and(u8::is_ascii_lowercase)
+            // `GPUs` are several of one kind.
+            && segment[at + 1..] != *b"s";
         if (rises || acronym_ends) && meetings == 0 {
             return at;
         }
@@ -283,7 +285,7 @@ mod tests {
         assert_eq!(all("HTTPServer"), ["HTTPServer", "HTTP", "Server"]);
         assert_eq!(all("utf8 10ms"), ["utf8", "utf", "8", "10ms", "10", "ms"]);
         assert_eq!(all("node.js"), ["node.js", "node", "js"]);
-        assert_eq!(all("SIGTERM"), ["SIGTERM"]);
+        assert_eq!(all("SIGTERM URLs"), ["SIGTERM", "URLs"]);
     }
 
     #[test]
