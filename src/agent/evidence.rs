@@ -47,7 +47,8 @@ impl Evidence {
         // `How long` is answered by `65 s`, which holds no `long`.
         let is_filler = |term: &FoundTerm| {
             let lower = term.text.to_lowercase();
-            is_function_word(&lower) || asked.kind == Kind::HowMuch && is_measure(&lower)
+            is_function_word(&lower)
+                || matches!(asked.kind, Kind::HowHot | Kind::HowMuch) && is_measure(&lower)
         };
         // `Who are they?` has no other words; then they must do.
         let all_filler = found.iter().all(is_filler);

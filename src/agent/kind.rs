@@ -10,7 +10,9 @@ use super::marks::Marks;
 pub(super) enum Kind {
     /// A time: when, since when, until when.
     When,
-    /// A number: how many, how much, how long, how hot.
+    /// A temperature: how hot, which temperature.
+    HowHot,
+    /// Any other number: how many, how much, how long.
     HowMuch,
     /// A person or team.
     Who,
@@ -57,6 +59,7 @@ impl Kind {
     pub(super) fn wanted(self) -> Option<Marks> {
         match self {
             Kind::When => Some(Marks::TIME),
+            Kind::HowHot => Some(Marks::HEAT),
             Kind::HowMuch => Some(Marks::NUMBER),
             Kind::Who => Some(Marks::NAME),
             Kind::Where => Some(Marks::PLACE),
@@ -82,7 +85,7 @@ impl Kind {
 
     /// Its signs are long enough to mean it wherever they stand.
     fn is_anywhere(self) -> bool {
-        matches!(self, Kind::Order | Kind::HowMuch | Kind::HowTo)
+        matches!(self, Kind::Order | Kind::HowHot | Kind::HowMuch | Kind::HowTo)
     }
 }
 
@@ -125,7 +128,7 @@ const INTERROGATIVES: [&str; 18] = [
 ];
 
 /// What gives a kind away, most telling first. A sign between spaces is a word, any other a part of the text.
-const ASKING: [(Kind, &[&str]); 9] = [
+const ASKING: [(Kind, &[&str]); 10] = [
     (
         Kind::Order,
         &[
@@ -143,14 +146,29 @@ const ASKING: [(Kind, &[&str]); 9] = [
         ],
     ),
     (
+        Kind::HowHot,
+        &[
+            " how hot ",
+            " how cold ",
+            " how warm ",
+            " what temperature ",
+            " which temperature ",
+            " wie heiß ",
+            " wie kalt ",
+            " wie warm ",
+            " welche temperatur ",
+            "多热",
+            "几度",
+            "何度",
+        ],
+    ),
+    (
         Kind::HowMuch,
         &[
             " how many ",
             " how much ",
             " how long ",
             " how often ",
-            " how hot ",
-            " how cold ",
             " how big ",
             " how large ",
             " how small ",
@@ -162,9 +180,6 @@ const ASKING: [(Kind, &[&str]); 9] = [
             " how heavy ",
             " how tall ",
             " how wide ",
-            " how warm ",
-            " what temperature ",
-            " which temperature ",
             " what size ",
             " what port ",
             " which port ",
@@ -176,7 +191,6 @@ const ASKING: [(Kind, &[&str]); 9] = [
             " wieviele ",
             " wie lange ",
             " wie oft ",
-            " wie heiß ",
             " wie groß ",
             " wie hoch ",
             " wie schnell ",
@@ -187,7 +201,6 @@ const ASKING: [(Kind, &[&str]); 9] = [
             "多大",
             "いくつ",
             "どのくらい",
-            "何度",
             "何個",
         ],
     ),

@@ -4,7 +4,7 @@
 
 /// What a piece of text shows of itself: a small set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Marks(u8);
+pub(super) struct Marks(u16);
 
 impl Marks {
     /// A number, in digits or as a word.
@@ -23,6 +23,8 @@ impl Marks {
     pub(super) const STEPS: Marks = Marks(64);
     /// It says of what was asked that it *is* something.
     pub(super) const DEFINES: Marks = Marks(128);
+    /// A temperature: a number's unit for one.
+    pub(super) const HEAT: Marks = Marks(256);
 
     /// Either of the two.
     pub(super) const fn or(self, other: Marks) -> Marks {
@@ -63,6 +65,9 @@ impl Marks {
         if is_capital && !opens_sentence || TEAMS.contains(&lower) {
             marks.add(Marks::NAME);
         }
+        if HEATS.contains(&lower) {
+            marks.add(Marks::HEAT);
+        }
         if PLACES.contains(&lower) {
             marks.add(Marks::PLACE);
         }
@@ -82,6 +87,9 @@ impl Marks {
         let mut marks = Marks::default();
         if text.contains('`') {
             marks.add(Marks::CODE);
+        }
+        if text.contains(['°', '℃', '℉', '度']) {
+            marks.add(Marks::HEAT);
         }
         if text.contains('→') || text.contains("->") {
             marks.add(Marks::STEPS);
@@ -115,6 +123,8 @@ pub(super) fn is_defining(lower: &str) -> bool {
     ]
     .contains(&lower)
 }
+
+const HEATS: [&str; 6] = ["degree", "degrees", "celsius", "fahrenheit", "kelvin", "grad"];
 
 const NUMBERS: [&str; 30] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",

@@ -491,7 +491,7 @@ fn score(
         _ if asking.looks && is_block => WANTED,
         _ if asking.looks => UNWANTED,
         (Some(true), _) => WANTED,
-        (Some(false), Kind::When | Kind::HowMuch) => NO_FIGURE,
+        (Some(false), Kind::When | Kind::HowHot | Kind::HowMuch) => NO_FIGURE,
         (Some(false), _) => UNWANTED,
         (None, _) => 1.0,
     };
@@ -518,6 +518,14 @@ fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
     asking.kind.wanted().map(|wanted| piece.glance.marks.has_any(wanted))
 }
 
+/// Where the marker of an ordered list's item ends that `text` begins with; 0 for any other text.
+fn ordered_marker(text: &str) -> usize {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let is_marker =
+        (1..=9).contains(&digits) && [". ", ") "].iter().any(|end| text[digits..].starts_with(end));
+    if is_marker { digits + 2 } else { 0 }
+}
+
 /// Reads the head of `text`: what it covers and what it shows.
 fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
     let text = head(text, PIECE_BYTES_MAX);
@@ -528,6 +536,8 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
     let mut subject = Subject::Expected(0);
     let mut whole_end = 0;
     let mut lower = String::new();
+    // The number of an item in an ordered list is no figure that answers anything.
+    let marker_end = ordered_marker(text);
     for word in words(text) {
         lower.clear();
         lower.extend(word.text.chars().flat_map(char::to_lowercase));
@@ -535,7 +545,9 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         if opens {
             glance.leans_back = LEANING.contains(&lower.as_str());
         }
-        glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
+        if word.start >= marker_end {
+            glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
+        }
         let term = asking.terms.term(word.text);
         let covered = asking.evidence.set_of(term);
         // The parts of a name say nothing that the name did not.
