@@ -95,11 +95,14 @@ fn measure(
     println!("\n{name}: indexed in {:.1} s", began.elapsed().as_secs_f64());
 
     let (mut idle, mut loaded, mut ratios, mut answered) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let mut under_load = Duration::ZERO;
     for _ in 0..rounds {
         let quiet = probe.percentile_99()?;
         let load = Load::start(address, chats)?;
+        let began = Instant::now();
         let busy = probe.percentile_99()?;
         answered += load.stop()?;
+        under_load += began.elapsed();
         ratios.push(busy / quiet);
         idle.push(quiet);
         loaded.push(busy);
@@ -113,7 +116,10 @@ fn measure(
     row("idle p99, µs", &mut idle);
     row("p99 under load, µs", &mut loaded);
     let ratio = row("ratio", &mut ratios);
-    println!("  chats answered: {answered}; longest turn: {longest_turn_ms} ms of CPU");
+    let each_second = answered as f64 / under_load.as_secs_f64();
+    println!(
+        "  chats answered: {answered}, {each_second:.0} each second; longest turn: {longest_turn_ms} ms of CPU"
+    );
     Ok(Measured { ratio, longest_turn_ms })
 }
 
