@@ -82,6 +82,9 @@ impl Net for NoNet {
     fn accept(&mut self, _: Key) -> Result<Accepted, AcceptError> {
         Err(AcceptError::WouldBlock)
     }
+    fn turn_away(&mut self, _: Key) -> bool {
+        false
+    }
     fn read(&mut self, _: Key, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }

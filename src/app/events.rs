@@ -56,6 +56,7 @@ impl App {
                 for listener in self.listeners.iter_mut().filter(|listener| listener.backing_off == Some(id))
                 {
                     listener.backing_off = None;
+                    listener.may_turn_away = true;
                 }
                 self.accept(cx);
             }
@@ -150,6 +151,10 @@ impl App {
         self.service.open_connections = self.peers.len();
         self.is_evicting = false;
         self.service.closing_connections = self.service.closing_connections.saturating_sub(1);
+        // A descriptor is free again.
+        for listener in &mut self.listeners {
+            cx.cancel_timer(&mut listener.backing_off);
+        }
         self.accept(cx);
         self.stop_if_done(cx);
     }

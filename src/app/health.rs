@@ -72,7 +72,7 @@ pub fn info(
         connections: ConnectionsView,
     }
     let (counts, figures, runs) = (library.counts(), cx.figures(), runs.counts());
-    let NetCounters { accepts, sheds, reads, writes, registrations } = cx.os.net.counters();
+    let NetCounters { accepts, turned_away, reads, writes, registrations } = cx.os.net.counters();
     let uptime = cx.now.since(crate::base::Time::ZERO);
     let busy_share = figures.busy.as_secs_f64() / uptime.as_secs_f64().max(f64::MIN_POSITIVE);
     let info = Info {
@@ -103,7 +103,7 @@ pub fn info(
             writes,
             registrations,
         },
-        connections: ConnectionsView { open: open_connections, accepted: accepts, turned_away: sheds },
+        connections: ConnectionsView { open: open_connections, accepted: accepts, turned_away },
     };
     write_json(&info, body);
     Reply::OK

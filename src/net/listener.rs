@@ -31,12 +31,15 @@ pub struct Listener {
     pub readable: bool,
     /// A place in the loop's pending queue is taken.
     pub waits_in_pending: bool,
+    /// A pause has passed since nothing could be accepted. If that is still so, who waits is turned away: it is better
+    /// told now than left to time out. Not before: whoever leaves meanwhile makes room.
+    pub may_turn_away: bool,
 }
 
 impl Listener {
     /// For a socket that listens.
     pub fn new(key: Key) -> Listener {
-        Listener { key, backing_off: None, readable: false, waits_in_pending: false }
+        Listener { key, backing_off: None, readable: false, waits_in_pending: false, may_turn_away: false }
     }
 
     /// Someone may be in the backlog, and nothing keeps us from looking.
@@ -52,10 +55,14 @@ impl Listener {
             }
             *allowance -= 1;
             match net.accept(self.key) {
-                Ok(accepted) => return Next::Accepted(accepted),
+                Ok(accepted) => {
+                    self.may_turn_away = false;
+                    return Next::Accepted(accepted);
+                }
                 Err(AcceptError::WouldBlock) => self.readable = false,
                 // The next in the backlog may be fine.
-                Err(AcceptError::ClientGone | AcceptError::Shed) => {}
+                Err(AcceptError::ClientGone) => {}
+                Err(AcceptError::Exhausted(_)) if self.may_turn_away && net.turn_away(self.key) => {}
                 Err(AcceptError::Exhausted(error)) => return Next::BackOff(error),
             }
         }

@@ -105,9 +105,7 @@ pub enum AcceptError {
     WouldBlock,
     /// This one client gave up while it waited (`ECONNABORTED` and its like). The next may be fine.
     ClientGone,
-    /// Descriptors ran out (`EMFILE`, `ENFILE`): the spare one was used to turn this client away at once.
-    Shed,
-    /// Nothing can be accepted now, not even to turn it away: try again after a while.
+    /// Nothing can be accepted now: descriptors (`EMFILE`, `ENFILE`) or memory ran out. Try again after a while.
     Exhausted(io::Error),
 }
 
@@ -124,6 +122,10 @@ pub trait Net {
     /// # Errors
     /// [`AcceptError`] says whether to go on, to wait for an announcement, or to back off.
     fn accept(&mut self, listener: Key) -> Result<Accepted, AcceptError>;
+
+    /// Accepts one connection only to close it, with a descriptor that was kept for this. `false` if there is none to
+    /// turn away, or not even that can be done.
+    fn turn_away(&mut self, listener: Key) -> bool;
 
     /// Receives into `space`. `Ok(0)` is the end of input (for a `space` that is not empty).
     ///
@@ -156,7 +158,7 @@ pub struct NetCounters {
     /// Connections accepted.
     pub accepts: u64,
     /// Connections turned away for want of descriptors.
-    pub sheds: u64,
+    pub turned_away: u64,
     /// Calls to `read`, those that found nothing included.
     pub reads: u64,
     /// Calls to `write`, those that found no room included.

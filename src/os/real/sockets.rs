@@ -49,23 +49,6 @@ impl Sockets {
     fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
         self.streams.at_mut(key).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
-
-    /// Turns one client away with the help of the spare descriptor.
-    fn shed(&mut self, listener: Key, cause: io::Error) -> AcceptError {
-        if self.spare.take().is_none() {
-            self.spare = open_spare();
-            return AcceptError::Exhausted(cause);
-        }
-        let turned_away = self.listeners.at(listener).map(TcpListener::accept);
-        let shed = matches!(turned_away, Some(Ok(_)));
-        drop(turned_away);
-        self.spare = open_spare();
-        if !shed {
-            return AcceptError::Exhausted(cause);
-        }
-        self.counters.sheds += 1;
-        AcceptError::Shed
-    }
 }
 
 fn open_spare() -> Option<File> {
@@ -93,7 +76,7 @@ impl Net for Sockets {
         };
         let (stream, peer) = match socket.accept() {
             Ok(accepted) => accepted,
-            Err(error) => return Err(self.sort_accept_error(listener, error)),
+            Err(error) => return Err(sort_accept_error(error)),
         };
         self.counters.accepts += 1;
         // Answers leave in whole writes of ours; waiting to join them with later ones only delays the last.
@@ -103,7 +86,7 @@ impl Net for Sockets {
         // here. In line it is a byte like any other.
         let _ = set_socket_oobinline(&stream, true);
         let Ok(key) = self.streams.insert(stream) else {
-            return Err(AcceptError::Shed);
+            return Err(AcceptError::Exhausted(io::Error::other("the table of sockets is full")));
         };
         let stream = self.streams.at_mut(key).expect("it was inserted in the line above");
         if let Err(error) =
@@ -114,6 +97,19 @@ impl Net for Sockets {
         }
         self.counters.registrations += 1;
         Ok(Accepted { key, peer })
+    }
+
+    fn turn_away(&mut self, listener: Key) -> bool {
+        if self.spare.take().is_none() {
+            self.spare = open_spare();
+            return false;
+        }
+        let accepted = self.listeners.at(listener).map(TcpListener::accept);
+        let turned_away = matches!(accepted, Some(Ok(_)));
+        drop(accepted);
+        self.spare = open_spare();
+        self.counters.turned_away += u64::from(turned_away);
+        turned_away
     }
 
     fn read(&mut self, key: Key, space: &mut [u8]) -> io::Result<usize> {
@@ -153,28 +149,25 @@ impl Net for Sockets {
     }
 }
 
-impl Sockets {
-    fn sort_accept_error(&mut self, listener: Key, error: io::Error) -> AcceptError {
-        match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::AGAIN) => AcceptError::WouldBlock,
-            Some(Errno::MFILE | Errno::NFILE) => self.shed(listener, error),
-            // accept(2): errors already pending on the new socket come out here and are to be treated like EAGAIN
-            // "by retrying"; EINTR likewise.
-            Some(
-                Errno::CONNABORTED
-                | Errno::INTR
-                | Errno::NETDOWN
-                | Errno::PROTO
-                | Errno::NOPROTOOPT
-                | Errno::HOSTDOWN
-                | Errno::NONET
-                | Errno::HOSTUNREACH
-                | Errno::OPNOTSUPP
-                | Errno::NETUNREACH
-                | Errno::PERM,
-            ) => AcceptError::ClientGone,
-            _ => AcceptError::Exhausted(error),
-        }
+fn sort_accept_error(error: io::Error) -> AcceptError {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::AGAIN) => AcceptError::WouldBlock,
+        // accept(2): errors already pending on the new socket come out here and are to be treated like EAGAIN "by
+        // retrying"; EINTR likewise.
+        Some(
+            Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::NETDOWN
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+            | Errno::PERM,
+        ) => AcceptError::ClientGone,
+        _ => AcceptError::Exhausted(error),
     }
 }
 
