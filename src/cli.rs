@@ -183,7 +183,6 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         notes: serve.notes.clone(),
         listen: serve.listen,
         allow_hosts: serve.allow_host.clone(),
-        dev: serve.dev,
         access_log: !serve.no_access_log,
         disconnect_grace: Duration::from_secs(serve.disconnect_grace),
         task_ttl: Duration::from_secs(serve.task_ttl),
@@ -212,9 +211,8 @@ fn connections_that_fit(descriptors: usize, limits: &Limits) -> usize {
     limits.connections_max.min(descriptors.saturating_sub(limits.descriptors_reserved)).max(1)
 }
 
-/// A server that runs until it is told to stop; `benches` and tests start it in their own process.
-#[derive(Debug)]
-pub struct Server {
+/// A server that runs until it is told to stop.
+struct Server {
     reactor: Reactor,
     app: App,
 }
@@ -285,6 +283,7 @@ fn seed() -> HashSeed {
 
 /// The system's own words, without its number.
 fn reason(error: &io::Error) -> String {
+    log::debug!("caused by {error:?}");
     let text = error.to_string();
     match text.rfind(" (os error") {
         Some(end) => text[..end].to_lowercase(),

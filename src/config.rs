@@ -13,8 +13,6 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Names that the `Host` field may carry beside loopback names and the bound address.
     pub allow_hosts: Vec<String>,
-    /// Development mode: debug logs, and errors that tell their causes.
-    pub dev: bool,
     /// One line on standard error for each request.
     pub access_log: bool,
     /// How long a run goes on without the client that asked for it.
@@ -35,7 +33,6 @@ impl Default for Config {
             notes: PathBuf::from("notes"),
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             allow_hosts: Vec::new(),
-            dev: false,
             access_log: true,
             disconnect_grace: Duration::from_secs(15),
             task_ttl: Duration::from_secs(86_400),

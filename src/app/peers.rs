@@ -507,6 +507,7 @@ fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, cx: &mut Cx
     peer.exchange = Exchange::Nothing;
     let mut body = Vec::new();
     problem.write(&mut body);
+    log::debug!("{}: refused with {}: {}", peer.address, problem.status, String::from_utf8_lossy(&body));
     let retry_after = problem.retry_after.map(|seconds| seconds.to_string());
     let mut fields = Vec::new();
     fields.extend(problem.allow.map(|allow| ("Allow", allow)));
@@ -736,6 +737,7 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     }
     // Now and not with the close phase: when five hundred clients leave in one turn, one buffer serves them all.
     peer.connection.release(&mut service.pool);
+    log::debug!("{}: closed after {} bytes of answers", peer.address, peer.bytes_sent);
     service.closing_connections += 1;
     cx.close(key);
 }
@@ -816,6 +818,7 @@ pub fn timer(peer: &mut Peer, id: TimerId, service: &mut Service, cx: &mut Cx<'_
         arm(peer, service, cx);
         return;
     }
+    log::debug!("{}: time is up: {what:?}", peer.address);
     match what {
         Due::WriteStall => {
             // The peer has not read for so long that what it gets next can't be what it waits for.

@@ -158,8 +158,22 @@ fn step_index(
 fn resume(run: Key, input: Input, told: &mut Vec<RunEvent>, runs: &mut Runs) -> Option<Effect> {
     told.clear();
     let effect = runs.machine(run)?.resume(input, told).expect("a run's stage here is the state it is in");
+    if let Some(record) = runs.at(run) {
+        log::debug!("run {}: {} events told, then {}", record.id, told.len(), step_name(&effect));
+    }
     runs.told(run, told);
     Some(effect)
+}
+
+/// What a run does next, for the debug log.
+fn step_name(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Search(_) => "it searches",
+        Effect::Compose(_) => "it composes its answer",
+        Effect::Finish(Outcome::Completed) => "it is completed",
+        Effect::Finish(Outcome::Failed) => "it has failed",
+        Effect::Finish(Outcome::Cancelled) => "it is cancelled",
+    }
 }
 
 /// Sets a run to work on what it asked for. `Done` once it asks for nothing more.

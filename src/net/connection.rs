@@ -135,6 +135,7 @@ impl Connection {
             // Still readable: the next go repeats the call.
             ErrorKind::Interrupted => Fill::Spent,
             _ => {
+                log::debug!("connection {:?} can't be read: {error}", self.key);
                 self.broken = true;
                 Fill::Broken
             }
@@ -155,7 +156,10 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 // Nothing was sent and nothing is lost; the pending queue or the next event tries again.
                 Err(error) if error.kind() == ErrorKind::Interrupted => break,
-                Err(_) => self.broken = true,
+                Err(error) => {
+                    log::debug!("connection {:?} can't be written: {error}", self.key);
+                    self.broken = true;
+                }
             }
         }
         taken

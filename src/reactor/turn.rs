@@ -141,10 +141,10 @@ impl Reactor {
 
     fn run_close(&mut self, os: &mut Os<'_>, budget: &mut Budget, host: &mut impl Host) -> u32 {
         let count = self.queues.closing.len();
+        let now = os.clock.now();
         for _ in 0..count {
             let Some(key) = self.queues.closing.pop_front() else { break };
             os.net.close(key);
-            let now = os.clock.now();
             self.tell(Event::Closed(key), now, os, budget, host);
         }
         count as u32
