@@ -1,0 +1,86 @@
+//! The end of a connection: in good order, after its last answer, or because it must go.
+
+use super::answer::finished;
+use super::{Allowance, Exchange, Peer, Stepped, flush};
+use crate::app::service::Service;
+use crate::net::Fill;
+use crate::reactor::Cx;
+
+/// The last answer is queued. Closing at once could reset the connection under a peer that is still sending, and the
+/// reset could overtake the answer; so our side is shut first and the rest is dropped for a while.
+pub(super) fn hang_up(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) -> Stepped {
+    flush(peer, cx);
+    if !peer.connection.outbox.is_empty() {
+        return Stepped::Waits;
+    }
+    if peer.connection.ended() {
+        return Stepped::Over;
+    }
+    cx.os.net.shutdown_write(peer.connection.key);
+    peer.since = cx.now;
+    peer.exchange = Exchange::Lingering { bytes_left: service.limits.linger_bytes_max };
+    Stepped::On
+}
+
+pub(super) fn linger(
+    peer: &mut Peer,
+    bytes_left: usize,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+    allowance: &mut Allowance,
+) -> Stepped {
+    let dropped = peer.connection.discard_input();
+    if dropped > bytes_left {
+        return Stepped::Over;
+    }
+    peer.exchange = Exchange::Lingering { bytes_left: bytes_left - dropped };
+    match peer.connection.fill(cx.os.net, &mut service.pool, &mut allowance.read_bytes) {
+        Fill::Received => Stepped::On,
+        Fill::Nothing => Stepped::Waits,
+        Fill::Spent => Stepped::Spent,
+        Fill::Ended | Fill::Full | Fill::Broken => Stepped::Over,
+    }
+}
+
+/// Lets go of everything a connection had, and has it closed.
+pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    if peer.gone {
+        return;
+    }
+    peer.gone = true;
+    let mut timer = peer.timer.take().map(|(timer, _)| timer);
+    cx.cancel_timer(&mut timer);
+    release_body(peer, service);
+    let key = peer.connection.key;
+    if let Some(run) = peer.run() {
+        service.runs.unwatch(run, key);
+        // A reset is final: nobody can read the answer of `/chat` any more. A stream may be resumed.
+        if peer.connection.broken() && matches!(peer.exchange, Exchange::AwaitRun { .. }) {
+            service.lost(run, cx);
+        } else {
+            service.left(run, cx);
+        }
+    }
+    if matches!(peer.exchange, Exchange::AwaitSync) {
+        service.folder.forget(key);
+    }
+    if peer.told.is_some() {
+        let status = if matches!(peer.exchange, Exchange::Streaming { .. }) { 200 } else { CLIENT_CLOSED };
+        finished(peer, status, service, cx);
+    }
+    // Now and not with the close phase: when five hundred clients leave in one turn, one buffer serves them all.
+    peer.connection.release(&mut service.pool);
+    log::debug!("{}: closed after {} bytes of answers", peer.address, peer.bytes_sent);
+    service.closing_connections += 1;
+    cx.close(key);
+}
+
+/// Told in the access log for a request whose client went away before it was answered, as nginx does.
+const CLIENT_CLOSED: u16 = 499;
+
+pub(super) fn release_body(peer: &mut Peer, service: &mut Service) {
+    if let Exchange::Receiving { body, .. } = &mut peer.exchange {
+        service.body_bytes_in_flight = service.body_bytes_in_flight.saturating_sub(body.len());
+        *body = Vec::new();
+    }
+}

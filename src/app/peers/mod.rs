@@ -1,0 +1,251 @@
+//! One client's connection and what is going on over it: the place where sockets, HTTP and runs meet.
+//!
+//! ```text
+//!               Head, End                    (whole answer)
+//!    Nothing ───────────────► Receiving ──────────────────────► Nothing
+//!       ▲                        │  └─ run begun ─► AwaitRun ─── ended ──┐
+//!       │                        ├──── sync ──────► AwaitSync ─ scanned ─┤
+//!       │                        └──── stream ────► Streaming ─ read up ─┤
+//!       └───────────────────────────────────────────────────────────────┘
+//!    any of them ── last answer queued, or a peer that must go ──► Lingering ──► (closed)
+//! ```
+//!
+//! [`serve`] is the one way forward: whatever has happened (bytes, room to send, news of a run, a timer), it goes
+//! through the same short list until nothing can be done without waiting. What we owe goes out before more is taken
+//! in, so a peer that doesn't read stops being read from: that is all the backpressure there is.
+//!
+//! The steps of the list are in the four files beside this one: `receive`, `answer`, `end`, and `deadlines`.
+
+mod answer;
+mod deadlines;
+mod end;
+mod receive;
+
+use std::net::SocketAddr;
+
+use uuid::Uuid;
+
+use super::routes::Route;
+use super::service::Service;
+use crate::base::{Key, Pressure, Time};
+use crate::limits::Limits;
+use crate::net::Connection;
+use crate::os::Ready;
+use crate::reactor::{Cx, TimerId};
+use crate::wire::http1::{After, Server};
+
+pub use answer::synced;
+pub use deadlines::timer;
+pub use end::over;
+
+use answer::{answer_run, stream};
+use deadlines::arm;
+use end::{hang_up, linger};
+use receive::receive;
+
+/// What a connection is in the middle of.
+#[derive(Debug)]
+enum Exchange {
+    /// Between requests, or within a head.
+    Nothing,
+    /// A request was routed; its body is arriving.
+    Receiving { route: Route, body: Vec<u8> },
+    /// `/chat`: the answer is the run's.
+    AwaitRun { run: Key },
+    /// An event stream, sent up to and with event number `sent`.
+    Streaming { run: Key, sent: u64 },
+    /// `/sync`: the answer is the scan's.
+    AwaitSync,
+    /// The last answer is out; what still arrives is dropped until the peer closes or the time is up.
+    Lingering { bytes_left: usize },
+}
+
+/// How a connection's request is told in the access log.
+#[derive(Debug)]
+struct Told {
+    request: Box<str>,
+    began: Time,
+    bytes_before: u64,
+    run: Option<Uuid>,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Peer {
+    connection: Connection,
+    address: SocketAddr,
+    server: Server,
+    exchange: Exchange,
+    /// The request being answered is a HEAD: a stream for it has a head and no events.
+    by_head: bool,
+    told: Option<Told>,
+    bytes_sent: u64,
+    /// Some request has been begun: from here on the silence between requests is idle time.
+    has_asked: bool,
+    /// When the present wait began: for a head its first byte (or the accept), for a body its head, for silence the
+    /// end of the last answer.
+    since: Time,
+    /// When bytes last arrived.
+    received_at: Time,
+    /// When the peer last took bytes, or the first of those that wait were queued.
+    sent_at: Time,
+    timer: Option<(TimerId, Time)>,
+    /// It is being closed; what still happens to it is of no interest.
+    gone: bool,
+}
+
+/// What one connection may do in one turn before others have theirs.
+#[derive(Debug)]
+struct Allowance {
+    read_bytes: usize,
+    requests: usize,
+    /// Where [`Peer::queued`] may be when the turn's share of answers is spent.
+    queued_to: u64,
+}
+
+/// How one step of [`serve`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stepped {
+    /// Something was done: look again.
+    On,
+    /// Nothing can be done until something happens.
+    Waits,
+    /// There is more to do, in the next turn.
+    Spent,
+    /// The connection is over.
+    Over,
+}
+
+impl Peer {
+    /// A client that has just connected.
+    pub fn new(key: Key, address: SocketAddr, now: Time, limits: &Limits) -> Peer {
+        Peer {
+            connection: Connection::new(key, limits),
+            address,
+            server: Server::new(),
+            exchange: Exchange::Nothing,
+            by_head: false,
+            told: None,
+            bytes_sent: 0,
+            has_asked: false,
+            since: now,
+            received_at: now,
+            sent_at: now,
+            timer: None,
+            gone: false,
+        }
+    }
+
+    /// Between requests, with nothing to send: nobody would miss it.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.exchange, Exchange::Nothing)
+            && self.server.is_idle()
+            && self.connection.outbox.is_empty()
+    }
+
+    /// When it became idle, if it is and nobody has begun to close it.
+    pub fn idle_since(&self) -> Option<Time> {
+        (self.is_idle() && !self.gone).then_some(self.since)
+    }
+
+    /// Bytes of answers since the connection began, sent or waiting.
+    fn queued(&self) -> u64 {
+        self.bytes_sent + self.connection.outbox.len() as u64
+    }
+
+    fn run(&self) -> Option<Key> {
+        match self.exchange {
+            Exchange::AwaitRun { run } | Exchange::Streaming { run, .. } => Some(run),
+            Exchange::Nothing
+            | Exchange::Receiving { .. }
+            | Exchange::AwaitSync
+            | Exchange::Lingering { .. } => None,
+        }
+    }
+}
+
+/// Takes what the poller said of a client, and goes on with it.
+pub fn ready(peer: &mut Peer, ready: Ready, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    peer.connection.note(ready);
+    if peer.gone {
+        return;
+    }
+    if let Some(run) = peer.run()
+        && peer.connection.peer_closed()
+    {
+        // It may be half-closed and still read, or it may be gone: only a write could tell, and there is none to make.
+        service.runs.leaving(run, peer.connection.key);
+        service.left(run, cx);
+    }
+    serve(peer, service, cx);
+}
+
+/// Goes on with a client until nothing can be done without waiting.
+pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    if peer.gone {
+        return;
+    }
+    let mut allowance = Allowance {
+        read_bytes: service.limits.read_bytes_per_turn,
+        requests: service.limits.requests_per_turn_max,
+        queued_to: peer.queued() + service.limits.answer_bytes_per_turn as u64,
+    };
+    let ended = loop {
+        match step(peer, service, cx, &mut allowance) {
+            Stepped::On => {}
+            ended => break ended,
+        }
+    };
+    if ended != Stepped::Over {
+        flush(peer, cx);
+    }
+    let unwanted = ended == Stepped::Waits && service.is_stopping() && peer.is_idle();
+    if ended == Stepped::Over || unwanted || peer.connection.broken() {
+        over(peer, service, cx);
+        return;
+    }
+    // What is left to do here nobody will announce: a budget ended it, or a flush was interrupted.
+    if (ended == Stepped::Spent || peer.connection.may_write())
+        && let Some(again) = peer.connection.ask_again()
+    {
+        cx.again(again);
+    }
+    peer.connection.settle(&mut service.pool);
+    arm(peer, service, cx);
+}
+
+/// The list: owed bytes, the end of the connection, what is being waited for, the next request.
+fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: &mut Allowance) -> Stepped {
+    if peer.connection.broken() {
+        return Stepped::Over;
+    }
+    if peer.connection.outbox.pressure() == Pressure::High {
+        flush(peer, cx);
+        if peer.connection.outbox.pressure() == Pressure::High {
+            return Stepped::Waits;
+        }
+    }
+    match peer.exchange {
+        Exchange::Nothing => match peer.server.after() {
+            After::Close => hang_up(peer, service, cx),
+            After::Next => receive(peer, service, cx, allowance),
+        },
+        Exchange::Receiving { .. } => receive(peer, service, cx, allowance),
+        Exchange::AwaitRun { run } => answer_run(peer, run, service, cx),
+        Exchange::Streaming { run, sent } => stream(peer, run, sent, service, cx, allowance),
+        Exchange::AwaitSync => Stepped::Waits,
+        Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),
+    }
+}
+
+fn flush(peer: &mut Peer, cx: &mut Cx<'_, '_>) {
+    let taken = peer.connection.flush(cx.os.net);
+    if taken > 0 {
+        peer.sent_at = cx.now;
+        peer.bytes_sent += taken as u64;
+        // The silence between requests begins when the answer is out, not when it was queued.
+        if peer.is_idle() {
+            peer.since = cx.now;
+        }
+    }
+}
