@@ -1,6 +1,7 @@
 //! Questions: what a chat request may hold, and the run that it begins.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::agent::{Question, Role, Run, Turn};
@@ -90,12 +91,13 @@ fn read_object(body: &[u8]) -> Result<Fields<'_>, Invalid> {
     if body.is_empty() {
         return Err(Invalid::new("missing", &[Place::Name("body")], "Field required"));
     }
-    let parsed: Result<&RawValue, _> = serde_json::from_slice(body);
-    let object = parsed.and_then(|text| match object(text) {
-        Some(fields) => Ok(Some(fields?)),
-        None => Ok(None),
-    });
-    match object {
+    // One pass over the text: a list would do for the derived struct too, so the brace is looked at first.
+    let fields = if body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice(body).map(Some)
+    } else {
+        serde_json::from_slice::<IgnoredAny>(body).map(|_| None)
+    };
+    match fields {
         Ok(Some(fields)) => Ok(fields),
         Ok(None) => Err(Invalid::new("model_type", &[Place::Name("body")], "Input should be a JSON object")),
         Err(error) => {
