@@ -73,6 +73,11 @@ impl Folder {
         self.waiting_next.retain(|waiting| *waiting != connection);
     }
 
+    /// Connections that wait for a scan, running or next.
+    pub fn waiters(&self) -> usize {
+        self.waiting.len() + self.waiting_next.len()
+    }
+
     /// Takes the helper's news into the library.
     pub fn done(&mut self, news: DiskDone, library: &mut Library, disk: &mut dyn Disk) {
         match news {

@@ -5,6 +5,7 @@
 //! other file holds functions over the two or three tables that it needs.
 
 pub mod access_log;
+pub mod census;
 pub mod chat;
 pub mod doors;
 mod events;

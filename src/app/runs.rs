@@ -191,6 +191,11 @@ impl Record {
         self.watchers.iter().any(|watcher| !watcher.leaving)
     }
 
+    /// Connections that want to hear of it, leaving ones included.
+    pub fn watchers(&self) -> usize {
+        self.watchers.len()
+    }
+
     fn append(&mut self, event: &RunEvent, scratch: &mut String) {
         scratch.clear();
         match event {

@@ -65,6 +65,21 @@ impl Works {
         self.queue.is_runnable()
     }
 
+    /// Tasks, the index's own included.
+    pub fn tasks(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Slices that tasks have had so far.
+    pub fn slices(&self) -> u64 {
+        self.queue.slices()
+    }
+
+    /// The most turns that a runnable task has waited for its slice.
+    pub fn longest_wait_turns(&self) -> u64 {
+        self.queue.longest_wait_turns()
+    }
+
     /// Places for runs that wait, and then one turn's share of slices.
     pub fn check(
         &mut self,

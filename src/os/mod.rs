@@ -1,6 +1,7 @@
 //! The world behind traits: sockets, clock, disk, entropy, the access log, and the one place to sleep.
 //!
-//! Everything above takes an [`Os`]: five borrowed parts that the real world ([`real`]) or a made-up one provides.
+//! Everything above takes an [`Os`]: six borrowed parts that the real world ([`real`]) or a made-up one ([`sim`])
+//! provides.
 //! A connection holds a *key*, never a socket, so the same application runs on `mio` and in a simulated world with
 //! no generics above this module.
 //!
@@ -15,7 +16,10 @@
 #![allow(clippy::disallowed_methods, reason = "this layer is where the clock, threads and files are")]
 
 pub mod disk;
+pub mod faults;
 pub mod real;
+#[allow(clippy::disallowed_types, reason = "six handles share one world, on one thread")]
+pub mod sim;
 
 use std::io;
 use std::net::SocketAddr;

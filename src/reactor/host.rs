@@ -9,7 +9,7 @@ use crate::base::{Budget, Key, Time};
 use crate::os::{Completion, Os, Ready};
 
 use super::report::LoopFigures;
-use super::timers::TimerId;
+use super::timers::{TimerId, Timers};
 use super::turn::Queues;
 
 /// What the loop tells the application.
@@ -73,6 +73,11 @@ impl Cx<'_, '_> {
         if let Some(timer) = timer.take() {
             self.queues.timers.cancel(timer);
         }
+    }
+
+    /// Deadlines that are set.
+    pub fn timers(&self) -> &Timers {
+        &self.queues.timers
     }
 
     /// What the loop knows of itself.

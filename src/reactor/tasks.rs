@@ -24,6 +24,8 @@ pub enum Progress {
 #[derive(Debug)]
 struct Task {
     queued: bool,
+    /// The turn in which it became runnable.
+    since_turn: u64,
 }
 
 /// The ring of runnable tasks, and the blocked ones beside it.
@@ -32,6 +34,9 @@ pub struct TaskQueue {
     tasks: Slots<Task>,
     ring: VecDeque<Key>,
     slice_units: u32,
+    turn: u64,
+    slices: u64,
+    longest_wait_turns: u64,
 }
 
 impl TaskQueue {
@@ -41,12 +46,15 @@ impl TaskQueue {
             tasks: Slots::new(TASK, tasks_max),
             ring: VecDeque::new(),
             slice_units: slice_units.max(1),
+            turn: 0,
+            slices: 0,
+            longest_wait_turns: 0,
         }
     }
 
     /// Adds a task, runnable at once. `None` when there are `tasks_max` already.
     pub fn spawn(&mut self) -> Option<Key> {
-        let key = self.tasks.insert(Task { queued: true }).ok()?;
+        let key = self.tasks.insert(Task { queued: true, since_turn: self.turn }).ok()?;
         self.ring.push_back(key);
         Some(key)
     }
@@ -57,6 +65,7 @@ impl TaskQueue {
             && !task.queued
         {
             task.queued = true;
+            task.since_turn = self.turn;
             self.ring.push_back(key);
         }
     }
@@ -82,22 +91,38 @@ impl TaskQueue {
         self.tasks.is_empty()
     }
 
+    /// Slices that tasks have had so far.
+    pub fn slices(&self) -> u64 {
+        self.slices
+    }
+
+    /// The most turns that a runnable task has waited for its slice. Each turn runs one slice at least, and a task
+    /// that has had one goes to the back: so it is below the number of tasks.
+    pub fn longest_wait_turns(&self) -> u64 {
+        self.longest_wait_turns
+    }
+
     /// Runs slices until the budget is spent or no task is runnable; answers how many slices ran.
     ///
     /// A slice may overdraw by its last piece of work. What it overdraws is taken from the turn's budget, so that the
     /// turn ends earlier rather than later.
     pub fn run(&mut self, budget: &mut Budget, mut step: impl FnMut(Key, &mut Budget) -> Progress) -> u32 {
         let mut slices = 0;
+        self.turn += 1;
         while !budget.is_spent() {
             let Some(key) = self.ring.pop_front() else { break };
             let Some(task) = self.tasks.at_mut(key) else { continue };
             task.queued = false;
+            // One that goes on in the turn in which it became runnable has not waited at all.
+            let waited = self.turn.saturating_sub(task.since_turn + 1);
+            self.longest_wait_turns = self.longest_wait_turns.max(waited);
             let granted = self.slice_units.min(budget.left());
             let mut slice = Budget::new(granted);
             let progress = step(key, &mut slice);
             // A slice that spends nothing still costs its visit; without this, such tasks would hold the turn.
             budget.spend((granted - slice.left() + slice.overdrawn()).max(1));
             slices += 1;
+            self.slices += 1;
             match progress {
                 Progress::Again => self.wake(key),
                 Progress::Blocked => {}

@@ -81,6 +81,12 @@ impl Timers {
         Some((id, owner))
     }
 
+    /// Every timer that is set, with its deadline, in no particular order.
+    pub fn deadlines(&self) -> impl Iterator<Item = (TimerId, Time)> {
+        let live = self.heap.iter().filter(|Reverse((_, _, id))| self.owners.at(id.0).is_some());
+        live.map(|Reverse((deadline, _, id))| (*id, *deadline))
+    }
+
     /// Timers that are set.
     pub fn len(&self) -> usize {
         self.owners.len()

@@ -85,6 +85,17 @@ impl Reactor {
         Ok(report)
     }
 
+    /// What waits in the loop: sockets that want another go, news of helpers, and sockets to close.
+    pub fn waiting(&self) -> usize {
+        let queues = &self.queues;
+        queues.pending.len() + queues.completions.len() + queues.closing.len()
+    }
+
+    /// Deadlines that are set.
+    pub fn timers(&self) -> &Timers {
+        &self.queues.timers
+    }
+
     /// What the loop knows of itself.
     pub fn figures(&self) -> &LoopFigures {
         &self.figures

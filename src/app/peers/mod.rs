@@ -94,6 +94,23 @@ pub struct Peer {
     gone: bool,
 }
 
+/// What a connection holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    /// Bytes of memory for what has arrived.
+    pub inbox_bytes: usize,
+    /// Bytes of memory for what is to be sent.
+    pub outbox_bytes: usize,
+    /// Bytes of a request's body so far.
+    pub body_bytes: usize,
+    /// Its timer is set.
+    pub has_timer: bool,
+    /// It reads a run.
+    pub has_run: bool,
+    /// It waits for a scan.
+    pub awaits_sync: bool,
+}
+
 /// What one connection may do in one turn before others have theirs.
 #[derive(Debug)]
 struct Allowance {
@@ -146,6 +163,26 @@ impl Peer {
     /// When it became idle, if it is and nobody has begun to close it.
     pub fn idle_since(&self) -> Option<Time> {
         (self.is_idle() && !self.gone).then_some(self.since)
+    }
+
+    /// What it holds, for the census.
+    pub fn holds(&self) -> Holds {
+        let body_bytes = match &self.exchange {
+            Exchange::Receiving { body, .. } => body.len(),
+            Exchange::Nothing
+            | Exchange::AwaitRun { .. }
+            | Exchange::Streaming { .. }
+            | Exchange::AwaitSync
+            | Exchange::Lingering { .. } => 0,
+        };
+        Holds {
+            inbox_bytes: self.connection.inbox.capacity(),
+            outbox_bytes: self.connection.outbox.capacity(),
+            body_bytes,
+            has_timer: self.timer.is_some(),
+            has_run: !self.gone && self.run().is_some(),
+            awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
+        }
     }
 
     /// Bytes of answers since the connection began, sent or waiting.

@@ -1,0 +1,91 @@
+//! What the application holds at a moment, counted: whoever checks that nothing leaks compares these numbers.
+//!
+//! Each number has a twin somewhere else (the loop's timers, the world's sockets, another table), and after each turn
+//! the two must agree. The simulator checks it after every turn; nothing here is kept up while serving.
+
+use super::App;
+use super::runs::RunCounts;
+
+/// The numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Connections that are kept.
+    pub connections: usize,
+    /// Of these, between requests with nothing to send.
+    pub idle: usize,
+    /// Bytes of memory in their inboxes and outboxes.
+    pub buffer_bytes: usize,
+    /// The most bytes of memory that one of them holds in its outbox.
+    pub outbox_bytes_most: usize,
+    /// Bytes of bodies that are being received, as the bodies say.
+    pub body_bytes: usize,
+    /// The same, as the bound on all of them counts it.
+    pub body_bytes_counted: usize,
+    /// Timers that connections, runs, listeners and the application believe to have set.
+    pub timers: usize,
+    /// Connections in the middle of an exchange with a run.
+    pub with_run: usize,
+    /// Connections that runs believe to have as readers.
+    pub watchers: usize,
+    /// Connections that wait for a scan of the folder.
+    pub with_sync: usize,
+    /// Connections that the folder believes to wait for a scan.
+    pub sync_waiters: usize,
+    /// Connections that are to be told of news.
+    pub news: usize,
+    /// Runs by state.
+    pub runs: RunCounts,
+    /// Runs that are kept, whatever their state.
+    pub records: usize,
+    /// Tasks, one for each run at work and one for the index.
+    pub tasks: usize,
+    /// Slices of work that tasks have had so far.
+    pub slices: u64,
+    /// The most turns that a runnable task has waited for its slice.
+    pub longest_wait_turns: u64,
+    /// Listening sockets.
+    pub listeners: usize,
+}
+
+impl App {
+    /// Counts what is held. Looks at everything, so it is not for every request.
+    pub fn census(&self) -> Census {
+        let service = &self.service;
+        let own = [&self.stop_timer, &self.sweep_timer, &self.evict_timer];
+        let backing_off = self.listeners.iter().filter(|listener| listener.backing_off.is_some()).count();
+        let mut census = Census {
+            connections: self.peers.len(),
+            body_bytes_counted: service.body_bytes_in_flight,
+            timers: own.iter().filter(|timer| timer.is_some()).count() + backing_off,
+            sync_waiters: service.folder.waiters(),
+            news: self.news.len(),
+            runs: service.runs.counts(),
+            tasks: service.works.tasks(),
+            slices: service.works.slices(),
+            longest_wait_turns: service.works.longest_wait_turns(),
+            listeners: self.listeners.len(),
+            ..Census::default()
+        };
+        for (_, peer) in self.peers.iter() {
+            let holds = peer.holds();
+            census.idle += usize::from(peer.is_idle());
+            census.buffer_bytes += holds.inbox_bytes + holds.outbox_bytes;
+            census.outbox_bytes_most = census.outbox_bytes_most.max(holds.outbox_bytes);
+            census.body_bytes += holds.body_bytes;
+            census.timers += usize::from(holds.has_timer);
+            census.with_run += usize::from(holds.has_run);
+            census.with_sync += usize::from(holds.awaits_sync);
+        }
+        for record in service.runs.newest(None) {
+            census.records += 1;
+            census.watchers += record.watchers();
+            census.timers += usize::from(record.grace.is_some());
+        }
+        census
+    }
+
+    /// Runs that are kept, the newest first.
+    pub fn runs(&self) -> impl Iterator<Item = &super::runs::Record> {
+        self.service.runs.newest(None)
+    }
+}

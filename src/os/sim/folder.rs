@@ -1,0 +1,146 @@
+//! The notes folder and the disk helper: jobs one after the other, news late, files that change in between.
+//!
+//! The real helper is one thread with a queue: its news come in the order of its jobs, and those of one job in order.
+//! What it may do is take long, and find at each step another folder than at the last.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
+
+use crate::os::disk::{DiskDone, File, FileProblem, FileText, Job};
+
+/// One note on the simulated disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Its text.
+    pub bytes: Vec<u8>,
+    /// When it was saved, in nanoseconds.
+    pub modified_ns: i64,
+}
+
+/// Files told at once while listing.
+const FILES_PER_LISTING_MAX: usize = 8;
+
+/// What the helper is at.
+#[derive(Debug)]
+enum Work {
+    /// Has told all files up to this one.
+    Listing { after: Option<String>, files_left: usize, complete: bool },
+    /// Is about to read these.
+    Reading { paths: Vec<Box<str>>, bytes_max: usize },
+}
+
+/// The folder and its helper.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub notes: BTreeMap<String, Note>,
+    jobs: VecDeque<Job>,
+    jobs_max: usize,
+    work: Option<Work>,
+}
+
+/// What goes wrong with one piece of the helper's work.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trouble {
+    /// Of the files to be read, this one can't be.
+    pub unreadable: Option<usize>,
+    /// The listing misses something.
+    pub incomplete: bool,
+}
+
+impl Disk {
+    pub fn new(jobs_max: usize) -> Disk {
+        Disk { notes: BTreeMap::new(), jobs: VecDeque::new(), jobs_max: jobs_max.max(1), work: None }
+    }
+
+    /// Queues a job. `Ok(true)` if the helper was idle.
+    pub fn submit(&mut self, job: Job) -> Result<bool, Job> {
+        if self.jobs.len() >= self.jobs_max {
+            return Err(job);
+        }
+        let was_idle = self.work.is_none() && self.jobs.is_empty();
+        self.jobs.push_back(job);
+        Ok(was_idle)
+    }
+
+    /// Does one piece of work and answers its news; `None` when there is nothing to do.
+    pub fn step(&mut self, trouble: Trouble) -> Option<DiskDone> {
+        let work = match self.work.take() {
+            Some(work) => work,
+            None => match self.jobs.pop_front()? {
+                Job::List { files_max } => Work::Listing { after: None, files_left: files_max, complete: true },
+                Job::Read { paths, bytes_max } => Work::Reading { paths, bytes_max },
+            },
+        };
+        Some(match work {
+            Work::Listing { after, files_left, complete } => self.list(after, files_left, complete, trouble),
+            Work::Reading { paths, bytes_max } => {
+                let read = paths.into_iter().enumerate().map(|(index, path)| {
+                    let outcome = match trouble.unreadable {
+                        Some(bad) if bad == index => Err(FileProblem::System(ErrorKind::PermissionDenied)),
+                        Some(_) | None => self.read(&path, bytes_max),
+                    };
+                    (path, outcome)
+                });
+                DiskDone::Read(read.collect())
+            }
+        })
+    }
+
+    /// There is something to do.
+    pub fn is_busy(&self) -> bool {
+        self.work.is_some() || !self.jobs.is_empty()
+    }
+
+    fn list(
+        &mut self,
+        after: Option<String>,
+        mut files_left: usize,
+        mut complete: bool,
+        trouble: Trouble,
+    ) -> DiskDone {
+        let mut rest: Vec<&String> = match &after {
+            Some(after) => self.notes.range::<String, _>((above(after), std::ops::Bound::Unbounded)),
+            None => self.notes.range::<String, _>(..),
+        }
+        .map(|(path, _)| path)
+        .collect();
+        if rest.is_empty() {
+            return DiskDone::ListEnded { complete };
+        }
+        rest.truncate(FILES_PER_LISTING_MAX);
+        let last = rest.last().map(|path| (*path).clone());
+        let mut problems = Vec::new();
+        if trouble.incomplete {
+            // A folder of which only its being there can be told: nothing in it is told, and nothing is taken for gone.
+            complete = false;
+            problems.push((rest[0].as_str().into(), FileProblem::System(ErrorKind::PermissionDenied)));
+            rest.remove(0);
+        }
+        if rest.len() > files_left {
+            rest.truncate(files_left);
+            complete = false;
+        }
+        files_left -= rest.len();
+        let files = rest.iter().map(|path| {
+            let note = &self.notes[*path];
+            File { path: path.as_str().into(), bytes: note.bytes.len() as u64, modified_ns: note.modified_ns }
+        });
+        let files = files.collect();
+        self.work = Some(Work::Listing { after: last, files_left, complete });
+        DiskDone::Listed { files, problems }
+    }
+
+    fn read(&self, path: &str, bytes_max: usize) -> Result<FileText, FileProblem> {
+        let note = self.notes.get(path).ok_or(FileProblem::Gone)?;
+        let kept = note.bytes.len().min(bytes_max);
+        Ok(FileText {
+            bytes: note.bytes[..kept].to_vec(),
+            total_bytes: note.bytes.len() as u64,
+            modified_ns: note.modified_ns,
+        })
+    }
+}
+
+fn above(path: &str) -> std::ops::Bound<String> {
+    std::ops::Bound::Excluded(path.to_owned())
+}

@@ -1,0 +1,318 @@
+//! Turns the server in its world until the world ends, and looks after each turn whether all is well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use oneloop::app::App;
+use oneloop::app::census::Census;
+use oneloop::base::{HashSeed, Time};
+use oneloop::os::faults::Strike;
+use oneloop::os::sim::{Telling, World};
+use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId};
+
+use super::scenario::Scenario;
+use super::town::Shared;
+
+/// How a world went.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What went wrong with the server, if anything.
+    pub failure: Option<String>,
+    /// What two runs of one scenario share.
+    pub hash: u64,
+    /// Things that happened.
+    pub happened: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Remarkable things that were seen.
+    pub seen: BTreeSet<&'static str>,
+    /// What went wrong with the world, and when.
+    pub struck: Vec<(Time, Strike)>,
+    /// The last things that happened, if they were to be told.
+    pub last: Vec<String>,
+}
+
+/// Runs a scenario to its end. A panic of the server is a failure like any other.
+pub fn run(scenario: &Scenario, telling: Telling) -> Outcome {
+    let (world, town) = scenario.build(telling);
+    let mut checker = Checker::default();
+    let mut turns = 0;
+    let ran = catch_unwind(AssertUnwindSafe(|| play(scenario, &world, &town, &mut checker, &mut turns)));
+    let mut failure = match ran {
+        Ok(ended) => ended.err(),
+        Err(panic) => Some(format!("the server panicked: {}", panic_words(&*panic))),
+    };
+    let mut seen = checker.seen;
+    world.with_actors(|actors| {
+        for actor in actors {
+            if let Some(complaint) = actor.complaint() {
+                failure.get_or_insert(format!("{}: {complaint}", actor.describe()));
+            }
+            seen.extend(actor.seen());
+        }
+    });
+    let (hash, happened) = world.trace_hash();
+    Outcome { failure, hash, happened, turns, seen, struck: world.struck(), last: world.last_sentences() }
+}
+
+fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+}
+
+fn play(
+    scenario: &Scenario,
+    world: &World,
+    town: &Shared,
+    checker: &mut Checker,
+    turns: &mut u64,
+) -> Result<(), String> {
+    let mut handles = world.handles();
+    let mut reactor = Reactor::new(&scenario.limits);
+    let mut app = App::new(&scenario.config, &scenario.limits, HashSeed(scenario.seed));
+    reactor
+        .enter(&mut handles.os(), |cx| {
+            app.listen(scenario.config.listen, cx)?;
+            app.read_folder(cx);
+            Ok(())
+        })
+        .map_err(|error: std::io::Error| format!("the server can't listen: {error}"))?;
+    let mut stopped_at = None;
+    loop {
+        *turns += 1;
+        let before = Progress::of(&reactor, &app, &handles.os().net.counters());
+        let deadlines = reactor.timers().deadlines().collect();
+        let mut watched = Watched { app: &mut app, deadlines, early: None };
+        let report = reactor.turn(&mut handles.os(), &mut watched).map_err(|error| error.to_string())?;
+        if let Some(early) = watched.early {
+            return Err(early);
+        }
+        let after = Progress::of(&reactor, &app, &handles.os().net.counters());
+        let did_nothing = before == after && report.pending + report.ready + report.closed + report.timers == 0;
+        checker.turn(scenario, world, &reactor, &app, did_nothing)?;
+        if town.is_stopping.get() {
+            let since = *stopped_at.get_or_insert(world.now());
+            if let Some(code) = app.exit() {
+                return checker.exited(code, &app);
+            }
+            // A leap of the clock, or a loop held up, may add to it.
+            let took = world.now().since(since);
+            if took > scenario.limits.shutdown_timeout * 2 + std::time::Duration::from_secs(200) {
+                return Err(format!("told to stop, it still runs after {took:?}: {:?}", app.census()));
+            }
+        } else if let Some(code) = app.exit() {
+            return Err(format!("it wants to exit with {code}, and nobody told it to stop"));
+        }
+        let complains = world.with_actors(|actors| actors.iter().any(|actor| actor.complaint().is_some()));
+        if complains {
+            return Ok(());
+        }
+        if world.is_calm() && !town.is_stopping.get() && checker.is_at_rest(world, &app) {
+            return checker.at_rest(scenario, town, &reactor, &app);
+        }
+        if world.has_ended() {
+            return Err(world.with_actors(|actors| {
+                let late: Vec<String> =
+                    actors.iter().filter(|actor| !actor.is_done()).map(|actor| actor.describe()).collect();
+                format!("the weather has long been calm, and not all is done: {late:?}; {:?}", app.census())
+            }));
+        }
+    }
+}
+
+/// What a turn moves if it does anything.
+#[derive(PartialEq, Eq)]
+struct Progress {
+    calls: (u64, u64, u64),
+    slices: u64,
+    waiting: usize,
+    timers: usize,
+}
+
+impl Progress {
+    fn of(reactor: &Reactor, app: &App, counters: &oneloop::os::NetCounters) -> Progress {
+        let calls = (counters.reads, counters.writes, counters.accepts);
+        Progress { calls, slices: app.census().slices, waiting: reactor.waiting(), timers: reactor.timers().len() }
+    }
+}
+
+/// Stands between the loop and the application, and sees to it that no timer fires early.
+struct Watched<'a> {
+    app: &'a mut App,
+    /// What was set before the event that is being handled.
+    deadlines: Vec<(TimerId, Time)>,
+    early: Option<String>,
+}
+
+impl Host for Watched<'_> {
+    fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>) {
+        if let Event::Timer(id, owner) = &event {
+            let deadline = self.deadlines.iter().find(|(set, _)| set == id).map(|(_, deadline)| *deadline);
+            match deadline {
+                None => self.early = Some(format!("a timer of {owner:?} fires that is not set")),
+                Some(deadline) if deadline > cx.now => {
+                    let now = cx.now;
+                    self.early = Some(format!("a timer of {owner:?} fires at {now:?}, before {deadline:?}"));
+                }
+                Some(_) => {}
+            }
+        }
+        self.app.handle(event, cx);
+        self.deadlines.clear();
+        self.deadlines.extend(cx.timers().deadlines());
+    }
+
+    fn is_runnable(&self) -> bool {
+        self.app.is_runnable()
+    }
+}
+
+/// What is remembered from turn to turn.
+#[derive(Debug, Default)]
+struct Checker {
+    idle_turns: u32,
+    ended: BTreeMap<uuid::Uuid, &'static str>,
+    seen: BTreeSet<&'static str>,
+    finished: u64,
+}
+
+/// Turns in a row that may do nothing without having been allowed to sleep: an interruption, a spurious announcement.
+const IDLE_TURNS_MAX: u32 = 3;
+
+impl Checker {
+    fn turn(
+        &mut self,
+        scenario: &Scenario,
+        world: &World,
+        reactor: &Reactor,
+        app: &App,
+        did_nothing: bool,
+    ) -> Result<(), String> {
+        let census = app.census();
+        let limits = &scenario.limits;
+        self.idle_turns = if did_nothing && world.quiet_polls() > 0 { self.idle_turns + 1 } else { 0 };
+        if self.idle_turns > IDLE_TURNS_MAX {
+            return Err(format!("the loop turns without sleeping and does nothing: {census:?}"));
+        }
+        equal("timers that are set, and timers that somebody knows of", reactor.timers().len(), census.timers)?;
+        equal("sockets, and connections", world.sockets(), census.connections)?;
+        equal("readers of runs, and runs' readers", census.with_run, census.watchers)?;
+        equal("connections that wait for a scan, and those the folder knows", census.with_sync, census.sync_waiters)?;
+        equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
+        equal("tasks, and runs at work with the index", census.tasks, census.runs.running + 1)?;
+        at_most("connections", census.connections, limits.connections_max + 1)?;
+        at_most("bytes of bodies", census.body_bytes, limits.body_bytes_in_flight_max)?;
+        at_most("bytes of one outbox", census.outbox_bytes_most, 2 * limits.outbox_bytes_max)?;
+        let buffers = census.connections * (2 * limits.buffer_bytes + 2 * limits.outbox_bytes_max);
+        at_most("bytes of buffers", census.buffer_bytes, buffers)?;
+        at_most("runs at work", census.runs.running, scenario.config.runs_max)?;
+        let pending_max = scenario.config.runs_max + scenario.config.waiting_max;
+        at_most("runs that wait", census.runs.pending, pending_max)?;
+        let records_max = pending_max + scenario.config.task_keep + scenario.config.runs_max;
+        at_most("runs that are kept", census.records, records_max)?;
+        // Each turn runs a slice at least, and whoever had one goes to the back.
+        let tasks_max = scenario.config.runs_max as u64 + 1;
+        at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
+        self.runs(app, census)?;
+        self.notice(&census, scenario);
+        Ok(())
+    }
+
+    /// A run that has ended stays as it ended, and its log has one end.
+    fn runs(&mut self, app: &App, census: Census) -> Result<(), String> {
+        let finished = census.runs.completed + census.runs.failed + census.runs.cancelled;
+        if finished == self.finished && census.records == self.ended.len() {
+            return Ok(());
+        }
+        self.finished = finished;
+        for record in app.runs().filter(|record| record.status.is_final()) {
+            let status = record.status.name();
+            if let Some(before) = self.ended.insert(record.id, status) {
+                if before != status {
+                    return Err(format!("run {} had ended {before} and is {status} now", record.id));
+                }
+                continue;
+            }
+            let mut ends = Vec::new();
+            let mut number = 0;
+            while let oneloop::app::runs::Read::Event(next, json) = record.read(number) {
+                if json.starts_with("{\"type\":\"done\"") {
+                    ends.push(next);
+                }
+                number = next;
+            }
+            if ends != [record.last_event()] {
+                return Err(format!("run {} has {} events and ends at {ends:?}", record.id, record.last_event()));
+            }
+        }
+        if finished < self.ended.len() as u64 {
+            return Err(format!("{} runs were seen to end, and {finished} are counted", self.ended.len()));
+        }
+        Ok(())
+    }
+
+    fn notice(&mut self, census: &Census, scenario: &Scenario) {
+        let mut notice = |is_so: bool, what| {
+            if is_so {
+                self.seen.insert(what);
+            }
+        };
+        notice(census.connections > scenario.limits.connections_max, "one connection more than the bound was let in");
+        notice(census.runs.pending > 0 && census.runs.running >= scenario.config.runs_max, "a run waited for a place");
+        notice(census.with_sync > 1, "two clients waited for one scan");
+        notice(census.watchers > census.runs.running + census.runs.pending, "a run had several readers, or an ended one some");
+        notice(census.longest_wait_turns > 0, "a runnable task waited for a later turn");
+        notice(census.body_bytes > 0, "a body was received in pieces");
+    }
+
+    fn is_at_rest(&self, world: &World, app: &App) -> bool {
+        let census = app.census();
+        let quiet = census.connections == 0 && census.runs.pending + census.runs.running == 0;
+        quiet && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
+    }
+
+    /// Everyone is gone and everything is done: nothing may be left over.
+    fn at_rest(&self, scenario: &Scenario, town: &Shared, reactor: &Reactor, app: &App) -> Result<(), String> {
+        let census = app.census();
+        equal("tasks", census.tasks, 1)?;
+        equal("readers", census.watchers, 0)?;
+        equal("waiting for a scan", census.sync_waiters, 0)?;
+        equal("bytes of bodies", census.body_bytes_counted, 0)?;
+        equal("bytes of buffers", census.buffer_bytes, 0)?;
+        equal("listeners", census.listeners, 1)?;
+        // One may sweep ended runs; one may wait for room for the next client.
+        at_most("timers", reactor.timers().len(), 2)?;
+        at_most("ended runs that are kept", census.records, scenario.config.task_keep)?;
+        for (id, status) in town.oracle.borrow().ended() {
+            let found = self.ended.iter().find(|(known, _)| known.to_string() == id);
+            if found.is_none_or(|(_, known)| *known != status) {
+                return Err(format!("somebody was told that run {id} is {status}; the server knows {found:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn exited(&mut self, code: u8, app: &App) -> Result<(), String> {
+        let census = app.census();
+        match code {
+            0 if census.runs.pending + census.runs.running == 0 => {
+                self.seen.insert("the process stopped in good order");
+                Ok(())
+            }
+            0 => Err(format!("it exits in good order, and runs have not ended: {census:?}")),
+            143 => {
+                self.seen.insert("the process stopped at once, on a second signal");
+                Ok(())
+            }
+            code => Err(format!("it exits with {code}")),
+        }
+    }
+}
+
+fn equal(what: &str, one: usize, other: usize) -> Result<(), String> {
+    if one == other { Ok(()) } else { Err(format!("{what}: {one} and {other}")) }
+}
+
+fn at_most(what: &str, count: usize, most: usize) -> Result<(), String> {
+    if count <= most { Ok(()) } else { Err(format!("{what}: {count}, of at most {most}")) }
+}

@@ -1,0 +1,280 @@
+//! From a seed to a world: its weather, its wires, its bounds, its notes and who lives in it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use oneloop::config::Config;
+use oneloop::limits::Limits;
+use oneloop::os::faults::{Fault, Strike, Weather};
+use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
+
+use super::others::{Crowd, Editor, Supervisor, Twins};
+use super::town::{Oracle, SUBJECTS, Shared, Town, code};
+use super::visitor::{Errand, Temper, Visitor};
+
+/// What is left out of a scenario, to find the smallest that still fails.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// Actors, by number.
+    pub actors: Vec<usize>,
+    /// Kinds of fault.
+    pub faults: Vec<Fault>,
+    /// Single strikes.
+    pub strikes: Vec<Strike>,
+}
+
+/// A world to be, with everything decided.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Where it comes from.
+    pub seed: u64,
+    /// What is left out.
+    pub omitted: Omitted,
+    /// What goes wrong.
+    pub weather: Weather,
+    /// Bounds in force.
+    pub limits: Limits,
+    /// What the operator wants.
+    pub config: Config,
+    wires: Wires,
+    calm_after: Duration,
+    actors: usize,
+    stops: bool,
+}
+
+/// Streams of numbers below the actors' own.
+const SHAPE: u64 = 10;
+const ACTORS: u64 = 1000;
+
+/// How long everybody has in calm weather. Nobody needs it: what waits is woken by what it waits for.
+const CALM_MAX: Duration = Duration::from_secs(900);
+
+impl Scenario {
+    /// The scenario of a seed, less what is omitted.
+    pub fn new(seed: u64, omitted: Omitted) -> Scenario {
+        let mut random = Random::new(seed, SHAPE);
+        let mut weather = weather(&mut random);
+        weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
+        weather.spared = omitted.strikes.iter().copied().collect();
+        let limits = limits(&mut random);
+        let wires = wires(&mut random);
+        let config = Config {
+            access_log: random.chance(500),
+            disconnect_grace: Duration::from_millis(random.pick(&[0, 50, 1000, 15_000])),
+            task_ttl: Duration::from_secs(random.pick(&[1, 60, 86_400, 86_400])),
+            task_keep: random.pick(&[1, 20, 10_000, 10_000]),
+            runs_max: random.pick(&[1, 2, 8, 64]),
+            waiting_max: random.pick(&[1, 3, 100, 1024]),
+            ..Config::default()
+        };
+        let calm_after = Duration::from_secs(random.between(1, 90) as u64);
+        let stops = random.chance(150);
+        let actors = random.between(2, 14);
+        Scenario { seed, omitted, weather, limits, config, wires, calm_after, actors, stops }
+    }
+
+    /// How many actors there are, omitted ones included.
+    pub fn actors(&self) -> usize {
+        self.actors + usize::from(self.stops)
+    }
+
+    /// Builds the world; what its people share comes with it.
+    pub fn build(&self, telling: Telling) -> (World, Shared) {
+        let plan = Plan {
+            seed: self.seed,
+            weather: self.weather.clone(),
+            wires: self.wires.clone(),
+            calm_after: self.calm_after,
+            ends_after: self.calm_after + CALM_MAX,
+            telling,
+        };
+        let town = Rc::new(Town {
+            limits: self.limits.clone(),
+            forgets_runs: self.config.task_keep < 1000 || self.config.task_ttl < Duration::from_secs(10_000),
+            evicts: self.limits.connections_max < 100,
+            grace: self.config.disconnect_grace,
+            is_stopping: Cell::new(false),
+            oracle: RefCell::new(Oracle::default()),
+        });
+        let actors = (0..self.actors()).filter(|index| !self.omitted.actors.contains(index));
+        let actors = actors.map(|index| self.actor(index, &town)).collect();
+        let world = World::new(&plan, &self.limits, actors);
+        for (subject, name) in SUBJECTS.iter().enumerate() {
+            let text = format!("# {name}\n\nThe code of {name} is {}.\n\nSee [[pebble]] and #codes.\n", code(subject));
+            world.put_note(&format!("codes/{name}.md"), text.into_bytes());
+        }
+        (world, town)
+    }
+
+    fn actor(&self, index: usize, town: &Shared) -> Box<dyn Actor> {
+        let mut random = Random::new(self.seed, ACTORS + index as u64);
+        let own = Random::new(self.seed, 2 * ACTORS + index as u64);
+        if index >= self.actors {
+            let first = random.between(1, self.calm_after.as_millis() as usize);
+            let mut waits = vec![Duration::from_millis(first as u64)];
+            if random.chance(300) {
+                waits.push(Duration::from_millis(random.between(1, 8000) as u64));
+            }
+            return Box::new(Supervisor::new(town, waits));
+        }
+        match random.below(20) {
+            0 => Box::new(Crowd::new(own, random.spread(40), random.chance(500))),
+            1 | 2 => Box::new(Twins::new(town, own, random.between(1, 6))),
+            3 => Box::new(Editor::new(own, random.between(1, 12))),
+            _ => {
+                let temper = temper(&mut random);
+                let errands = errands(&mut random);
+                Box::new(Visitor::new(town, temper, own, errands))
+            }
+        }
+    }
+}
+
+/// Some kinds of fault, each with its own weight; sometimes none at all.
+fn weather(random: &mut Random) -> Weather {
+    let share = random.pick(&[0, 100, 300, 300, 600]);
+    let mut per_mille = Vec::new();
+    for fault in Fault::ALL {
+        // Drawn in any case, so that kinds do not shift each other's numbers.
+        let (is_on, weight) = (random.chance(share), random.spread(most(*fault)) as u16);
+        if is_on {
+            per_mille.push((*fault, weight));
+        }
+    }
+    Weather { per_mille, ..Weather::default() }
+}
+
+/// The highest weight of a kind, in strikes per thousand opportunities: what lasts long must be seldom.
+fn most(fault: Fault) -> usize {
+    match fault {
+        Fault::ShortRead | Fault::ShortWrite | Fault::TinySegment | Fault::ShuffledReady => 900,
+        Fault::SpuriousReady | Fault::WithheldReady | Fault::StaleToken => 300,
+        Fault::InterruptedWait | Fault::InterruptedCall => 300,
+        Fault::SlowDelivery | Fault::AbortedAccept | Fault::FullLogPipe => 200,
+        Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing => 300,
+        Fault::NoDescriptors => 50,
+        Fault::Reset => 20,
+        Fault::Clog => 10,
+        Fault::ClockLeap => 2,
+        Fault::WallClockSet => 20,
+    }
+}
+
+/// Bounds: as they ship, or some of them tiny.
+fn limits(random: &mut Random) -> Limits {
+    let mut limits = Limits { buffers_spare_max: 4, ..Limits::default() };
+    if random.chance(300) {
+        return limits;
+    }
+    let mut sometimes = |value: &mut usize, choices: &[usize]| {
+        let (is_on, choice) = (random.chance(300), random.pick(choices));
+        if is_on {
+            *value = choice;
+        }
+    };
+    sometimes(&mut limits.connections_max, &[1, 2, 5, 20]);
+    sometimes(&mut limits.accepts_per_turn_max, &[1, 2]);
+    sometimes(&mut limits.read_bytes_per_turn, &[1, 100, 5000]);
+    sometimes(&mut limits.requests_per_turn_max, &[1, 2]);
+    sometimes(&mut limits.requests_per_turn_all_max, &[1, 3]);
+    sometimes(&mut limits.answer_bytes_per_turn, &[1, 1000]);
+    sometimes(&mut limits.news_per_turn_max, &[1, 2]);
+    sometimes(&mut limits.outbox_bytes_high, &[1, 200, 4000]);
+    sometimes(&mut limits.stream_bytes_per_fill, &[1, 300]);
+    sometimes(&mut limits.buffers_spare_max, &[0, 1]);
+    sometimes(&mut limits.buffer_bytes, &[16 * 1024, 20_000]);
+    sometimes(&mut limits.disk_jobs_max, &[1, 2]);
+    sometimes(&mut limits.notes_per_read_max, &[1, 3]);
+    sometimes(&mut limits.note_bytes_waiting_max, &[1, 1000]);
+    sometimes(&mut limits.body_bytes_in_flight_max, &[30_000]);
+    sometimes(&mut limits.access_log_bytes_max, &[1, 100, 500]);
+    sometimes(&mut limits.events_per_wait_max, &[1, 2]);
+    let (tiny_units, tiny_slice) = (random.chance(300), random.chance(300));
+    if tiny_units {
+        limits.units_per_turn = random.pick(&[1, 5, 50]);
+    }
+    if tiny_slice {
+        limits.units_per_slice = random.pick(&[1, 3, 10]);
+    }
+    let mut shorter = |value: &mut Duration, choices: &[u64]| {
+        let (is_on, choice) = (random.chance(200), random.pick(choices));
+        if is_on {
+            *value = Duration::from_millis(choice);
+        }
+    };
+    shorter(&mut limits.head_timeout, &[300, 3000]);
+    shorter(&mut limits.body_gap_timeout, &[300, 3000]);
+    shorter(&mut limits.body_timeout, &[1000, 10_000]);
+    shorter(&mut limits.idle_timeout, &[100, 2000]);
+    shorter(&mut limits.write_stall_timeout, &[500, 5000]);
+    shorter(&mut limits.linger_timeout, &[50, 500]);
+    shorter(&mut limits.heartbeat_interval, &[50, 1000]);
+    shorter(&mut limits.shutdown_timeout, &[500, 3000]);
+    limits
+}
+
+fn wires(random: &mut Random) -> Wires {
+    let usual = Wires::default();
+    if random.chance(400) {
+        return usual;
+    }
+    Wires {
+        buffer_bytes: random.pick(&[1, 16, 500, 4096, 64 * 1024]),
+        delay_max: random.pick(&[1, 50_000, 2_000_000, 40_000_000]),
+        segment_bytes: random.pick(&[1, 100, 1460, 16 * 1024]),
+        backlog: random.pick(&[1, 2, 128]),
+        descriptors: random.pick(&[2, 6, 30, 1024]),
+        events_per_wait: random.pick(&[1, 2, 1024]),
+    }
+}
+
+fn temper(random: &mut Random) -> Temper {
+    let good = Temper::good();
+    let millis = |random: &mut Random, most| Duration::from_millis(random.spread(most) as u64);
+    match random.below(8) {
+        0 | 1 => good,
+        2 => Temper { name: "pipeliner", pipeline: random.between(2, 30), ..good },
+        3 => {
+            let write_gap = millis(random, 3000);
+            Temper { name: "slow writer", write_bytes: random.spread(200), write_gap, ..good }
+        }
+        4 => {
+            let read_gap = millis(random, 3000);
+            let pipeline = random.between(1, 10);
+            Temper { name: "slow reader", read_bytes: random.spread(500), read_gap, pipeline, ..good }
+        }
+        5 => Temper { name: "one who vanishes", vanish_per_mille: random.spread(200) as u16, ..good },
+        6 => Temper { name: "half-closer", half_closes: true, pipeline: random.between(1, 4), ..good },
+        _ => Temper {
+            name: "one who leaves streams",
+            quit_stream_per_mille: random.spread(500) as u16,
+            think: Duration::from_secs(2),
+            ..good
+        },
+    }
+}
+
+fn errands(random: &mut Random) -> Vec<Errand> {
+    let count = random.spread(12);
+    (0..count)
+        .map(|_| {
+            let subject = random.below(SUBJECTS.len());
+            match random.below(22) {
+                0 | 1 => Errand::Health,
+                2 => Errand::HeadOnly,
+                3 => Errand::Info,
+                4 => Errand::Options,
+                5 => Errand::Nowhere,
+                6 => Errand::BrokenJson,
+                7 => Errand::TooLarge,
+                8 => Errand::Tasks,
+                9 => Errand::Sync,
+                10..13 => Errand::Chat { subject },
+                13..16 => Errand::Begin { subject, cancels: false },
+                16..18 => Errand::Begin { subject, cancels: true },
+                _ => Errand::Stream { subject },
+            }
+        })
+        .collect()
+}

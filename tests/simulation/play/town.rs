@@ -1,0 +1,173 @@
+//! What all actors of one world share: the notes that everyone knows, and what anyone has learnt about a run.
+//!
+//! The oracle is where answers are compared with each other: two readers of one run must have been told the same.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use oneloop::limits::Limits;
+use serde_json::Value;
+
+/// Notes that nobody edits; each has a code that an answer about it must not confuse with another's.
+pub const SUBJECTS: [&str; 12] = [
+    "zebra", "quartz", "walrus", "juniper", "kelvin", "lantern", "magnet", "nectar", "orchid", "pebble",
+    "raven", "saffron",
+];
+
+/// The code of a subject.
+pub fn code(subject: usize) -> String {
+    format!("QX{}", 1000 + subject * 37)
+}
+
+/// What everyone knows.
+#[derive(Debug)]
+pub struct Town {
+    /// Bounds in force.
+    pub limits: Limits,
+    /// Ended runs may be forgotten while somebody still asks for them.
+    pub forgets_runs: bool,
+    /// Connections may be closed to make room for others.
+    pub evicts: bool,
+    /// How long a run goes on without its client.
+    pub grace: Duration,
+    /// A signal was sent.
+    pub is_stopping: Cell<bool>,
+    /// What is known of runs.
+    pub oracle: RefCell<Oracle>,
+}
+
+/// A town that many share.
+pub type Shared = Rc<Town>;
+
+/// What is known of one run.
+#[derive(Debug, Default)]
+struct Known {
+    status: Option<String>,
+    events: BTreeMap<u64, String>,
+    ended_at: Option<u64>,
+    may_be_cancelled: bool,
+}
+
+/// What anyone has learnt about runs.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    runs: BTreeMap<String, Known>,
+}
+
+const TERMINAL: [&str; 3] = ["completed", "failed", "cancelled"];
+
+/// A status that does not change any more.
+pub fn is_terminal(status: &str) -> bool {
+    TERMINAL.contains(&status)
+}
+
+impl Oracle {
+    /// Somebody has cancelled this run, or was away for so long that the server may have.
+    pub fn may_be_cancelled(&mut self, run: &str) {
+        self.runs.entry(run.to_owned()).or_default().may_be_cancelled = true;
+    }
+
+    /// Somebody was told a run's status.
+    ///
+    /// # Errors
+    /// In words, how it contradicts what was told before.
+    pub fn status(&mut self, run: &str, status: &str) -> Result<(), String> {
+        let known = self.runs.entry(run.to_owned()).or_default();
+        let order = |status: &str| match status {
+            "pending" => Some(0),
+            "running" => Some(1),
+            status if is_terminal(status) => Some(2),
+            _ => None,
+        };
+        let now = order(status).ok_or_else(|| format!("run {run} is {status}, which is no status"))?;
+        if let Some(before) = &known.status {
+            let was = order(before).unwrap_or(0);
+            if now < was || (was == 2 && status != before) {
+                return Err(format!("run {run} was {before} and is {status} now"));
+            }
+        }
+        if status == "failed" {
+            return Err(format!("run {run} has failed"));
+        }
+        if status == "cancelled" && !known.may_be_cancelled {
+            return Err(format!("run {run} is cancelled, and nobody wanted that"));
+        }
+        known.status = Some(status.to_owned());
+        Ok(())
+    }
+
+    /// Somebody was told an event of a run.
+    ///
+    /// # Errors
+    /// In words, how it contradicts what was told before.
+    pub fn event(&mut self, run: &str, number: u64, data: &str) -> Result<(), String> {
+        let known = self.runs.entry(run.to_owned()).or_default();
+        if known.ended_at.is_some_and(|end| number > end) {
+            return Err(format!("run {run} has event {number} behind its last one"));
+        }
+        match known.events.get(&number) {
+            Some(before) if before != data => {
+                return Err(format!("event {number} of run {run} was {before} and is {data} now"));
+            }
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        let event: Value = serde_json::from_str(data).map_err(|error| format!("an event: {error}: {data}"))?;
+        known.events.insert(number, data.to_owned());
+        if event["type"] == "done" {
+            known.ended_at = Some(number);
+            if known.events.range(number + 1..).next().is_some() {
+                return Err(format!("run {run} is done at {number}, and there are later events"));
+            }
+            let status = event["status"].as_str().unwrap_or("?").to_owned();
+            self.status(run, &status)?;
+            return self.check_log(run);
+        }
+        Ok(())
+    }
+
+    /// The order of a whole log: `status`+ `sources` `token`* `complete` `done`, and the tokens are the response.
+    fn check_log(&self, run: &str) -> Result<(), String> {
+        let Some(known) = self.runs.get(run) else { return Ok(()) };
+        let Some(end) = known.ended_at else { return Ok(()) };
+        if known.events.len() as u64 != end {
+            return Ok(());
+        }
+        let events: Vec<Value> =
+            known.events.values().map(|data| serde_json::from_str(data).unwrap_or(Value::Null)).collect();
+        let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap_or("?")).collect();
+        let rank = |kind: &str| match kind {
+            "status" => 0,
+            "sources" => 1,
+            "token" => 2,
+            "complete" | "error" => 3,
+            "done" => 4,
+            _ => 9,
+        };
+        let is_ordered = kinds.windows(2).all(|pair| {
+            rank(pair[0]) < rank(pair[1]) || (pair[0] == pair[1] && rank(pair[0]) % 2 == 0 && rank(pair[0]) < 4)
+        });
+        if !is_ordered || kinds.contains(&"?") {
+            return Err(format!("the events of run {run} are out of order: {kinds:?}"));
+        }
+        if events.last().is_some_and(|last| last["status"] == "completed") {
+            let tokens: String = events.iter().filter_map(|event| event["text"].as_str()).collect();
+            let complete = events.iter().find(|event| event["type"] == "complete");
+            let response = complete.and_then(|event| event["response"]["response"].as_str());
+            if response != Some(tokens.as_str()) {
+                return Err(format!("the tokens of run {run} are not its response: {tokens} / {response:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs whose end somebody was told.
+    pub fn ended(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.runs.iter().filter_map(|(id, known)| {
+            let status = known.status.as_deref().filter(|status| is_terminal(status))?;
+            Some((id.as_str(), status))
+        })
+    }
+}
