@@ -23,7 +23,7 @@ pub struct Census {
     pub body_bytes_counted: usize,
     /// Timers that connections, runs, listeners and the application believe to have set.
     pub timers: usize,
-    /// Connections in the middle of an exchange with a run.
+    /// Connections in the middle of an exchange with a run that is kept.
     pub with_run: usize,
     /// Connections that runs believe to have as readers.
     pub watchers: usize,
@@ -73,7 +73,8 @@ impl App {
             census.outbox_bytes_most = census.outbox_bytes_most.max(holds.outbox_bytes);
             census.body_bytes += holds.body_bytes;
             census.timers += usize::from(holds.has_timer);
-            census.with_run += usize::from(holds.has_run);
+            // A run that was swept has no readers left; whoever still reads it finds out with the next event.
+            census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
             census.with_sync += usize::from(holds.awaits_sync);
         }
         for record in service.runs.newest(None) {

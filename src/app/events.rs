@@ -60,7 +60,10 @@ impl App {
                 }
                 self.accept(cx);
             }
-            _ if self.stop_timer == Some(id) => self.time_is_up(cx),
+            _ if self.stop_timer == Some(id) => {
+                self.stop_timer = None;
+                self.time_is_up(cx);
+            }
             // The check of this turn is over, and the next may be far away.
             _ if self.sweep_timer == Some(id) => {
                 self.sweep_timer = None;
@@ -210,7 +213,8 @@ impl App {
     }
 
     fn sweep(&mut self, cx: &mut Cx<'_, '_>) {
-        let next = self.service.runs.sweep(cx.now);
+        // A run may end, and be too many, while it still has its grace.
+        let next = self.service.runs.sweep(cx.now, |mut record| cx.cancel_timer(&mut record.grace));
         if let Some(due) = next
             && self.sweep_timer.is_none()
         {

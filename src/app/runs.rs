@@ -426,8 +426,9 @@ impl Runs {
         self.ended.push_back((now, key));
     }
 
-    /// Lets go of ended runs that are past their time or too many; answers when the next one will be.
-    pub fn sweep(&mut self, now: Time) -> Option<Time> {
+    /// Lets go of ended runs that are past their time or too many, each by way of `let_go`; answers when the next one
+    /// will be.
+    pub fn sweep(&mut self, now: Time, mut let_go: impl FnMut(Record)) -> Option<Time> {
         while let Some((ended_at, key)) = self.ended.front().copied() {
             let due = ended_at.after(self.ttl);
             if due > now && self.ended.len() <= self.keep_max {
@@ -437,6 +438,7 @@ impl Runs {
             if let Some(record) = self.records.remove(key) {
                 self.by_id.remove(&record.id);
                 self.swept_to = self.swept_to.max(Some(record.id));
+                let_go(record);
             }
         }
         None

@@ -105,8 +105,8 @@ pub struct Holds {
     pub body_bytes: usize,
     /// Its timer is set.
     pub has_timer: bool,
-    /// It reads a run.
-    pub has_run: bool,
+    /// The run that it reads.
+    pub run: Option<Key>,
     /// It waits for a scan.
     pub awaits_sync: bool,
 }
@@ -180,7 +180,7 @@ impl Peer {
             outbox_bytes: self.connection.outbox.capacity(),
             body_bytes,
             has_timer: self.timer.is_some(),
-            has_run: !self.gone && self.run().is_some(),
+            run: self.run().filter(|_| !self.gone),
             awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
         }
     }

@@ -11,7 +11,7 @@ use crate::app::{chat, health, tasks};
 use crate::base::Key;
 use crate::net::Fill;
 use crate::reactor::Cx;
-use crate::wire::http1::{AdmitError, EndOfInput, Method, RequestEvent};
+use crate::wire::http1::{AdmitError, Method, RequestEvent};
 
 /// What a request is answered with, once all of it was read.
 enum Outcome {
@@ -110,14 +110,13 @@ fn fill(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         }
         Fill::Nothing => Stepped::Waits,
         Fill::Spent => Stepped::Spent,
-        Fill::Ended => match peer.server.end_of_input() {
-            // Answers that are still in the outbox go out first; the peer may only have shut its sending side.
-            EndOfInput::Clean if !peer.connection.outbox.is_empty() => {
-                flush(peer, cx);
-                if peer.connection.outbox.is_empty() { Stepped::Over } else { Stepped::Waits }
-            }
-            EndOfInput::Clean | EndOfInput::MidRequest => Stepped::Over,
-        },
+        // Answers that are still in the outbox go out first, be it that the last request was cut short: the peer may
+        // only have shut its sending side.
+        Fill::Ended if peer.connection.outbox.is_empty() => Stepped::Over,
+        Fill::Ended => {
+            flush(peer, cx);
+            if peer.connection.outbox.is_empty() { Stepped::Over } else { Stepped::Waits }
+        }
         // A whole buffer that the parser can do nothing with: it refuses a head that long, so this is a reset's twin.
         Fill::Full | Fill::Broken => Stepped::Over,
     }

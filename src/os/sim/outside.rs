@@ -101,6 +101,8 @@ impl<'c> Outside<'c> {
         let read = self.core.network.read(line, Side::Client, &mut received[start..]);
         received.truncate(start + read.as_ref().map_or(0, |count| *count));
         let outcome = match read {
+            // A write may have been told of the reset already.
+            Ok(0) if self.state(line) == State::Reset => Received::Reset,
             Ok(0) => Received::End,
             Ok(_) => Received::Bytes,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Received::Nothing,

@@ -4,5 +4,6 @@ pub mod others;
 pub mod parser;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod town;
 pub mod visitor;

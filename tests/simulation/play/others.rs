@@ -341,6 +341,28 @@ impl Actor for Editor {
     }
 }
 
+/// In the place of an actor who is left out, so that the others keep their numbers.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Actor for Nobody {
+    fn act(&mut self, _: &mut Outside<'_>) -> Option<Duration> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        true
+    }
+
+    fn complaint(&self) -> Option<&str> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "nobody".to_owned()
+    }
+}
+
 /// Tells the process to stop, once or, impatient, twice.
 #[derive(Debug)]
 pub struct Supervisor {

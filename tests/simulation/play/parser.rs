@@ -188,7 +188,8 @@ impl Parser {
         }
         // An error may be told before a request is complete; otherwise each answer has its request.
         let is_head = match self.owed.front() {
-            Some(is_head) => *is_head,
+            // Timed out before its head was complete, the server can't know that it is a HEAD.
+            Some(is_head) => *is_head && status != 408,
             None if (400..500).contains(&status) => false,
             None => return Err(format!("an answer that nobody asked for: {text}")),
         };

@@ -9,7 +9,7 @@ use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 
-use super::others::{Crowd, Editor, Supervisor, Twins};
+use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::town::{Oracle, SUBJECTS, Shared, Town, code};
 use super::visitor::{Errand, Temper, Visitor};
 
@@ -22,6 +22,18 @@ pub struct Omitted {
     pub faults: Vec<Fault>,
     /// Single strikes.
     pub strikes: Vec<Strike>,
+}
+
+impl Omitted {
+    /// The same as arguments of `simulate`.
+    pub fn arguments(&self) -> String {
+        let actors = self.actors.iter().map(|actor| format!(" --without-actor {actor}"));
+        let faults = self.faults.iter().map(|fault| format!(" --without-fault {fault:?}"));
+        let strikes = self.strikes.iter();
+        let strikes = strikes
+            .map(|Strike { fault, opportunity }| format!(" --without-strike {fault:?}:{opportunity}"));
+        actors.chain(faults).chain(strikes).collect()
+    }
 }
 
 /// A world to be, with everything decided.
@@ -97,8 +109,7 @@ impl Scenario {
             is_stopping: Cell::new(false),
             oracle: RefCell::new(Oracle::default()),
         });
-        let actors = (0..self.actors()).filter(|index| !self.omitted.actors.contains(index));
-        let actors = actors.map(|index| self.actor(index, &town)).collect();
+        let actors = (0..self.actors()).map(|index| self.actor(index, &town)).collect();
         let world = World::new(&plan, &self.limits, actors);
         for (subject, name) in SUBJECTS.iter().enumerate() {
             let text = format!("# {name}\n\nThe code of {name} is {}.\n\nSee [[pebble]] and #codes.\n", code(subject));
@@ -107,7 +118,17 @@ impl Scenario {
         (world, town)
     }
 
+    /// Who lives there, and what they are up to.
+    pub fn people(&self) -> Vec<String> {
+        let (_, town) = self.build(Telling::Nothing);
+        let there = (0..self.actors()).filter(|index| !self.omitted.actors.contains(index));
+        there.map(|index| format!("actor {index}: {}", self.actor(index, &town).describe())).collect()
+    }
+
     fn actor(&self, index: usize, town: &Shared) -> Box<dyn Actor> {
+        if self.omitted.actors.contains(&index) {
+            return Box::new(Nobody);
+        }
         let mut random = Random::new(self.seed, ACTORS + index as u64);
         let own = Random::new(self.seed, 2 * ACTORS + index as u64);
         if index >= self.actors {
