@@ -7,7 +7,7 @@ use super::runs::RUN;
 use super::service::Service;
 use super::{App, OWN};
 use crate::base::Key;
-use crate::net::Next;
+use crate::net::{Listener, Next};
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
 
@@ -36,7 +36,7 @@ impl Host for App {
         let Service { works, runs, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news();
         // A process that is to end must not sleep on it.
-        self.exit.is_some() || has_news || works.is_runnable() || runs.could_begin()
+        self.exit.is_some() || has_news || works.is_runnable() || runs.could_begin() || self.could_accept()
     }
 }
 
@@ -84,10 +84,12 @@ impl App {
     fn listener_ready(&mut self, ready: Ready) {
         for listener in self.listeners.iter_mut().filter(|listener| listener.key == ready.key) {
             listener.readable |= ready.readable;
-            if ready == Ready::quiet(listener.key) {
-                listener.waits_in_pending = false;
-            }
         }
+    }
+
+    /// Somebody may wait, and there is room: what this turn's share left in the backlog nobody will announce again.
+    fn could_accept(&self) -> bool {
+        self.peers.len() <= self.connections_max && self.listeners.iter().any(Listener::is_wanted)
     }
 
     /// Takes clients from the backlogs, while there is room for them.
@@ -105,13 +107,7 @@ impl App {
                 let listener = &mut self.listeners[index];
                 match listener.next(cx.os.net, &mut self.accepts_left) {
                     Next::Accepted(accepted) => self.welcome(accepted.key, accepted.peer, cx),
-                    Next::Nobody => break,
-                    Next::Spent => {
-                        if !std::mem::replace(&mut listener.waits_in_pending, true) {
-                            cx.again(Ready::quiet(listener.key));
-                        }
-                        break;
-                    }
+                    Next::Nobody | Next::Spent => break,
                     Next::BackOff(error) => {
                         log::warn!("no connection can be accepted for now: {error}");
                         let until = cx.now.after(self.service.limits.accept_backoff);

@@ -14,7 +14,7 @@ pub enum Next {
     Accepted(Accepted),
     /// Nobody is; the poller will say when.
     Nobody,
-    /// The turn's share is spent: ask for another go.
+    /// The turn's share is spent; the listener is still wanted, so the loop must not sleep.
     Spent,
     /// Nothing can be accepted at all: try again after `limits::ACCEPT_BACKOFF`.
     BackOff(std::io::Error),
@@ -29,8 +29,6 @@ pub struct Listener {
     pub backing_off: Option<TimerId>,
     /// Someone may be in the backlog.
     pub readable: bool,
-    /// A place in the loop's pending queue is taken.
-    pub waits_in_pending: bool,
     /// A pause has passed since nothing could be accepted. If that is still so, who waits is turned away: it is better
     /// told now than left to time out. Not before: whoever leaves meanwhile makes room.
     pub may_turn_away: bool,
@@ -39,7 +37,7 @@ pub struct Listener {
 impl Listener {
     /// For a socket that listens.
     pub fn new(key: Key) -> Listener {
-        Listener { key, backing_off: None, readable: false, waits_in_pending: false, may_turn_away: false }
+        Listener { key, backing_off: None, readable: false, may_turn_away: false }
     }
 
     /// Someone may be in the backlog, and nothing keeps us from looking.

@@ -285,7 +285,10 @@ impl Visitor {
 
     /// The server has ended the connection. It may do so between answers, but never within one.
     fn check_end(&mut self) {
-        let streams = self.sent.front().is_some_and(|sent| sent.position.is_some());
+        let streams = self
+            .sent
+            .front()
+            .is_some_and(|sent| matches!(sent.errand, Errand::Stream { .. } | Errand::Rejoin { .. }));
         let may_cut = streams && self.town.forgets_runs;
         if self.parser.is_within_answer() && !may_cut {
             self.complain("was sent the end of the connection in the middle of an answer".to_owned());
