@@ -230,10 +230,12 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let ended = loop {
         match step(peer, service, cx, &mut allowance) {
             Stepped::On => {}
+            // That what is owed went out may be all that was waited for.
+            Stepped::Waits if flush(peer, cx) > 0 => {}
             ended => break ended,
         }
     };
-    if ended != Stepped::Over {
+    if ended == Stepped::Spent {
         flush(peer, cx);
     }
     let unwanted = ended == Stepped::Waits && service.is_stopping() && peer.is_idle();
@@ -275,7 +277,8 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
     }
 }
 
-fn flush(peer: &mut Peer, cx: &mut Cx<'_, '_>) {
+/// Sends what waits, as far as there is room; answers how many bytes went out.
+fn flush(peer: &mut Peer, cx: &mut Cx<'_, '_>) -> usize {
     let taken = peer.connection.flush(cx.os.net);
     if taken > 0 {
         peer.sent_at = cx.now;
@@ -285,4 +288,5 @@ fn flush(peer: &mut Peer, cx: &mut Cx<'_, '_>) {
             peer.since = cx.now;
         }
     }
+    taken
 }

@@ -1,7 +1,7 @@
 //! Taking requests in: from bytes to a route, from a route and its body to what is done about it.
 
 use super::answer::{begin_stream, refuse, send_empty, send_whole, tell_malformed, watch};
-use super::{Allowance, Exchange, Peer, Stepped, Told, flush};
+use super::{Allowance, Exchange, Peer, Stepped, Told};
 use crate::app::access_log::shown;
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
@@ -113,10 +113,7 @@ fn fill(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         // Answers that are still in the outbox go out first, be it that the last request was cut short: the peer may
         // only have shut its sending side.
         Fill::Ended if peer.connection.outbox.is_empty() => Stepped::Over,
-        Fill::Ended => {
-            flush(peer, cx);
-            if peer.connection.outbox.is_empty() { Stepped::Over } else { Stepped::Waits }
-        }
+        Fill::Ended => Stepped::Waits,
         // A whole buffer that the parser can do nothing with: it refuses a head that long, so this is a reset's twin.
         Fill::Full | Fill::Broken => Stepped::Over,
     }

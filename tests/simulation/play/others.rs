@@ -147,7 +147,8 @@ impl Twins {
         }
         if self.random.chance(30) {
             let long = self.random.between(1, 40_000);
-            bytes.splice(4..4, std::iter::repeat_n(b'a', long));
+            let at = bytes.len().min(4);
+            bytes.splice(at..at, std::iter::repeat_n(b'a', long));
         }
         bytes
     }
