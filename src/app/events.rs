@@ -234,7 +234,8 @@ impl App {
             self.service.limits.shutdown_timeout
         );
         self.service.stop();
-        for listener in self.listeners.drain(..) {
+        for mut listener in self.listeners.drain(..) {
+            cx.cancel_timer(&mut listener.backing_off);
             cx.close(listener.key);
         }
         self.stop_timer = Some(cx.set_timer(cx.now.after(self.service.limits.shutdown_timeout), own_key()));

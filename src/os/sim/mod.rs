@@ -386,8 +386,9 @@ impl Core {
                 self.faults.calm();
                 self.is_calm = true;
                 self.no_descriptors_until = 0;
-                self.network.unclog();
+                self.network.calm();
                 self.note(&Happened::Calm);
+                self.pass_on();
                 for actor in 0..self.next_act.len() {
                     self.call(actor);
                 }

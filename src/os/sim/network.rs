@@ -453,11 +453,22 @@ impl Network {
         }
     }
 
-    /// Clogged directions are open again.
-    pub fn unclog(&mut self) {
-        for link in self.links.values_mut() {
-            link.client.clogged_until = 0;
-            link.server.clogged_until = 0;
+    /// From here on connections are as good as they get: nothing is clogged, and there is room.
+    pub fn calm(&mut self) {
+        self.wires = Wires { descriptors: self.wires.descriptors, ..Wires::default() };
+        let lines: Vec<Line> = self.links.keys().copied().collect();
+        for line in lines {
+            for side in [Side::Client, Side::Server] {
+                let Some(link) = self.links.get_mut(&line) else { continue };
+                let end = link.end(side);
+                end.clogged_until = 0;
+                end.unsent_max = self.wires.buffer_bytes;
+                end.arrived_max = self.wires.buffer_bytes;
+                self.to_deliver.push_back(News { line, side });
+                if std::mem::replace(&mut end.wants_room, false) && !end.closed {
+                    self.tell(line, side);
+                }
+            }
         }
     }
 

@@ -123,7 +123,7 @@ fn play(
 /// What a turn moves if it does anything.
 #[derive(PartialEq, Eq)]
 struct Progress {
-    calls: (u64, u64, u64),
+    calls: [u64; 4],
     slices: u64,
     waiting: usize,
     timers: usize,
@@ -131,7 +131,7 @@ struct Progress {
 
 impl Progress {
     fn of(reactor: &Reactor, app: &App, counters: &oneloop::os::NetCounters) -> Progress {
-        let calls = (counters.reads, counters.writes, counters.accepts);
+        let calls = [counters.reads, counters.writes, counters.accepts, counters.turned_away];
         Progress { calls, slices: app.census().slices, waiting: reactor.waiting(), timers: reactor.timers().len() }
     }
 }
