@@ -56,6 +56,8 @@ faults! {
     StaleToken = "the poller announces readiness of a socket that is closed";
     /// A wait is interrupted by a signal handler.
     InterruptedWait = "a wait is interrupted (EINTR)";
+    /// For up to twenty milliseconds other processes have the processor.
+    Descheduled = "other processes have the processor for a while";
     /// A read or write is interrupted by a signal handler.
     InterruptedCall = "a read or write is interrupted (EINTR)";
     /// For up to two seconds no descriptor is to be had.

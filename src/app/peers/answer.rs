@@ -190,7 +190,8 @@ pub(super) fn stream(
 ) -> Stepped {
     let Some(record) = service.runs.at(run) else {
         // Swept while this reader was slow: the stream is cut, and on coming back it is told that the run is gone.
-        return Stepped::Over;
+        // What is owed already, earlier answers above all, goes out first.
+        return if peer.connection.outbox.is_empty() { Stepped::Over } else { Stepped::Waits };
     };
     if peer.queued() >= allowance.queued_to {
         return Stepped::Spent;

@@ -271,7 +271,11 @@ impl World {
             core.note(&Happened::Sleeps { at_most });
             if core.strikes(Fault::InterruptedWait).is_some() {
                 core.note(&Happened::Interrupted);
+                core.quiet_polls = 0;
                 return Err(ErrorKind::Interrupted.into());
+            }
+            if let Some(mut random) = core.strikes(Fault::Descheduled) {
+                core.spend(random.between(1, 20_000) as u64 * 1000);
             }
             if let Some(mut random) = core.strikes(Fault::ClockLeap) {
                 core.now += random.between(1, 100) as u64 * SECOND;

@@ -112,8 +112,8 @@ const WHOLE: [&str; 10] = [
     "POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     "POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\nTrailer: 1\r\n\r\n",
     "GET /tasks?limit=3 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
-    "GET /chat/task/0198c0de-0000-7000-8000-000000000001 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "DELETE /tasks/0198c0de-0000-7000-8000-000000000001 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "GET /chat/task/7fffffff-ffff-7000-8000-000000000001 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "DELETE /tasks/7fffffff-ffff-7000-8000-000000000001 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n",
 ];
@@ -137,6 +137,9 @@ impl Twins {
             bytes.extend(self.random.pick(&WHOLE).bytes());
         }
         for _ in 0..self.random.spread(4) {
+            if bytes.is_empty() {
+                break;
+            }
             let at = self.random.below(bytes.len());
             match self.random.below(4) {
                 0 => bytes[at] = self.random.number() as u8,

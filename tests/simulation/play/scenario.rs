@@ -104,7 +104,8 @@ impl Scenario {
         let town = Rc::new(Town {
             limits: self.limits.clone(),
             forgets_runs: self.config.task_keep < 1000 || self.config.task_ttl < Duration::from_secs(10_000),
-            evicts: self.limits.connections_max < 100,
+            evicts: self.limits.connections_max.min(self.wires.descriptors) < 100
+                || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors),
             grace: self.config.disconnect_grace,
             is_stopping: Cell::new(false),
             oracle: RefCell::new(Oracle::default()),
@@ -172,6 +173,7 @@ fn most(fault: Fault) -> usize {
         Fault::ShortRead | Fault::ShortWrite | Fault::TinySegment | Fault::ShuffledReady => 900,
         Fault::SpuriousReady | Fault::WithheldReady | Fault::StaleToken => 300,
         Fault::InterruptedWait | Fault::InterruptedCall => 300,
+        Fault::Descheduled => 500,
         Fault::SlowDelivery | Fault::AbortedAccept | Fault::FullLogPipe => 200,
         Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing => 300,
         Fault::NoDescriptors => 50,
@@ -211,9 +213,9 @@ fn limits(random: &mut Random) -> Limits {
     sometimes(&mut limits.body_bytes_in_flight_max, &[30_000]);
     sometimes(&mut limits.access_log_bytes_max, &[1, 100, 500]);
     sometimes(&mut limits.events_per_wait_max, &[1, 2]);
-    let (tiny_units, tiny_slice) = (random.chance(300), random.chance(300));
+    let (tiny_units, tiny_slice) = (random.chance(400), random.chance(400));
     if tiny_units {
-        limits.units_per_turn = random.pick(&[1, 5, 50]);
+        limits.units_per_turn = random.pick(&[1, 1, 5, 50]);
     }
     if tiny_slice {
         limits.units_per_slice = random.pick(&[1, 3, 10]);
