@@ -56,6 +56,8 @@ pub struct Plan {
     pub weather: Weather,
     /// How connections are made.
     pub wires: Wires,
+    /// What a turn of the loop costs at most, beside its calls: a slow machine, or a busy one.
+    pub turn_cost_max: Duration,
     /// When everything stops going wrong, after the start.
     pub calm_after: Duration,
     /// When the world ends, after the start.
@@ -108,6 +110,7 @@ struct Core {
     has_ended: bool,
     is_calm: bool,
     quiet_polls: u32,
+    turn_cost_max: u64,
 }
 
 /// The world.
@@ -160,6 +163,7 @@ impl World {
             has_ended: false,
             is_calm: false,
             quiet_polls: 0,
+            turn_cost_max: nanos(plan.turn_cost_max).max(1),
         };
         for actor in 0..actors.len() {
             core.call(actor);
@@ -266,7 +270,8 @@ impl World {
     fn wait(&self, timeout: Option<Duration>, woken: &mut Woken) -> io::Result<()> {
         let deadline = {
             let mut core = self.core.borrow_mut();
-            core.spend(CALL_COST);
+            let turn_cost = core.random.number() % core.turn_cost_max;
+            core.spend(CALL_COST + turn_cost);
             let at_most = timeout.map(nanos);
             core.note(&Happened::Sleeps { at_most });
             if core.strikes(Fault::InterruptedWait).is_some() {
@@ -389,6 +394,7 @@ impl Core {
             Coming::Calm => {
                 self.faults.calm();
                 self.is_calm = true;
+                self.turn_cost_max = 1;
                 self.no_descriptors_until = 0;
                 self.network.calm();
                 self.note(&Happened::Calm);

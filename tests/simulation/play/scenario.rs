@@ -50,6 +50,7 @@ pub struct Scenario {
     /// What the operator wants.
     pub config: Config,
     wires: Wires,
+    turn_cost_max: Duration,
     calm_after: Duration,
     actors: usize,
     stops: bool,
@@ -81,9 +82,10 @@ impl Scenario {
             ..Config::default()
         };
         let calm_after = Duration::from_secs(random.between(1, 90) as u64);
+        let turn_cost_max = Duration::from_micros(random.pick(&[0, 0, 100, 2000, 10_000]));
         let stops = random.chance(150);
         let actors = random.between(2, 14);
-        Scenario { seed, omitted, weather, limits, config, wires, calm_after, actors, stops }
+        Scenario { seed, omitted, weather, limits, config, wires, turn_cost_max, calm_after, actors, stops }
     }
 
     /// How many actors there are, omitted ones included.
@@ -97,6 +99,7 @@ impl Scenario {
             seed: self.seed,
             weather: self.weather.clone(),
             wires: self.wires.clone(),
+            turn_cost_max: self.turn_cost_max,
             calm_after: self.calm_after,
             ends_after: self.calm_after + CALM_MAX,
             telling,
@@ -106,7 +109,6 @@ impl Scenario {
             forgets_runs: self.config.task_keep < 1000 || self.config.task_ttl < Duration::from_secs(10_000),
             evicts: self.limits.connections_max.min(self.wires.descriptors) < 100
                 || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors),
-            grace: self.config.disconnect_grace,
             is_stopping: Cell::new(false),
             oracle: RefCell::new(Oracle::default()),
         });
@@ -283,7 +285,7 @@ fn errands(random: &mut Random) -> Vec<Errand> {
     (0..count)
         .map(|_| {
             let subject = random.below(SUBJECTS.len());
-            match random.below(22) {
+            match random.below(25) {
                 0 | 1 => Errand::Health,
                 2 => Errand::HeadOnly,
                 3 => Errand::Info,
@@ -296,6 +298,8 @@ fn errands(random: &mut Random) -> Vec<Errand> {
                 10..13 => Errand::Chat { subject },
                 13..16 => Errand::Begin { subject, cancels: false },
                 16..18 => Errand::Begin { subject, cancels: true },
+                18..20 => Errand::Follow,
+                20 => Errand::Meddle,
                 _ => Errand::Stream { subject },
             }
         })

@@ -5,9 +5,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use oneloop::limits::Limits;
+use oneloop::os::sim::Random;
 use serde_json::Value;
 
 /// Notes that nobody edits; each has a code that an answer about it must not confuse with another's.
@@ -30,8 +30,6 @@ pub struct Town {
     pub forgets_runs: bool,
     /// Connections may be closed to make room for others.
     pub evicts: bool,
-    /// How long a run goes on without its client.
-    pub grace: Duration,
     /// A signal was sent.
     pub is_stopping: Cell<bool>,
     /// What is known of runs.
@@ -67,6 +65,12 @@ impl Oracle {
     /// Somebody has cancelled this run, or was away for so long that the server may have.
     pub fn may_be_cancelled(&mut self, run: &str) {
         self.runs.entry(run.to_owned()).or_default().may_be_cancelled = true;
+    }
+
+    /// Some run that somebody has heard of: the newest are the most interesting.
+    pub fn any_run(&self, random: &mut Random) -> Option<String> {
+        let back = random.spread(4) - 1;
+        self.runs.keys().rev().nth(back.min(self.runs.len().saturating_sub(1))).cloned()
     }
 
     /// Somebody was told a run's status.

@@ -87,6 +87,10 @@ pub enum Errand {
     Poll { id: String, again: u8 },
     /// `DELETE /tasks/{id}`.
     Cancel { id: String },
+    /// Joins the stream of a run that somebody else may have begun.
+    Follow,
+    /// Cancels such a run.
+    Meddle,
     /// `POST /chat/stream`.
     Stream { subject: usize },
     /// `GET /chat/task/{id}/stream` from behind event `after`; `done` if its last event was seen.
@@ -104,6 +108,8 @@ struct Sent {
     /// Of a stream: the run and the last event that was read.
     position: Option<(String, u64)>,
     is_done: bool,
+    /// `100 Continue` may come, once; it does not wait for it.
+    expects: bool,
 }
 
 /// A client.
@@ -215,6 +221,7 @@ impl Visitor {
         let pipeline = if calm { 1 } else { self.temper.pipeline };
         while self.sent.len() < pipeline && now >= self.next_errand && !self.has_finished {
             let Some(errand) = self.agenda.pop_front() else { break };
+            let Some(errand) = self.decide(errand) else { continue };
             outside.say(|| format!("({}) asks: {errand:?}", self.temper.name));
             self.request(errand, now);
             if !calm && pipeline == 1 {
@@ -316,7 +323,25 @@ impl Visitor {
 
     // --- Requests -------------------------------------------------------------------------------------------------
 
+    /// What others have begun is known only when the time comes.
+    fn decide(&mut self, errand: Errand) -> Option<Errand> {
+        match errand {
+            Errand::Follow => {
+                let id = self.town.oracle.borrow().any_run(&mut self.random)?;
+                Some(Errand::Rejoin { id, after: 0, done: false })
+            }
+            Errand::Meddle => {
+                let id = self.town.oracle.borrow().any_run(&mut self.random)?;
+                Some(Errand::Cancel { id })
+            }
+            errand => Some(errand),
+        }
+    }
+
     fn request(&mut self, errand: Errand, now: Time) {
+        if let Errand::Cancel { id } = &errand {
+            self.town.oracle.borrow_mut().may_be_cancelled(id);
+        }
         let (method, path, body) = match &errand {
             Errand::Health => ("GET", "/health".to_owned(), None),
             Errand::HeadOnly => ("HEAD", "/health".to_owned(), None),
@@ -330,6 +355,7 @@ impl Visitor {
             Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(*subject))),
             Errand::Begin { subject, .. } => ("POST", "/chat/async".to_owned(), Some(self.question(*subject))),
             Errand::Stream { subject } => ("POST", "/chat/stream".to_owned(), Some(self.question(*subject))),
+            Errand::Follow | Errand::Meddle => unreachable!("decided before"),
             Errand::Poll { id, .. } => ("GET", format!("/chat/task/{id}"), None),
             Errand::Cancel { id } => ("DELETE", format!("/tasks/{id}"), None),
             Errand::Rejoin { id, after, .. } if self.random.chance(500) => {
@@ -349,6 +375,10 @@ impl Visitor {
         }
         if errand == Errand::TooLarge {
             head += &format!("Content-Length: {}\r\n", self.town.limits.chat_body_bytes_max + 1);
+        }
+        let expects = body.is_some() && self.random.chance(150);
+        if expects {
+            head += "Expect: 100-continue\r\n";
         }
         let mut bytes = head.into_bytes();
         match body {
@@ -377,7 +407,7 @@ impl Visitor {
         };
         let is_done = matches!(errand, Errand::Rejoin { done: true, .. });
         let (body, events) = (Vec::new(), EventReader::default());
-        self.sent.push_back(Sent { errand, began: now, head: None, body, events, position, is_done });
+        self.sent.push_back(Sent { errand, began: now, head: None, body, events, position, is_done, expects });
     }
 
     fn question(&mut self, subject: usize) -> String {
@@ -415,7 +445,14 @@ impl Visitor {
 
     fn take_piece(&mut self, piece: Piece, line: Line, outside: &mut Outside<'_>) -> Result<(), String> {
         match piece {
-            Piece::Interim => Err("was sent 100 although it does not wait for it".to_owned()),
+            Piece::Interim => {
+                let asked = self.sent.front_mut().is_some_and(|sent| std::mem::replace(&mut sent.expects, false));
+                if !asked {
+                    return Err("was sent 100 and had not asked for it, or twice".to_owned());
+                }
+                self.see("a client was told to go on with its body");
+                Ok(())
+            }
             Piece::Head(head) => {
                 let now = outside.now();
                 let Some(sent) = self.sent.front_mut() else {
@@ -591,8 +628,8 @@ impl Visitor {
                 }
                 Ok(())
             }
+            Errand::Follow | Errand::Meddle => Err("is undecided".to_owned()),
             Errand::Cancel { id } => {
-                self.town.oracle.borrow_mut().may_be_cancelled(&id);
                 expect(200)?;
                 let status = self.check_task(&id, &json)?;
                 if !is_terminal(&status) {
