@@ -7,6 +7,7 @@ use super::runs::RUN;
 use super::service::Service;
 use super::{App, OWN};
 use crate::base::Key;
+use crate::base::planted::{Planted, is_planted};
 use crate::net::{Listener, Next};
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
@@ -89,7 +90,10 @@ impl App {
 
     /// Somebody may wait, and there is room: what this turn's share left in the backlog nobody will announce again.
     fn could_accept(&self) -> bool {
-        self.peers.len() <= self.connections_max && self.listeners.iter().any(Listener::is_wanted)
+        let is_forgotten = is_planted(Planted::ForgetsTheBacklog);
+        !is_forgotten
+            && self.peers.len() <= self.connections_max
+            && self.listeners.iter().any(Listener::is_wanted)
     }
 
     /// Takes clients from the backlogs, while there is room for them.
@@ -103,7 +107,8 @@ impl App {
             return;
         }
         for index in 0..self.listeners.len() {
-            while self.peers.len() <= self.connections_max {
+            let one_more = usize::from(is_planted(Planted::LetsOneMoreIn));
+            while self.peers.len() <= self.connections_max + one_more {
                 let listener = &mut self.listeners[index];
                 match listener.next(cx.os.net, &mut self.accepts_left) {
                     Next::Accepted(accepted) => self.welcome(accepted.key, accepted.peer, cx),
@@ -111,6 +116,10 @@ impl App {
                     Next::BackOff(error) => {
                         log::warn!("no connection can be accepted for now: {error}");
                         let until = cx.now.after(self.service.limits.accept_backoff);
+                        if is_planted(Planted::NeverAcceptsAgain) {
+                            listener.readable = false;
+                            break;
+                        }
                         listener.backing_off = Some(cx.set_timer(until, listener.key));
                         break;
                     }
@@ -146,7 +155,9 @@ impl App {
     }
 
     fn closed(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
-        self.peers.remove(key);
+        if !is_planted(Planted::KeepsClosedPeers) {
+            self.peers.remove(key);
+        }
         self.service.open_connections = self.peers.len();
         self.is_evicting = false;
         self.service.closing_connections = self.service.closing_connections.saturating_sub(1);

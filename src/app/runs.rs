@@ -17,6 +17,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::agent::{Composer, Outcome, Run, RunEvent};
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Kind, Slots, Time, WallTime};
 use crate::notes::Search;
 use crate::os::{Clock, Entropy};
@@ -322,7 +323,8 @@ impl Runs {
     ) -> Result<Key, Busy> {
         // Runs begin in the check phase: of those that are pending now, so many will not have to wait.
         let places = self.runs_max.saturating_sub(self.counts.running);
-        if self.counts.pending >= self.waiting_max.saturating_add(places) {
+        let one_more = usize::from(is_planted(Planted::QueuesOneMore));
+        if self.counts.pending >= self.waiting_max.saturating_add(places + one_more) {
             return Err(Busy { waiting: self.counts.pending });
         }
         let created_at = clock.wall();
@@ -493,13 +495,17 @@ impl Runs {
 
     /// Some run waits for a place that is free.
     pub fn could_begin(&self) -> bool {
-        self.counts.pending > 0 && self.counts.running < self.runs_max
+        let is_forgotten = is_planted(Planted::ForgetsToBegin);
+        !is_forgotten && self.counts.pending > 0 && self.counts.running < self.runs_max
     }
 
     /// A connection wants to hear of this run. Answers the grace that its coming ended, to be cancelled.
     pub fn watch(&mut self, run: Key, connection: Key) -> Option<TimerId> {
         let record = self.records.at_mut(run)?;
         record.watchers.push(Watcher { connection, leaving: false });
+        if is_planted(Planted::ForgetsThatSomeoneCame) {
+            return None;
+        }
         record.grace.take()
     }
 
@@ -528,7 +534,7 @@ impl Runs {
     pub fn take_news(&mut self, connections: &mut VecDeque<Key>) {
         for key in self.news.drain(..) {
             if let Some(record) = self.records.at_mut(key) {
-                record.told = false;
+                record.told = is_planted(Planted::TellsNewsOnce);
                 connections.extend(record.watchers.iter().map(|watcher| watcher.connection));
             }
         }

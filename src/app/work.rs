@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::agent::{Effect, Findings, FoundTerm, Input, Outcome, Passage, RunEvent, SearchRequest};
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, SideTable, Time};
 use crate::notes::{Found, Hit, Library, Query};
 use crate::os::{Clock, Disk};
@@ -109,13 +110,18 @@ impl Works {
 
     /// Cancels a run in whatever state it is; one that has ended stays as it is.
     pub fn cancel(&mut self, run: Key, runs: &mut Runs, clock: &dyn Clock, now: Time) {
-        if let Some(task) = runs.at_mut(run).and_then(|record| record.task.take()) {
+        if let Some(task) = runs.at_mut(run).and_then(|record| record.task.take())
+            && !is_planted(Planted::KeepsCancelledTask)
+        {
             self.queue.cancel(task);
             self.works.remove(task);
         }
         if runs.machine(run).is_some() {
             let effect = resume(run, Input::Cancel, &mut self.tools.told, runs);
             debug_assert!(matches!(effect, Some(Effect::Finish(_))), "a cancelled run wants nothing more");
+            if is_planted(Planted::EndsTwice) {
+                runs.told(run, &[RunEvent::Done { status: Outcome::Cancelled }]);
+            }
             runs.finish(run, Outcome::Cancelled, now, clock.wall());
         }
     }

@@ -5,6 +5,7 @@
 //! clients who send one byte each do not hold a thousand full buffers.
 
 use super::buffer::Pool;
+use super::planted::{Planted, is_planted};
 
 /// A rest of at most so many bytes is moved out of its pool buffer by [`Inbox::settle`].
 const SMALL_REST_BYTES_MAX: usize = 1024;
@@ -66,6 +67,9 @@ impl Inbox {
 
     /// Gives the buffer back if it is not needed while waiting for the next arrival.
     pub fn settle(&mut self, pool: &mut Pool) {
+        if is_planted(Planted::LosesSmallRest) && self.unread().len() == 1 {
+            self.consume(1);
+        }
         let rest = self.end - self.start;
         if self.buffer.len() < pool.buffer_bytes() || rest > SMALL_REST_BYTES_MAX {
             return;

@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod hash;
 pub mod inbox;
 pub mod outbox;
+pub mod planted;
 pub mod slots;
 pub mod step;
 pub mod time;

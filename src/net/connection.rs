@@ -15,6 +15,7 @@
 
 use std::io::{self, ErrorKind};
 
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Inbox, Key, Outbox, Pool};
 use crate::limits::Limits;
 use crate::os::{Net, Ready};
@@ -118,7 +119,8 @@ impl Connection {
             Ok(count) => {
                 self.inbox.filled(count);
                 *allowance = allowance.saturating_sub(count);
-                self.readable = count == wanted || self.peer_closed;
+                self.readable = (count == wanted && !is_planted(Planted::ReadsOnce))
+                    || (self.peer_closed && !is_planted(Planted::MissesTheEnd));
                 Fill::Received
             }
             Err(error) => self.sort_read_error(&error),
@@ -149,9 +151,10 @@ impl Connection {
             let offered = self.outbox.len();
             match net.write(self.key, self.outbox.unsent()) {
                 Ok(count) => {
+                    let count = if is_planted(Planted::CountsUnsent) { offered } else { count };
                     self.outbox.sent(count);
                     taken += count;
-                    self.writable = count == offered;
+                    self.writable = count == offered && !is_planted(Planted::WritesOnce);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 // Nothing was sent and nothing is lost; the pending queue or the next event tries again.

@@ -201,7 +201,8 @@ mod tests {
 
     #[test]
     fn in_calm_weather_nothing_strikes() {
-        let mut faults = Faults::new(9, &Weather { per_mille: vec![(Fault::Reset, 1000)], ..Weather::default() });
+        let mut faults =
+            Faults::new(9, &Weather { per_mille: vec![(Fault::Reset, 1000)], ..Weather::default() });
         assert!(faults.strike(Fault::Reset, Time::ZERO).is_some());
         assert!(faults.strike(Fault::ShortRead, Time::ZERO).is_none());
         faults.calm();

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Kind, Slots};
 
 /// Keys of tasks.
@@ -124,7 +125,12 @@ impl TaskQueue {
             slices += 1;
             self.slices += 1;
             match progress {
-                Progress::Again => self.wake(key),
+                Progress::Again => {
+                    self.wake(key);
+                    if is_planted(Planted::StarvesTasks) {
+                        self.ring.rotate_right(1);
+                    }
+                }
                 Progress::Blocked => {}
                 Progress::Done => self.cancel(key),
             }

@@ -5,7 +5,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Kind, Slots, Time, slots::SLOTS_MAX};
 
 /// Keys of timers; they are used nowhere else.
@@ -51,6 +53,9 @@ impl Timers {
 
     /// The timer won't fire. One that has fired or was cancelled before is left alone.
     pub fn cancel(&mut self, id: TimerId) {
+        if is_planted(Planted::CancelsNoTimer) {
+            return;
+        }
         self.owners.remove(id.0);
         if self.heap.len() > 2 * self.owners.len() + DEAD_ENTRIES_MAX {
             self.heap.retain(|Reverse((_, _, id))| self.owners.at(id.0).is_some());
@@ -73,7 +78,8 @@ impl Timers {
     pub fn pop_due(&mut self, mark: Mark) -> Option<(TimerId, Key)> {
         self.drop_dead();
         let Reverse((deadline, sequence, _)) = *self.heap.peek()?;
-        if deadline > mark.now || sequence >= mark.sequence {
+        let early = Duration::from_millis(if is_planted(Planted::FiresEarly) { 2 } else { 0 });
+        if deadline > mark.now.after(early) || sequence >= mark.sequence {
             return None;
         }
         let Reverse((_, _, id)) = self.heap.pop()?;

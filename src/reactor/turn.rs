@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::host::{Cx, Event, Host};
 use super::report::{LoopFigures, TurnReport};
 use super::timers::Timers;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Time};
 use crate::limits::Limits;
 use crate::os::{Completion, Os, Ready, Woken};
@@ -129,7 +130,9 @@ impl Reactor {
         self.figures.waits += 1;
         match os.waiter.wait(timeout, &mut self.woken) {
             // A signal handler ran (EINTR). What it means arrives as a completion; this turn just goes on.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error)
+                if error.kind() == io::ErrorKind::Interrupted
+                    && !is_planted(Planted::FailsWhenInterrupted) => {}
             other => other?,
         }
         let now = os.clock.now();
@@ -176,8 +179,11 @@ impl Reactor {
     /// How long poll may sleep: not at all while something waits for the next turn, else until the soonest deadline.
     fn timeout(&mut self, now: Time, host_is_runnable: bool) -> Option<Duration> {
         let queues = &mut self.queues;
-        let waiting =
-            !queues.pending.is_empty() || !queues.completions.is_empty() || !queues.closing.is_empty();
+        let has_news = !queues.completions.is_empty() && !is_planted(Planted::ForgetsCompletions);
+        let waiting = !queues.pending.is_empty() || has_news || !queues.closing.is_empty();
+        if is_planted(Planted::ForgetsDeadlines) && queues.timers.len() > 3 {
+            return None;
+        }
         if waiting || host_is_runnable {
             return Some(Duration::ZERO);
         }

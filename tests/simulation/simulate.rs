@@ -32,10 +32,13 @@ use play::shrink::shrink;
 
 /// Runs the server in simulated worlds, each made from one number, and looks whether anything goes wrong.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "simulate", after_help = "Examples:\n  \
+#[command(
+    name = "simulate",
+    after_help = "Examples:\n  \
     simulate --seed 7 --trace       one world, told step by step\n  \
     simulate --seed 7               one world; if it fails, the smallest that fails the same way\n  \
-    simulate --seeds 200000         many worlds, over all cores")]
+    simulate --seeds 200000         many worlds, over all cores"
+)]
 struct Arguments {
     /// Run this world.
     #[arg(long, value_name = "NUMBER", conflicts_with = "seeds", required_unless_present = "seeds")]
@@ -164,7 +167,10 @@ fn run_one(seed: u64, omitted: Omitted) -> ExitCode {
         println!("{line}");
     }
     println!();
-    println!("again, step by step:\n  cargo run --release --example simulate -- --seed {seed} --trace{}", smallest.arguments());
+    println!(
+        "again, step by step:\n  cargo run --release --example simulate -- --seed {seed} --trace{}",
+        smallest.arguments()
+    );
     ExitCode::FAILURE
 }
 
@@ -308,7 +314,9 @@ fn run_process(from: u64, end: u64, sums: &mut Sums) -> u64 {
                 sums.turns += turns;
                 sums.happened += happened.parse().unwrap_or(0);
             }
-            (Some("seen"), Some(count), Some(what)) => *sums.seen.entry(what.to_owned()).or_default() += count,
+            (Some("seen"), Some(count), Some(what)) => {
+                *sums.seen.entry(what.to_owned()).or_default() += count
+            }
             (Some("ended"), ..) => ended = true,
             _ => {}
         }

@@ -8,6 +8,7 @@ use crate::app::respond::Problem;
 use crate::app::runs::Read;
 use crate::app::service::Service;
 use crate::base::Key;
+use crate::base::planted::{Planted, is_planted};
 use crate::notes::ScanReport;
 use crate::reactor::Cx;
 use crate::wire::http1::{Answer, AnswerBody};
@@ -167,6 +168,12 @@ pub(super) fn begin_stream(
         return;
     }
     watch(peer, run, service, cx);
+    let after = match after {
+        0 => 0,
+        after if is_planted(Planted::RepeatsOnRejoin) => after - 1,
+        after if is_planted(Planted::SkipsOnRejoin) => after + 1,
+        after => after,
+    };
     peer.exchange = Exchange::Streaming { run, sent: after };
 }
 

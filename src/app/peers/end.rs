@@ -3,6 +3,7 @@
 use super::answer::finished;
 use super::{Allowance, Exchange, Peer, Stepped, flush};
 use crate::app::service::Service;
+use crate::base::planted::{Planted, is_planted};
 use crate::net::Fill;
 use crate::reactor::Cx;
 
@@ -53,7 +54,9 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     release_body(peer, service);
     let key = peer.connection.key;
     if let Some(run) = peer.run() {
-        service.runs.unwatch(run, key);
+        if !is_planted(Planted::KeepsWatcher) {
+            service.runs.unwatch(run, key);
+        }
         // A reset is final: nobody can read the answer of `/chat` any more. A stream may be resumed.
         if peer.connection.broken() && matches!(peer.exchange, Exchange::AwaitRun { .. }) {
             service.lost(run, cx);
@@ -61,7 +64,7 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
             service.left(run, cx);
         }
     }
-    if matches!(peer.exchange, Exchange::AwaitSync) {
+    if matches!(peer.exchange, Exchange::AwaitSync) && !is_planted(Planted::KeepsSyncWaiter) {
         service.folder.forget(key);
     }
     if peer.told.is_some() {
@@ -79,6 +82,9 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
 const CLIENT_CLOSED: u16 = 499;
 
 pub(super) fn release_body(peer: &mut Peer, service: &mut Service) {
+    if is_planted(Planted::LeaksBodyBytes) {
+        return;
+    }
     if let Exchange::Receiving { body, .. } = &mut peer.exchange {
         service.body_bytes_in_flight = service.body_bytes_in_flight.saturating_sub(body.len());
         *body = Vec::new();

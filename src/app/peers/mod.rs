@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use super::routes::Route;
 use super::service::Service;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Pressure, Time};
 use crate::limits::Limits;
 use crate::net::Connection;
@@ -162,7 +163,8 @@ impl Peer {
 
     /// When it became idle, if it is and nobody has begun to close it.
     pub fn idle_since(&self) -> Option<Time> {
-        (self.is_idle() && !self.gone).then_some(self.since)
+        let is_idle = self.is_idle() || is_planted(Planted::EvictsTheBusy);
+        (is_idle && !self.gone).then_some(self.since)
     }
 
     /// What it holds, for the census.
@@ -245,6 +247,7 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     }
     // What is left to do here nobody will announce: a budget ended it, or a flush was interrupted.
     if (ended == Stepped::Spent || peer.connection.may_write())
+        && !is_planted(Planted::ForgetsAnotherGo)
         && let Some(again) = peer.connection.ask_again()
     {
         cx.again(again);

@@ -9,6 +9,7 @@ use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
 use crate::app::{chat, health, tasks};
 use crate::base::Key;
+use crate::base::planted::{Planted, is_planted};
 use crate::net::Fill;
 use crate::reactor::Cx;
 use crate::wire::http1::{AdmitError, Method, RequestEvent};
@@ -112,7 +113,9 @@ fn fill(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         Fill::Spent => Stepped::Spent,
         // Answers that are still in the outbox go out first, be it that the last request was cut short: the peer may
         // only have shut its sending side.
-        Fill::Ended if peer.connection.outbox.is_empty() => Stepped::Over,
+        Fill::Ended if peer.connection.outbox.is_empty() || is_planted(Planted::DropsAnswersAtTheEnd) => {
+            Stepped::Over
+        }
         Fill::Ended => Stepped::Waits,
         // A whole buffer that the parser can do nothing with: it refuses a head that long, so this is a reset's twin.
         Fill::Full | Fill::Broken => Stepped::Over,

@@ -67,7 +67,9 @@ impl Disk {
         let work = match self.work.take() {
             Some(work) => work,
             None => match self.jobs.pop_front()? {
-                Job::List { files_max } => Work::Listing { after: None, files_left: files_max, complete: true },
+                Job::List { files_max } => {
+                    Work::Listing { after: None, files_left: files_max, complete: true }
+                }
                 Job::Read { paths, bytes_max } => Work::Reading { paths, bytes_max },
             },
         };

@@ -38,8 +38,8 @@ pub use trace::{Happened, Line, Side, Telling, Trace};
 
 use super::faults::{Fault, Faults, Weather};
 use super::{
-    AcceptError, Accepted, Clock, Completion, Disk, DiskDone, Entropy, Job, LogSink, Net, NetCounters, Os, Ready,
-    Signal, Wait, Woken,
+    AcceptError, Accepted, Clock, Completion, Disk, DiskDone, Entropy, Job, LogSink, Net, NetCounters, Os,
+    Ready, Signal, Wait, Woken,
 };
 use crate::base::{Key, Time, WallTime};
 use crate::limits::Limits;
@@ -176,7 +176,14 @@ impl World {
     /// Handles on every part, which [`Handles::os`] lends.
     pub fn handles(&self) -> Handles<'_> {
         let handle = || Handle { world: self };
-        Handles { net: handle(), clock: handle(), disk: handle(), entropy: handle(), log: handle(), waiter: handle() }
+        Handles {
+            net: handle(),
+            clock: handle(),
+            disk: handle(),
+            entropy: handle(),
+            log: handle(),
+            waiter: handle(),
+        }
     }
 
     /// A note that is there from the start.

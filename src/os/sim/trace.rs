@@ -88,7 +88,9 @@ impl fmt::Display for Happened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Happened::Sleeps { at_most: None } => f.write_str("the loop sleeps until something happens"),
-            Happened::Sleeps { at_most: Some(0) } => f.write_str("the loop looks what is ready, without sleeping"),
+            Happened::Sleeps { at_most: Some(0) } => {
+                f.write_str("the loop looks what is ready, without sleeping")
+            }
             Happened::Sleeps { at_most: Some(nanos) } => {
                 write!(f, "the loop sleeps, for at most {:.3} ms", *nanos as f64 / 1e6)
             }
@@ -123,11 +125,15 @@ impl fmt::Display for Happened {
             Happened::Arrived { side, line, bytes } => {
                 write!(f, "{bytes} bytes arrive at the {side} over {line}")
             }
-            Happened::EndArrived { side, line } => write!(f, "the end of input arrives at the {side} over {line}"),
+            Happened::EndArrived { side, line } => {
+                write!(f, "the end of input arrives at the {side} over {line}")
+            }
             Happened::ResetArrived { side, line } => write!(f, "a reset arrives at the {side} over {line}"),
             Happened::Shut { side, line } => write!(f, "the {side} will write no more to {line}"),
             Happened::Closed { side, line, reset: false } => write!(f, "the {side} closes {line}"),
-            Happened::Closed { side, line, reset: true } => write!(f, "the {side} closes {line} with a reset"),
+            Happened::Closed { side, line, reset: true } => {
+                write!(f, "the {side} closes {line} with a reset")
+            }
             Happened::ListenerClosed => f.write_str("the server listens no more"),
             Happened::JobTaken { job } => write!(f, "the disk helper takes a job: {job}"),
             Happened::JobRefused { job } => write!(f, "the disk helper's queue is full: no {job}"),
@@ -135,7 +141,9 @@ impl fmt::Display for Happened {
             Happened::Signalled { number } => write!(f, "signal {number} reaches the process"),
             Happened::FileChanged { path, bytes } => write!(f, "someone saves {path}, {bytes} bytes"),
             Happened::FileGone { path } => write!(f, "someone deletes {path}"),
-            Happened::Logged { bytes, offered } => write!(f, "the log's pipe takes {bytes} of {offered} bytes"),
+            Happened::Logged { bytes, offered } => {
+                write!(f, "the log's pipe takes {bytes} of {offered} bytes")
+            }
             Happened::Struck { what } => write!(f, "FAULT {what}"),
             Happened::Calm => f.write_str("from here on nothing goes wrong any more"),
             Happened::Said { actor, words } => write!(f, "actor {actor} {words}"),

@@ -27,6 +27,7 @@ use super::error::RequestError;
 use super::fields::{FieldIter, FieldLines, LineEvent, is_token, is_token_byte, misplaced, trimmed};
 use super::framing::Framing;
 use super::target::{Target, host_and_port};
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::{HEADER_FIELDS_MAX, Limits};
 
 /// A request's method (RFC 9110 §9.1). Methods are case-sensitive: `get` is [`Method::Other`].
@@ -190,6 +191,9 @@ impl HeadScanner {
             if self.position >= limits.head_bytes_max {
                 return Err(RequestError::HeadTooLong);
             }
+        }
+        if is_planted(Planted::ScansPastTheEnd) && bytes.ends_with(b"\n\r") {
+            self.position += 1;
         }
         Ok(Scan::More { skipped })
     }

@@ -39,6 +39,7 @@ use super::answer::{Answer, AnswerBody, AnswerFraming, ConnectionOption, DIGITS_
 use super::error::RequestError;
 use super::framing::{BodyDecoder, Framing};
 use super::head::{Head, HeadScanner, Method, Scan, Version};
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Full, Outbox, Pressure, Step};
 use crate::limits::Limits;
 
@@ -304,7 +305,10 @@ impl Server {
     fn answer_framing(&self, answer: &Answer<'_>) -> AnswerFraming {
         match (answer.status, answer.body, self.asked.version) {
             (100..=199 | 204 | 304, _, _) => AnswerFraming::ByStatus,
-            (_, AnswerBody::Whole(body), _) => AnswerFraming::Length(body.len()),
+            (_, AnswerBody::Whole(body), _) => {
+                let one_more = usize::from(is_planted(Planted::PromisesOneByteMore) && body.len() % 5 == 0);
+                AnswerFraming::Length(body.len() + one_more)
+            }
             (_, AnswerBody::Empty, _) => AnswerFraming::Length(0),
             (_, AnswerBody::Stream, Version::Http11) => AnswerFraming::Chunked,
             (_, AnswerBody::Stream, Version::Http10) => AnswerFraming::ByClose,

@@ -33,7 +33,8 @@ impl Actor for Crowd {
             return None;
         }
         let now = outside.now();
-        let leaves_at = *self.leaves_at.get_or_insert(now.after(Duration::from_secs(self.random.between(1, 40) as u64)));
+        let leaves_at =
+            *self.leaves_at.get_or_insert(now.after(Duration::from_secs(self.random.between(1, 40) as u64)));
         if now >= leaves_at || outside.is_calm() {
             self.has_left = true;
             for line in self.lines.drain(..) {
@@ -118,9 +119,28 @@ const WHOLE: [&str; 10] = [
     "\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n",
 ];
 const SPOILERS: [&[u8]; 22] = [
-    b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"\0", b"\xff", b"%", b"%zz", b"0", b"f", b"-1", b"HTTP/1.0", b"HTTP/2.0",
-    b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip\r\n", b"Host: a\r\n",
-    b"Connection: close\r\n", b" folded\r\n", b"ffffffffffffffff",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\t",
+    b":",
+    b"\0",
+    b"\xff",
+    b"%",
+    b"%zz",
+    b"0",
+    b"f",
+    b"-1",
+    b"HTTP/1.0",
+    b"HTTP/2.0",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip\r\n",
+    b"Host: a\r\n",
+    b"Connection: close\r\n",
+    b" folded\r\n",
+    b"ffffffffffffffff",
 ];
 
 impl Twins {
@@ -323,8 +343,15 @@ impl Actor for Editor {
             let words = self.random.spread(400);
             let mut text = String::from("# A day\n\n");
             for word in 0..words {
-                text += ["tea ", "rain ", "[[zebra]] ", "#walks ", "**bold** ", "\n\n- item ", "\n\n## Later\n\n"]
-                    [self.random.below(7)];
+                text += [
+                    "tea ",
+                    "rain ",
+                    "[[zebra]] ",
+                    "#walks ",
+                    "**bold** ",
+                    "\n\n- item ",
+                    "\n\n## Later\n\n",
+                ][self.random.below(7)];
                 text += &format!("{word} ");
             }
             outside.save(&path, text.into_bytes());

@@ -184,7 +184,11 @@ impl Parser {
         let status = status(lines.next().unwrap_or(""))?;
         let fields: Vec<(String, String)> = lines.map(field).collect::<Result<_, _>>()?;
         if status == 100 {
-            return if fields.is_empty() { Ok(Some(Piece::Interim)) } else { Err("100 with fields".to_owned()) };
+            return if fields.is_empty() {
+                Ok(Some(Piece::Interim))
+            } else {
+                Err("100 with fields".to_owned())
+            };
         }
         // An error may be told before a request is complete; otherwise each answer has its request.
         let is_head = match self.owed.front() {
@@ -246,7 +250,8 @@ fn field(line: &str) -> Result<(String, String), String> {
     let (name, value) = line.split_once(": ").ok_or_else(wrong)?;
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let is_text = |byte: u8| (0x20..0x7f).contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_token) || !value.bytes().all(is_text) || value.trim() != value {
+    if name.is_empty() || !name.bytes().all(is_token) || !value.bytes().all(is_text) || value.trim() != value
+    {
         return Err(wrong());
     }
     Ok((name.to_ascii_lowercase(), value.to_owned()))

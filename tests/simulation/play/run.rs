@@ -88,7 +88,8 @@ fn play(
             return Err(early);
         }
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
-        let did_nothing = before == after && report.pending + report.ready + report.closed + report.timers == 0;
+        let did_nothing =
+            before == after && report.pending + report.ready + report.closed + report.timers == 0;
         checker.turn(scenario, world, &reactor, &app, did_nothing)?;
         if town.is_stopping.get() {
             let since = *stopped_at.get_or_insert(world.now());
@@ -132,7 +133,12 @@ struct Progress {
 impl Progress {
     fn of(reactor: &Reactor, app: &App, counters: &oneloop::os::NetCounters) -> Progress {
         let calls = [counters.reads, counters.writes, counters.accepts, counters.turned_away];
-        Progress { calls, slices: app.census().slices, waiting: reactor.waiting(), timers: reactor.timers().len() }
+        Progress {
+            calls,
+            slices: app.census().slices,
+            waiting: reactor.waiting(),
+            timers: reactor.timers().len(),
+        }
     }
 }
 
@@ -194,10 +200,18 @@ impl Checker {
         if self.idle_turns > IDLE_TURNS_MAX {
             return Err(format!("the loop turns without sleeping and does nothing: {census:?}"));
         }
-        equal("timers that are set, and timers that somebody knows of", reactor.timers().len(), census.timers)?;
+        equal(
+            "timers that are set, and timers that somebody knows of",
+            reactor.timers().len(),
+            census.timers,
+        )?;
         equal("sockets, and connections", world.sockets(), census.connections)?;
         equal("readers of runs, and runs' readers", census.with_run, census.watchers)?;
-        equal("connections that wait for a scan, and those the folder knows", census.with_sync, census.sync_waiters)?;
+        equal(
+            "connections that wait for a scan, and those the folder knows",
+            census.with_sync,
+            census.sync_waiters,
+        )?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("tasks, and runs at work with the index", census.tasks, census.runs.running + 1)?;
         at_most("connections", census.connections, limits.connections_max + 1)?;
@@ -242,7 +256,11 @@ impl Checker {
                 number = next;
             }
             if ends != [record.last_event()] {
-                return Err(format!("run {} has {} events and ends at {ends:?}", record.id, record.last_event()));
+                return Err(format!(
+                    "run {} has {} events and ends at {ends:?}",
+                    record.id,
+                    record.last_event()
+                ));
             }
         }
         if finished < self.ended.len() as u64 {
@@ -257,10 +275,19 @@ impl Checker {
                 self.seen.insert(what);
             }
         };
-        notice(census.connections > scenario.limits.connections_max, "one connection more than the bound was let in");
-        notice(census.runs.pending > 0 && census.runs.running >= scenario.config.runs_max, "a run waited for a place");
+        notice(
+            census.connections > scenario.limits.connections_max,
+            "one connection more than the bound was let in",
+        );
+        notice(
+            census.runs.pending > 0 && census.runs.running >= scenario.config.runs_max,
+            "a run waited for a place",
+        );
         notice(census.with_sync > 1, "two clients waited for one scan");
-        notice(census.watchers > census.runs.running + census.runs.pending, "a run had several readers, or an ended one some");
+        notice(
+            census.watchers > census.runs.running + census.runs.pending,
+            "a run had several readers, or an ended one some",
+        );
         notice(census.longest_wait_turns > 0, "a runnable task waited for a later turn");
         notice(census.body_bytes > 0, "a body was received in pieces");
     }
@@ -272,7 +299,13 @@ impl Checker {
     }
 
     /// Everyone is gone and everything is done: nothing may be left over.
-    fn at_rest(&self, scenario: &Scenario, town: &Shared, reactor: &Reactor, app: &App) -> Result<(), String> {
+    fn at_rest(
+        &self,
+        scenario: &Scenario,
+        town: &Shared,
+        reactor: &Reactor,
+        app: &App,
+    ) -> Result<(), String> {
         let census = app.census();
         equal("tasks", census.tasks, 1)?;
         equal("readers", census.watchers, 0)?;
@@ -289,7 +322,9 @@ impl Checker {
             let found = self.ended.iter().find(|(known, _)| known.to_string() == id);
             let is_lost = found.is_none() && !town.forgets_runs;
             if is_lost || found.is_some_and(|(_, known)| *known != status) {
-                return Err(format!("somebody was told that run {id} is {status}; the server knows {found:?}"));
+                return Err(format!(
+                    "somebody was told that run {id} is {status}; the server knows {found:?}"
+                ));
             }
         }
         Ok(())

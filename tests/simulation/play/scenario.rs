@@ -30,8 +30,8 @@ impl Omitted {
         let actors = self.actors.iter().map(|actor| format!(" --without-actor {actor}"));
         let faults = self.faults.iter().map(|fault| format!(" --without-fault {fault:?}"));
         let strikes = self.strikes.iter();
-        let strikes = strikes
-            .map(|Strike { fault, opportunity }| format!(" --without-strike {fault:?}:{opportunity}"));
+        let strikes =
+            strikes.map(|Strike { fault, opportunity }| format!(" --without-strike {fault:?}:{opportunity}"));
         actors.chain(faults).chain(strikes).collect()
     }
 }
@@ -115,7 +115,10 @@ impl Scenario {
         let actors = (0..self.actors()).map(|index| self.actor(index, &town)).collect();
         let world = World::new(&plan, &self.limits, actors);
         for (subject, name) in SUBJECTS.iter().enumerate() {
-            let text = format!("# {name}\n\nThe code of {name} is {}.\n\nSee [[pebble]] and #codes.\n", code(subject));
+            let text = format!(
+                "# {name}\n\nThe code of {name} is {}.\n\nSee [[pebble]] and #codes.\n",
+                code(subject)
+            );
             world.put_note(&format!("codes/{name}.md"), text.into_bytes());
         }
         (world, town)

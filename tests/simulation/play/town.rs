@@ -118,7 +118,8 @@ impl Oracle {
             Some(_) => return Ok(()),
             None => {}
         }
-        let event: Value = serde_json::from_str(data).map_err(|error| format!("an event: {error}: {data}"))?;
+        let event: Value =
+            serde_json::from_str(data).map_err(|error| format!("an event: {error}: {data}"))?;
         known.events.insert(number, data.to_owned());
         if event["type"] == "done" {
             known.ended_at = Some(number);
@@ -151,7 +152,8 @@ impl Oracle {
             _ => 9,
         };
         let is_ordered = kinds.windows(2).all(|pair| {
-            rank(pair[0]) < rank(pair[1]) || (pair[0] == pair[1] && rank(pair[0]) % 2 == 0 && rank(pair[0]) < 4)
+            rank(pair[0]) < rank(pair[1])
+                || (pair[0] == pair[1] && rank(pair[0]) % 2 == 0 && rank(pair[0]) < 4)
         });
         if !is_ordered || kinds.contains(&"?") {
             return Err(format!("the events of run {run} are out of order: {kinds:?}"));

@@ -199,7 +199,11 @@ impl Visitor {
         let calm = outside.is_calm();
         if !calm && self.random.chance(self.temper.vanish_per_mille) {
             self.see("a client vanished");
-            if self.random.chance(500) { outside.reset(line) } else { outside.close(line) }
+            if self.random.chance(500) {
+                outside.reset(line)
+            } else {
+                outside.close(line)
+            }
             self.lose(outside, Loss::Own);
             return Some(self.next_errand);
         }
@@ -230,7 +234,8 @@ impl Visitor {
             }
         }
         if self.outgoing.is_empty() {
-            let wants_to_finish = self.temper.half_closes && !calm && !self.sent.is_empty() && self.agenda.is_empty();
+            let wants_to_finish =
+                self.temper.half_closes && !calm && !self.sent.is_empty() && self.agenda.is_empty();
             if wants_to_finish && !self.has_finished {
                 self.has_finished = true;
                 self.is_disturbed = true;
@@ -353,7 +358,9 @@ impl Visitor {
             Errand::Tasks => ("GET", format!("/tasks?limit={}", self.random.between(1, 20)), None),
             Errand::Sync => ("POST", "/sync".to_owned(), Some(String::new())),
             Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(*subject))),
-            Errand::Begin { subject, .. } => ("POST", "/chat/async".to_owned(), Some(self.question(*subject))),
+            Errand::Begin { subject, .. } => {
+                ("POST", "/chat/async".to_owned(), Some(self.question(*subject)))
+            }
             Errand::Stream { subject } => ("POST", "/chat/stream".to_owned(), Some(self.question(*subject))),
             Errand::Follow | Errand::Meddle => unreachable!("decided before"),
             Errand::Poll { id, .. } => ("GET", format!("/chat/task/{id}"), None),
@@ -407,7 +414,16 @@ impl Visitor {
         };
         let is_done = matches!(errand, Errand::Rejoin { done: true, .. });
         let (body, events) = (Vec::new(), EventReader::default());
-        self.sent.push_back(Sent { errand, began: now, head: None, body, events, position, is_done, expects });
+        self.sent.push_back(Sent {
+            errand,
+            began: now,
+            head: None,
+            body,
+            events,
+            position,
+            is_done,
+            expects,
+        });
     }
 
     fn question(&mut self, subject: usize) -> String {
@@ -446,7 +462,8 @@ impl Visitor {
     fn take_piece(&mut self, piece: Piece, line: Line, outside: &mut Outside<'_>) -> Result<(), String> {
         match piece {
             Piece::Interim => {
-                let asked = self.sent.front_mut().is_some_and(|sent| std::mem::replace(&mut sent.expects, false));
+                let asked =
+                    self.sent.front_mut().is_some_and(|sent| std::mem::replace(&mut sent.expects, false));
                 if !asked {
                     return Err("was sent 100 and had not asked for it, or twice".to_owned());
                 }
@@ -515,7 +532,11 @@ impl Visitor {
             }
             self.town.oracle.borrow_mut().event(&run, number, &event.data)?;
             if !outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille) {
-                if self.random.chance(500) { outside.reset(line) } else { outside.close(line) }
+                if self.random.chance(500) {
+                    outside.reset(line)
+                } else {
+                    outside.close(line)
+                }
                 self.lose(outside, Loss::Own);
                 return Ok(());
             }
@@ -542,7 +563,10 @@ impl Visitor {
                 return Ok(());
             }
             503 => {
-                let seconds: u64 = head.field("retry-after").and_then(|text| text.parse().ok()).ok_or("503 without Retry-After")?;
+                let seconds: u64 = head
+                    .field("retry-after")
+                    .and_then(|text| text.parse().ok())
+                    .ok_or("503 without Retry-After")?;
                 self.see("a request was answered 503");
                 self.next_errand = outside.now().after(Duration::from_secs(seconds));
                 self.agenda.push_front(errand);
@@ -555,14 +579,17 @@ impl Visitor {
             _ => {}
         }
         let json: Value = match status {
-            200 | 202 if errand != Errand::HeadOnly && position.is_none() => {
-                serde_json::from_slice(&body).map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?
-            }
+            200 | 202 if errand != Errand::HeadOnly && position.is_none() => serde_json::from_slice(&body)
+                .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?,
             _ => Value::Null,
         };
         self.done_count += 1;
         let expect = |wanted: u16| {
-            if status == wanted { Ok(()) } else { Err(format!("was answered {status} in place of {wanted}: {}", show(&body))) }
+            if status == wanted {
+                Ok(())
+            } else {
+                Err(format!("was answered {status} in place of {wanted}: {}", show(&body)))
+            }
         };
         match errand {
             Errand::Health => {
@@ -588,8 +615,12 @@ impl Visitor {
             }
             Errand::Tasks => {
                 expect(200)?;
-                let ids: Vec<&str> =
-                    json["tasks"].as_array().into_iter().flatten().filter_map(|task| task["task_id"].as_str()).collect();
+                let ids: Vec<&str> = json["tasks"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|task| task["task_id"].as_str())
+                    .collect();
                 if !ids.windows(2).all(|pair| pair[0] > pair[1]) {
                     return Err(format!("was told tasks out of order: {ids:?}"));
                 }
@@ -699,7 +730,8 @@ impl Visitor {
     /// An answer that names codes must name the one that was asked for.
     fn check_answer(&mut self, subject: usize, json: &Value) -> Result<(), String> {
         let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
-        let others = (0..SUBJECTS.len()).filter(|other| *other != subject).any(|other| answer.contains(&code(other)));
+        let others =
+            (0..SUBJECTS.len()).filter(|other| *other != subject).any(|other| answer.contains(&code(other)));
         if others && !answer.contains(&code(subject)) {
             return Err(format!("was told of another subject: {answer}"));
         }
@@ -747,7 +779,12 @@ impl Actor for Visitor {
 
     fn describe(&self) -> String {
         let waiting: Vec<&Errand> = self.sent.iter().map(|sent| &sent.errand).chain(&self.agenda).collect();
-        format!("{}, {} answers so far, {} more wanted: {waiting:?}", self.temper.name, self.done_count, waiting.len())
+        format!(
+            "{}, {} answers so far, {} more wanted: {waiting:?}",
+            self.temper.name,
+            self.done_count,
+            waiting.len()
+        )
     }
 
     fn seen(&self) -> &[&'static str] {

@@ -1,0 +1,91 @@
+//! Mistakes of one line each, planted on purpose, to see whether the simulator finds them.
+//!
+//! A check that never fails proves nothing. So each mistake that is easily made in a program like this one can be
+//! switched on, one at a time, for the current thread: forget to drain, honour a stale key, fire early, count one too
+//! many. `tests/planted.rs` runs a world that is known to find each; `simulate --planted` measures how many worlds it
+//! takes.
+//!
+//! Only builds with the feature `planted-faults` have them, and nothing that is released is built with it: without it
+//! [`is_planted`] is `false` at compile time, and every line that asks for it is gone.
+
+macro_rules! planted {
+    ($($name:ident = $words:literal;)*) => {
+        /// A mistake that can be planted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each has its sentence in `words`")]
+        pub enum Planted {
+            $($name,)*
+        }
+
+        impl Planted {
+            /// All of them.
+            pub const ALL: &[Planted] = &[$(Planted::$name,)*];
+
+            /// What is done wrong.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Planted::$name => $words,)*
+                }
+            }
+        }
+    };
+}
+
+planted! {
+    ForgetsAnotherGo = "a connection that stops at its budget does not ask for another go";
+    ReadsOnce = "a full read is taken for the last";
+    MissesTheEnd = "a short read is taken for the last although the peer's end is announced";
+    WritesOnce = "a write that took everything is taken for one that found the socket full";
+    CountsUnsent = "a short write is counted as a whole one";
+    HonoursStaleKeys = "a key finds the successor of what it named";
+    FiresEarly = "timers fire up to two milliseconds early";
+    CancelsNoTimer = "a cancelled timer fires all the same";
+    ForgetsDeadlines = "with more than three timers set the loop sleeps without end";
+    ForgetsCompletions = "the loop sleeps although a helper's news wait";
+    KeepsClosedPeers = "what was kept for a connection stays when it is closed";
+    LetsOneMoreIn = "one connection too many is let in";
+    QueuesOneMore = "one run too many may wait";
+    EndsTwice = "a run that is cancelled tells its end twice";
+    KeepsCancelledTask = "the task of a cancelled run stays";
+    ForgetsThatSomeoneCame = "a run is cancelled after its grace although somebody came back";
+    RepeatsOnRejoin = "a reader that comes back is told its last event again";
+    SkipsOnRejoin = "a reader that comes back misses an event";
+    LeaksBodyBytes = "the bytes of a body that was given up stay counted";
+    PromisesOneByteMore = "some answers promise a byte more than they have";
+    LosesSmallRest = "one byte that waits for the rest of a request is lost";
+    KeepsSyncWaiter = "a connection that is gone stays among those that wait for a scan";
+    KeepsWatcher = "a connection that is gone stays among a run's readers";
+    TellsNewsOnce = "a run's readers are told of news only once";
+    StarvesTasks = "a task that goes on is put at the head of the queue";
+    ForgetsTheBacklog = "what a turn's share left in the backlog is left there";
+    DropsAnswersAtTheEnd = "a peer's end makes us forget what it is still owed";
+    NeverAcceptsAgain = "a pause in accepting has no end";
+    FailsWhenInterrupted = "an interrupted wait ends the loop";
+    EvictsTheBusy = "a connection in the middle of an answer makes room for another";
+    ScansPastTheEnd = "where a head ends is not seen when it arrives in two parts";
+    ForgetsToBegin = "a place that is free is not given to a run that waits";
+}
+
+#[cfg(feature = "planted-faults")]
+std::thread_local! {
+    static ACTIVE: std::cell::Cell<Option<Planted>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a mistake in this thread, or none.
+#[cfg(feature = "planted-faults")]
+pub fn plant(mistake: Option<Planted>) {
+    ACTIVE.set(mistake);
+}
+
+/// This mistake is to be made here.
+#[cfg(feature = "planted-faults")]
+pub fn is_planted(mistake: Planted) -> bool {
+    ACTIVE.get() == Some(mistake)
+}
+
+/// This mistake is to be made here: never.
+#[cfg(not(feature = "planted-faults"))]
+#[inline(always)]
+pub const fn is_planted(_: Planted) -> bool {
+    false
+}
