@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --release --example simulate -- --seed 7 --trace     one world, told step by step
 //! cargo run --release --example simulate -- --seeds 200000       many, over all cores
+//! cargo run --release --features planted-faults --example simulate -- --planted
+//!                                                                 how soon planted mistakes are found
 //! ```
 //!
 //! A world in which something goes wrong is made smaller, by leaving out actors, kinds of fault and single strikes for
@@ -23,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use oneloop::base::planted::Planted;
 use oneloop::os::faults::{Fault, Strike};
 use oneloop::os::sim::Telling;
 
@@ -41,7 +44,7 @@ use play::shrink::shrink;
 )]
 struct Arguments {
     /// Run this world.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "seeds", required_unless_present = "seeds")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "seeds", required_unless_present_any = ["seeds", "planted"])]
     seed: Option<u64>,
     /// Run so many worlds.
     #[arg(long, value_name = "COUNT")]
@@ -64,6 +67,15 @@ struct Arguments {
     /// Leave out one strike, FAULT:OPPORTUNITY; repeatable.
     #[arg(long, value_name = "STRIKE", value_parser = strike)]
     without_strike: Vec<Strike>,
+    /// Plant this mistake in the server (in builds with the feature planted-faults).
+    #[arg(long, value_name = "MISTAKE", value_parser = mistake)]
+    plant: Option<Planted>,
+    /// For each mistake that can be planted, count the worlds until one shows it (with that feature).
+    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
+    planted: bool,
+    /// Stop at the first failure.
+    #[arg(long, hide = true)]
+    first: bool,
     /// Print one line of outcome a world and nothing else: what the other modes start.
     #[arg(long, hide = true)]
     worker: bool,
@@ -72,6 +84,17 @@ struct Arguments {
 fn fault(name: &str) -> Result<Fault, String> {
     let found = Fault::ALL.iter().find(|fault| format!("{fault:?}") == name);
     found.copied().ok_or_else(|| format!("there is no such fault; there are {:?}", Fault::ALL))
+}
+
+fn mistake(name: &str) -> Result<Planted, String> {
+    let found = Planted::ALL.iter().find(|mistake| format!("{mistake:?}") == name);
+    let found =
+        found.copied().ok_or_else(|| format!("there is no such mistake; there are {:?}", Planted::ALL))?;
+    if cfg!(feature = "planted-faults") {
+        Ok(found)
+    } else {
+        Err("this build has no mistakes to plant".to_owned())
+    }
 }
 
 fn strike(text: &str) -> Result<Strike, String> {
@@ -87,11 +110,16 @@ fn main() -> ExitCode {
         faults: arguments.without_fault.clone(),
         strikes: arguments.without_strike.clone(),
     };
+    #[cfg(feature = "planted-faults")]
+    oneloop::base::planted::plant(arguments.plant);
+    if arguments.planted {
+        return find_planted();
+    }
     match (arguments.seed, arguments.seeds) {
         (Some(seed), _) if arguments.trace => trace(seed, omitted),
-        (Some(seed), _) if arguments.worker => work(seed, 1, &omitted),
-        (Some(seed), _) => run_one(seed, omitted),
-        (None, Some(count)) if arguments.worker => work(arguments.from, count, &omitted),
+        (Some(seed), _) if arguments.worker => work(seed, 1, &omitted, arguments.first),
+        (Some(seed), _) => run_one(seed, omitted, arguments.plant),
+        (None, Some(count)) if arguments.worker => work(arguments.from, count, &omitted, arguments.first),
         (None, count) => run_many(arguments.from, count.unwrap_or(1), arguments.jobs),
     }
 }
@@ -141,7 +169,9 @@ fn describe(scenario: &Scenario) {
     println!();
 }
 
-fn run_one(seed: u64, omitted: Omitted) -> ExitCode {
+fn run_one(seed: u64, omitted: Omitted, plant: Option<Planted>) -> ExitCode {
+    let attempt = |seed, omitted: &Omitted| attempt(seed, omitted, plant);
+    let child = |seed, omitted: &Omitted| child(seed, omitted, plant);
     let Err(failure) = attempt(seed, &omitted) else {
         println!("world {seed}: all went well");
         return ExitCode::SUCCESS;
@@ -174,16 +204,18 @@ fn run_one(seed: u64, omitted: Omitted) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn child(seed: u64, omitted: &Omitted) -> Command {
+fn child(seed: u64, omitted: &Omitted, plant: Option<Planted>) -> Command {
     let program = std::env::current_exe().expect("a running program has a name");
     let mut command = Command::new(program);
     command.arg("--seed").arg(seed.to_string()).args(omitted.arguments().split_whitespace());
+    command.args(plant.map(|plant| format!("--plant={plant:?}")));
     command
 }
 
 /// Runs a world in a process of its own.
-fn attempt(seed: u64, omitted: &Omitted) -> Result<(), String> {
-    let output = child(seed, omitted).arg("--worker").output().expect("this program can be started again");
+fn attempt(seed: u64, omitted: &Omitted, plant: Option<Planted>) -> Result<(), String> {
+    let output =
+        child(seed, omitted, plant).arg("--worker").output().expect("this program can be started again");
     let told = String::from_utf8_lossy(&output.stdout);
     match told.lines().find_map(|line| line.strip_prefix("failed ")) {
         Some(failure) => Err(failure.split_once(' ').map_or(failure, |(_, words)| words).to_owned()),
@@ -197,7 +229,7 @@ fn attempt(seed: u64, omitted: &Omitted) -> Result<(), String> {
 /// The world that is being run, for the words of a panic.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 
-fn work(from: u64, count: u64, omitted: &Omitted) -> ExitCode {
+fn work(from: u64, count: u64, omitted: &Omitted, first: bool) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // Where panics abort, this is the last that is heard of this process.
         let words = panic.to_string().replace('\n', " ");
@@ -215,6 +247,9 @@ fn work(from: u64, count: u64, omitted: &Omitted) -> ExitCode {
         }
         if let Some(failure) = outcome.failure {
             println!("failed {seed} {}", failure.replace('\n', " "));
+            if first {
+                break;
+            }
         }
     }
     println!("sums {turns} {happened}");
@@ -331,4 +366,76 @@ fn run_process(from: u64, end: u64, sums: &mut Sums) -> u64 {
             end
         }
     }
+}
+
+// --- Planted mistakes ---------------------------------------------------------------------------------------------
+
+/// Worlds in which each must be found.
+const WORLDS_PER_MISTAKE: u64 = 20_000;
+/// Finds that are counted for each.
+const FINDS: usize = 9;
+
+fn find_planted() -> ExitCode {
+    if !cfg!(feature = "planted-faults") {
+        eprintln!("this build has no mistakes to plant: add --features planted-faults");
+        return ExitCode::from(2);
+    }
+    println!("{:<24} {:>7} {:>8}  first found as", "mistake", "first", "median");
+    let next = AtomicU64::new(0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let missed = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| find_share(&next))).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().expect("a worker has no reason to panic"))
+            .sum::<usize>()
+    });
+    println!(
+        "{} mistakes planted, {missed} not found within {WORLDS_PER_MISTAKE} worlds",
+        Planted::ALL.len()
+    );
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn find_share(next: &AtomicU64) -> usize {
+    let mut missed = 0;
+    while let Some(mistake) = Planted::ALL.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+        let (mut from, mut gaps, mut words) = (1, Vec::new(), String::new());
+        while gaps.len() < FINDS
+            && let Some((seed, failure)) = find_next(*mistake, from)
+        {
+            gaps.push(seed + 1 - from);
+            from = seed + 1;
+            if words.is_empty() {
+                words = failure.chars().take(90).collect();
+            }
+        }
+        let first = gaps.first().copied();
+        gaps.sort_unstable();
+        match first {
+            Some(first) => {
+                println!("{:<24} {first:>7} {:>8}  {words}", format!("{mistake:?}"), gaps[gaps.len() / 2])
+            }
+            None => {
+                missed += 1;
+                println!("{:<24} {:>7} {:>8}  {}", format!("{mistake:?}"), "-", "-", mistake.words());
+            }
+        }
+    }
+    missed
+}
+
+/// The next world, from this one on, that shows the mistake.
+fn find_next(mistake: Planted, from: u64) -> Option<(u64, String)> {
+    let program = std::env::current_exe().expect("a running program has a name");
+    let count = (WORLDS_PER_MISTAKE + 1).checked_sub(from).filter(|count| *count > 0)?;
+    let output = Command::new(program)
+        .args(["--worker", "--first", "--from", &from.to_string(), "--seeds", &count.to_string()])
+        .arg(format!("--plant={mistake:?}"))
+        .output()
+        .expect("this program can be started again");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = told.lines().find_map(|line| line.strip_prefix("failed "))?;
+    let (seed, words) = failed.split_once(' ')?;
+    Some((seed.parse().ok()?, words.to_owned()))
 }

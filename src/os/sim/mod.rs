@@ -138,6 +138,9 @@ const LOG_BYTES_MAX: usize = 256 * 1024;
 /// The address that the server is bound to, whatever it asked for: there is one machine in this world.
 const BOUND: ([u8; 4], u16) = ([127, 0, 0, 1], 8000);
 
+/// Things that happen in one world at most; a usual one has fifty thousand.
+const HAPPENINGS_MAX: u64 = 20_000_000;
+
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
 
@@ -336,6 +339,7 @@ impl Core {
     }
 
     fn note(&mut self, happened: &Happened) {
+        assert!(self.trace.count() < HAPPENINGS_MAX, "this goes on without end");
         self.trace.note(Time::from_nanos(self.now), happened);
     }
 

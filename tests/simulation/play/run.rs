@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
@@ -98,7 +99,7 @@ fn play(
             }
             // A leap of the clock, or a loop held up, may add to it.
             let took = world.now().since(since);
-            if took > scenario.limits.shutdown_timeout * 2 + std::time::Duration::from_secs(200) {
+            if took > scenario.limits.shutdown_timeout * 2 + Duration::from_secs(200) {
                 return Err(format!("told to stop, it still runs after {took:?}: {:?}", app.census()));
             }
         } else if let Some(code) = app.exit() {
@@ -111,6 +112,7 @@ fn play(
         if world.is_calm() && !town.is_stopping.get() && checker.is_at_rest(world, &app) {
             return checker.at_rest(scenario, town, &reactor, &app);
         }
+        checker.all_leave(world, &app)?;
         if world.has_ended() {
             return Err(world.with_actors(|actors| {
                 let late: Vec<String> =
@@ -180,7 +182,11 @@ struct Checker {
     ended: BTreeMap<uuid::Uuid, &'static str>,
     seen: BTreeSet<&'static str>,
     finished: u64,
+    gone_since: Option<Time>,
 }
+
+/// What is under way when the weather turns calm may take so long to arrive: a clog, and then a lingering close.
+const LEAVING_MAX: Duration = Duration::from_secs(45);
 
 /// Turns in a row that may do nothing without having been allowed to sleep: an interruption, a spurious announcement.
 const IDLE_TURNS_MAX: u32 = 3;
@@ -290,6 +296,22 @@ impl Checker {
         );
         notice(census.longest_wait_turns > 0, "a runnable task waited for a later turn");
         notice(census.body_bytes > 0, "a body was received in pieces");
+    }
+
+    /// When everyone is gone for good, so are their connections, and not only when a timeout ends them.
+    fn all_leave(&mut self, world: &World, app: &App) -> Result<(), String> {
+        let all_gone =
+            world.is_calm() && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()));
+        if !all_gone {
+            self.gone_since = None;
+            return Ok(());
+        }
+        let since = *self.gone_since.get_or_insert(world.now());
+        let census = app.census();
+        if census.connections > 0 && world.now().since(since) > LEAVING_MAX {
+            return Err(format!("all clients have long left, and there are connections: {census:?}"));
+        }
+        Ok(())
     }
 
     fn is_at_rest(&self, world: &World, app: &App) -> bool {

@@ -211,13 +211,18 @@ fn limits(random: &mut Random) -> Limits {
     sometimes(&mut limits.outbox_bytes_high, &[1, 200, 4000]);
     sometimes(&mut limits.stream_bytes_per_fill, &[1, 300]);
     sometimes(&mut limits.buffers_spare_max, &[0, 1]);
-    sometimes(&mut limits.buffer_bytes, &[16 * 1024, 20_000]);
     sometimes(&mut limits.disk_jobs_max, &[1, 2]);
     sometimes(&mut limits.notes_per_read_max, &[1, 3]);
     sometimes(&mut limits.note_bytes_waiting_max, &[1, 1000]);
     sometimes(&mut limits.body_bytes_in_flight_max, &[30_000]);
     sometimes(&mut limits.access_log_bytes_max, &[1, 100, 500]);
     sometimes(&mut limits.events_per_wait_max, &[1, 2]);
+    if random.chance(300) {
+        // A head must fit into a buffer, so the two go together; no head of ours is longer than 300 bytes.
+        limits.buffer_bytes = random.pick(&[400, 1000, 4096]);
+        limits.head_bytes_max = limits.buffer_bytes;
+        limits.target_bytes_max = limits.buffer_bytes / 2;
+    }
     let (tiny_units, tiny_slice) = (random.chance(400), random.chance(400));
     if tiny_units {
         limits.units_per_turn = random.pick(&[1, 1, 5, 50]);
