@@ -193,6 +193,13 @@ limits! {
     /// Pause before the next try when nothing can be accepted at all (no descriptors, no memory).
     ACCEPT_BACKOFF / accept_backoff: Duration = Duration::from_millis(100);
 
+    /// Bytes of connections, grown buffers and large bodies that must have been freed before it is worth looking for
+    /// memory that can be given back to the system.
+    TIDY_BYTES_MIN / tidy_bytes_min: usize = 64 * KIB;
+
+    /// Time from then on until that is done: once for a crowd that leaves together, and never more often than that.
+    TIDY_DELAY / tidy_delay: Duration = Duration::from_secs(1);
+
     /// Descriptors kept for files, the poller and the log when the connection bound is fitted to the system's.
     DESCRIPTORS_RESERVED / descriptors_reserved: usize = 32;
 

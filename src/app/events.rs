@@ -6,7 +6,8 @@ use super::peers::{self, Peer};
 use super::runs::RUN;
 use super::service::Service;
 use super::{App, OWN};
-use crate::base::Key;
+use crate::base::{Key, tidy_queue};
+use crate::limits::KIB;
 use crate::net::Next;
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
@@ -70,6 +71,7 @@ impl App {
                 self.evict_timer = None;
                 self.make_room(cx);
             }
+            _ if self.tidy_timer == Some(id) => self.tidy(cx),
             _ => {}
         }
     }
@@ -151,12 +153,33 @@ impl App {
         self.service.open_connections = self.peers.len();
         self.is_evicting = false;
         self.service.closing_connections = self.service.closing_connections.saturating_sub(1);
+        self.service.pool.count_freed(CONNECTION_BYTES);
+        self.tidy_later(cx);
         // A descriptor is free again.
         for listener in &mut self.listeners {
             cx.cancel_timer(&mut listener.backing_off);
         }
         self.accept(cx);
         self.stop_if_done(cx);
+    }
+
+    /// If enough was freed, sees to it that memory is given back soon.
+    fn tidy_later(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.tidy_timer.is_none() && self.service.pool.freed_bytes() >= self.service.limits.tidy_bytes_min
+        {
+            let due = cx.now.after(self.service.limits.tidy_delay);
+            self.tidy_timer = Some(cx.set_timer(due, own_key()));
+        }
+    }
+
+    /// Much was freed: gives memory back that was only needed for it.
+    fn tidy(&mut self, cx: &mut Cx<'_, '_>) {
+        self.tidy_timer = None;
+        self.peers.tidy();
+        self.service.pool.tidy();
+        self.service.runs.tidy();
+        tidy_queue(&mut self.news);
+        cx.tidy();
     }
 
     // --- Once a turn ----------------------------------------------------------------------------------------------
@@ -168,6 +191,7 @@ impl App {
         self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.sweep(cx);
         self.accept(cx);
+        self.tidy_later(cx);
         self.service.access_log.flush(cx.os.log);
         self.stop_if_done(cx);
         self.service.requests_this_turn = 0;
@@ -267,6 +291,9 @@ impl App {
         }
     }
 }
+
+/// What a connection takes, in all tables together; about.
+const CONNECTION_BYTES: usize = KIB;
 
 /// Problems of one scan that are logged, a line each; `POST /sync` tells more of them.
 const PROBLEMS_LOGGED_MAX: usize = 10;

@@ -46,6 +46,7 @@ pub struct App {
     stop_timer: Option<TimerId>,
     sweep_timer: Option<TimerId>,
     evict_timer: Option<TimerId>,
+    tidy_timer: Option<TimerId>,
     /// A connection is being closed to make room; its place is free after the close phase.
     is_evicting: bool,
     /// Clients that may still be taken from the backlogs in this turn.
@@ -66,6 +67,7 @@ impl App {
             stop_timer: None,
             sweep_timer: None,
             evict_timer: None,
+            tidy_timer: None,
             is_evicting: false,
             accepts_left: limits.accepts_per_turn_max,
             exit: None,

@@ -80,7 +80,6 @@ const CLIENT_CLOSED: u16 = 499;
 
 pub(super) fn release_body(peer: &mut Peer, service: &mut Service) {
     if let Exchange::Receiving { body, .. } = &mut peer.exchange {
-        service.body_bytes_in_flight = service.body_bytes_in_flight.saturating_sub(body.len());
-        *body = Vec::new();
+        service.drop_body(std::mem::take(body));
     }
 }

@@ -144,10 +144,10 @@ fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let Exchange::Receiving { route, body } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
         return;
     };
-    service.body_bytes_in_flight = service.body_bytes_in_flight.saturating_sub(body.len());
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
     let outcome = perform(route, &body, peer.connection.key, service, cx, &mut scratch);
+    service.drop_body(body);
     match outcome {
         Outcome::Whole(reply) => {
             send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
