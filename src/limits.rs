@@ -247,6 +247,9 @@ limits! {
     /// Jobs that wait for the disk helper.
     DISK_JOBS_MAX / disk_jobs_max: usize = 8;
 
+    /// Pause before the next try when the disk helper can't be started. Meanwhile `POST /sync` is answered 503.
+    DISK_BACKOFF / disk_backoff: Duration = Duration::from_secs(1);
+
     /// News from helpers that wait for the loop; a helper with more waits itself.
     COMPLETIONS_MAX / completions_max: usize = 16;
 

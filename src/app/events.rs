@@ -72,6 +72,13 @@ impl App {
                 self.make_room(cx);
             }
             _ if self.tidy_timer == Some(id) => self.tidy(cx),
+            _ if self.disk_timer == Some(id) => {
+                self.disk_timer = None;
+                let Service { folder, library, works, .. } = &mut self.service;
+                folder.ask_for_more(library, cx.os.disk);
+                works.wake_index();
+                self.see_to_stuck_folder(cx);
+            }
             _ => {}
         }
     }
@@ -188,6 +195,7 @@ impl App {
         let Service { works, runs, library, folder, .. } = &mut self.service;
         works.check(runs, library, folder, cx);
         self.tell_scan(cx);
+        self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.sweep(cx);
         self.accept(cx);
@@ -229,6 +237,22 @@ impl App {
         for key in waiting {
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::synced(peer, &report, &mut self.service, cx);
+            }
+        }
+    }
+
+    /// While the disk helper can't be started: tries again after a while, and lets nobody wait for it.
+    fn see_to_stuck_folder(&mut self, cx: &mut Cx<'_, '_>) {
+        if !self.service.folder.is_stuck() {
+            return;
+        }
+        if self.disk_timer.is_none() {
+            let due = cx.now.after(self.service.limits.disk_backoff);
+            self.disk_timer = Some(cx.set_timer(due, own_key()));
+        }
+        for key in self.service.folder.take_waiting() {
+            if let Some(peer) = self.peers.at_mut(key) {
+                peers::not_synced(peer, &mut self.service, cx);
             }
         }
     }

@@ -47,6 +47,7 @@ pub struct App {
     sweep_timer: Option<TimerId>,
     evict_timer: Option<TimerId>,
     tidy_timer: Option<TimerId>,
+    disk_timer: Option<TimerId>,
     /// A connection is being closed to make room; its place is free after the close phase.
     is_evicting: bool,
     /// Clients that may still be taken from the backlogs in this turn.
@@ -68,6 +69,7 @@ impl App {
             sweep_timer: None,
             evict_timer: None,
             tidy_timer: None,
+            disk_timer: None,
             is_evicting: false,
             accepts_left: limits.accepts_per_turn_max,
             exit: None,

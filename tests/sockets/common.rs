@@ -136,6 +136,16 @@ impl Server {
         server
     }
 
+    /// A server that can't start any thread beside its own.
+    pub fn without_threads(notes: &[(&str, &str)]) -> Server {
+        let folder = Folder::with(notes);
+        let mut command = Command::new(BINARY);
+        // What std gives a new thread for a stack: more than there are addresses.
+        command.env("RUST_MIN_STACK", (1_u64 << 60).to_string());
+        command.arg("serve").arg(folder.path());
+        Server::spawn(command, folder, &[])
+    }
+
     fn spawn(mut command: Command, folder: Folder, arguments: &[&str]) -> Server {
         // Beside the notes' own names and no Markdown, so it is no note.
         let log = folder.path().with_extension("log");

@@ -333,6 +333,20 @@ fn a_sync_tells_what_has_changed_and_answers_follow_it() {
 }
 
 #[test]
+fn a_folder_that_nobody_can_read_is_told_and_nobody_waits_for_it() {
+    let server = Server::without_threads(NOTES);
+    let mut client = server.client();
+    for _ in 0..3 {
+        let answer = client.call("POST", "/sync", None);
+        assert_eq!(answer.status(), 503, "{answer}");
+        assert_eq!(answer.head.field("retry-after"), Some("1"), "{answer}");
+    }
+    assert_eq!(client.call("GET", "/health", None).json()["index"]["state"], "indexing");
+    let log = server.log();
+    assert_eq!(log.matches("the disk helper can't be started").count(), 1, "told once: {log}");
+}
+
+#[test]
 fn odd_files_are_reported_and_nothing_leads_out_of_the_folder() {
     let outside = Folder::with(&[("secret.md", "# Secret\n\nThe vault code is 4711.\n")]);
     let folder = Folder::with(NOTES);

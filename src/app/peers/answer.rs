@@ -149,6 +149,20 @@ pub fn synced(peer: &mut Peer, report: &ScanReport, service: &mut Service, cx: &
     serve(peer, service, cx);
 }
 
+/// `/sync`: there is no scan to wait for.
+pub fn not_synced(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    if !matches!(peer.exchange, Exchange::AwaitSync) || peer.gone {
+        return;
+    }
+    refuse(
+        peer,
+        &Problem::busy("the notes folder can't be read for now; it will be tried again", 1),
+        service,
+        cx,
+    );
+    serve(peer, service, cx);
+}
+
 pub(super) fn begin_stream(
     peer: &mut Peer,
     run: Key,
