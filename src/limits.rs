@@ -193,8 +193,8 @@ limits! {
     /// Pause before the next try when nothing can be accepted at all (no descriptors, no memory).
     ACCEPT_BACKOFF / accept_backoff: Duration = Duration::from_millis(100);
 
-    /// Bytes of connections, grown buffers and large bodies that must have been freed before it is worth looking for
-    /// memory that can be given back to the system.
+    /// Bytes of spare buffers and of freed connections, grown buffers and large bodies from which on it is worth looking
+    /// for memory that can be given back to the system. Requests one at a time need two buffers.
     TIDY_BYTES_MIN / tidy_bytes_min: usize = 64 * KIB;
 
     /// Time from then on until that is done: once for a crowd that leaves together, and never more often than that.

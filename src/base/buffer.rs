@@ -39,9 +39,9 @@ impl Pool {
         self.freed_bytes += bytes;
     }
 
-    /// Bytes that went back to the allocator since [`tidy`](Pool::tidy): buffers of its own, and what else was counted.
-    pub fn freed_bytes(&self) -> usize {
-        self.freed_bytes
+    /// Bytes that nobody uses: those of spare buffers, and what went back to the allocator since [`tidy`](Pool::tidy).
+    pub fn unused_bytes(&self) -> usize {
+        self.freed_bytes + self.spare.len() * self.buffer_bytes
     }
 
     /// Lets go of all spare buffers, and counts anew.
@@ -74,6 +74,8 @@ mod tests {
         pool.give(one);
         pool.give(two);
         assert_eq!(pool.spare.len(), 1);
-        assert_eq!(pool.freed_bytes(), 16);
+        assert_eq!(pool.unused_bytes(), 32, "the spare one, and the one let go");
+        pool.tidy();
+        assert_eq!(pool.unused_bytes(), 0);
     }
 }
