@@ -26,9 +26,9 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 const NOTES: &[(&str, &str)] = &[("loop.md", "# The loop\n\nThe loop sleeps in one place only.\n")];
 
 /// Ended runs are kept by design. Normal traffic fills their places, and each further run takes the place of one.
-const RUNS_KEPT: usize = 64;
+const RUNS_KEPT: usize = 32;
 
-const ARGUMENTS: &[&str] = &["--no-access-log", "--task-keep", "64"];
+const ARGUMENTS: &[&str] = &["--no-access-log", "--task-keep", "32"];
 
 /// Clients that normal traffic has at once.
 const CLIENTS: usize = 32;
