@@ -30,6 +30,9 @@ const RUNS_KEPT: usize = 32;
 
 const ARGUMENTS: &[&str] = &["--no-access-log", "--task-keep", "32"];
 
+/// Descriptors for the largest crowd, and for what other tests have open meanwhile.
+const DESCRIPTORS_MIN: u64 = 8192;
+
 /// Clients that normal traffic has at once.
 const CLIENTS: usize = 32;
 
@@ -120,9 +123,13 @@ fn hears_nothing(client: &Client, time: Duration) {
     assert!(is_silent(client, time), "the server has something to say, or the connection has ended");
 }
 
-/// Makes room for many sockets in this process.
+/// Makes room for many sockets in this process; the server does so by itself.
 fn many_sockets() {
     let limit = getrlimit(Resource::Nofile);
+    assert!(
+        limit.maximum.is_none_or(|maximum| maximum >= DESCRIPTORS_MIN),
+        "the hard limit on descriptors is too low for these tests: raise it with `ulimit -Hn {DESCRIPTORS_MIN}`"
+    );
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
 }
 
