@@ -193,9 +193,9 @@ limits! {
     /// Pause before the next try when nothing can be accepted at all (no descriptors, no memory).
     ACCEPT_BACKOFF / accept_backoff: Duration = Duration::from_millis(100);
 
-    /// Bytes of spare buffers and of freed connections, grown buffers and large bodies from which on it is worth looking
-    /// for memory that can be given back to the system. Requests one at a time need two buffers.
-    TIDY_BYTES_MIN / tidy_bytes_min: usize = 64 * KIB;
+    /// Bytes of spare buffers, and of connections, bodies and grown buffers that were freed, which the process may keep.
+    /// Requests one at a time need two buffers. Beyond it, memory is given back to the system.
+    UNUSED_BYTES_MAX / unused_bytes_max: usize = 64 * KIB;
 
     /// Time from then on until that is done: once for a crowd that leaves together, and never more often than that.
     TIDY_DELAY / tidy_delay: Duration = Duration::from_secs(1);

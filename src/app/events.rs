@@ -172,7 +172,8 @@ impl App {
 
     /// If enough is unused, sees to it that memory is given back soon.
     fn tidy_later(&mut self, cx: &mut Cx<'_, '_>) {
-        if self.tidy_timer.is_none() && self.service.pool.unused_bytes() >= self.service.limits.tidy_bytes_min
+        if self.tidy_timer.is_none()
+            && self.service.pool.unused_bytes() > self.service.limits.unused_bytes_max
         {
             let due = cx.now.after(self.service.limits.tidy_delay);
             self.tidy_timer = Some(cx.set_timer(due, own_key()));

@@ -97,10 +97,7 @@ impl Service {
     /// Lets go of a body that was kept.
     pub fn drop_body(&mut self, body: Vec<u8>) {
         self.body_bytes_in_flight = self.body_bytes_in_flight.saturating_sub(body.len());
-        // Smaller ones are freed and allocated all the time, and find room where the last one was.
-        if body.capacity() > self.limits.buffer_bytes {
-            self.pool.count_freed(body.capacity());
-        }
+        self.pool.count_freed(body.capacity());
     }
 
     /// Cancels a run, by request.
