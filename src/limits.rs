@@ -193,6 +193,13 @@ limits! {
     /// Pause before the next try when nothing can be accepted at all (no descriptors, no memory).
     ACCEPT_BACKOFF / accept_backoff: Duration = Duration::from_millis(100);
 
+    /// Bytes of spare buffers, and of connections, bodies and grown buffers that were freed, which the process may keep.
+    /// Requests one at a time need two buffers. Beyond it, memory is given back to the system.
+    UNUSED_BYTES_MAX / unused_bytes_max: usize = 64 * KIB;
+
+    /// Time from then on until that is done: once for a crowd that leaves together, and never more often than that.
+    TIDY_DELAY / tidy_delay: Duration = Duration::from_secs(1);
+
     /// Descriptors kept for files, the poller and the log when the connection bound is fitted to the system's.
     DESCRIPTORS_RESERVED / descriptors_reserved: usize = 32;
 
@@ -239,6 +246,9 @@ limits! {
 
     /// Jobs that wait for the disk helper.
     DISK_JOBS_MAX / disk_jobs_max: usize = 8;
+
+    /// Pause before the next try when the disk helper can't be started. Meanwhile `POST /sync` is answered 503.
+    DISK_BACKOFF / disk_backoff: Duration = Duration::from_secs(1);
 
     /// News from helpers that wait for the loop; a helper with more waits itself.
     COMPLETIONS_MAX / completions_max: usize = 16;

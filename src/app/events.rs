@@ -6,8 +6,9 @@ use super::peers::{self, Peer};
 use super::runs::RUN;
 use super::service::Service;
 use super::{App, OWN};
-use crate::base::Key;
 use crate::base::planted::{Planted, is_planted};
+use crate::base::{Key, tidy_queue};
+use crate::limits::KIB;
 use crate::net::{Listener, Next};
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
@@ -73,6 +74,14 @@ impl App {
             _ if self.evict_timer == Some(id) => {
                 self.evict_timer = None;
                 self.make_room(cx);
+            }
+            _ if self.tidy_timer == Some(id) => self.tidy(cx),
+            _ if self.disk_timer == Some(id) => {
+                self.disk_timer = None;
+                let Service { folder, library, works, .. } = &mut self.service;
+                folder.ask_for_more(library, cx.os.disk);
+                works.wake_index();
+                self.see_to_stuck_folder(cx);
             }
             _ => {}
         }
@@ -161,6 +170,8 @@ impl App {
         self.service.open_connections = self.peers.len();
         self.is_evicting = false;
         self.service.closing_connections = self.service.closing_connections.saturating_sub(1);
+        self.service.pool.count_freed(CONNECTION_BYTES);
+        self.tidy_later(cx);
         // A descriptor is free again.
         for listener in &mut self.listeners {
             cx.cancel_timer(&mut listener.backing_off);
@@ -169,15 +180,37 @@ impl App {
         self.stop_if_done(cx);
     }
 
+    /// If enough is unused, sees to it that memory is given back soon.
+    fn tidy_later(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.tidy_timer.is_none()
+            && self.service.pool.unused_bytes() > self.service.limits.unused_bytes_max
+        {
+            let due = cx.now.after(self.service.limits.tidy_delay);
+            self.tidy_timer = Some(cx.set_timer(due, own_key()));
+        }
+    }
+
+    /// Much was freed: gives memory back that was only needed for it.
+    fn tidy(&mut self, cx: &mut Cx<'_, '_>) {
+        self.tidy_timer = None;
+        self.peers.tidy();
+        self.service.pool.tidy();
+        self.service.runs.tidy();
+        tidy_queue(&mut self.news);
+        cx.tidy();
+    }
+
     // --- Once a turn ----------------------------------------------------------------------------------------------
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         let Service { works, runs, library, folder, .. } = &mut self.service;
         works.check(runs, library, folder, cx);
         self.tell_scan(cx);
+        self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.sweep(cx);
         self.accept(cx);
+        self.tidy_later(cx);
         self.service.access_log.flush(cx.os.log);
         self.stop_if_done(cx);
         self.service.requests_this_turn = 0;
@@ -215,6 +248,22 @@ impl App {
         for key in waiting {
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::synced(peer, &report, &mut self.service, cx);
+            }
+        }
+    }
+
+    /// While the disk helper can't be started: tries again after a while, and lets nobody wait for it.
+    fn see_to_stuck_folder(&mut self, cx: &mut Cx<'_, '_>) {
+        if !self.service.folder.is_stuck() {
+            return;
+        }
+        if self.disk_timer.is_none() {
+            let due = cx.now.after(self.service.limits.disk_backoff);
+            self.disk_timer = Some(cx.set_timer(due, own_key()));
+        }
+        for key in self.service.folder.take_waiting() {
+            if let Some(peer) = self.peers.at_mut(key) {
+                peers::not_synced(peer, &mut self.service, cx);
             }
         }
     }
@@ -279,6 +328,9 @@ impl App {
         }
     }
 }
+
+/// What a connection takes, in all tables together; about.
+const CONNECTION_BYTES: usize = KIB;
 
 /// Problems of one scan that are logged, a line each; `POST /sync` tells more of them.
 const PROBLEMS_LOGGED_MAX: usize = 10;

@@ -7,6 +7,9 @@
 //!                     └──┘
 //! ```
 //!
+//! If the helper can't be started, no news will come of it: the scan is tried again after a while, and who waits for
+//! it is told so instead of waiting along.
+//!
 //! A sync that is asked for during a scan waits for a scan of its own: the running one may have passed by the file
 //! that was just saved.
 
@@ -32,6 +35,8 @@ pub struct Folder {
     note_bytes_max: usize,
     /// The listing has yet to be handed to the helper, whose queue was full.
     owes_listing: bool,
+    /// The helper has the listing, and has not told its end.
+    lists: bool,
     reads_in_flight: usize,
     /// A batch that the helper's queue had no room for.
     parked: Option<Job>,
@@ -49,6 +54,7 @@ impl Folder {
             notes_max,
             note_bytes_max,
             owes_listing: false,
+            lists: false,
             reads_in_flight: 0,
             parked: None,
             waiting: Vec::new(),
@@ -87,7 +93,10 @@ impl Folder {
                     library.list_problem(&path, problem(&trouble));
                 }
             }
-            DiskDone::ListEnded { complete } => library.list_ended(complete),
+            DiskDone::ListEnded { complete } => {
+                self.lists = false;
+                library.list_ended(complete);
+            }
             DiskDone::Read(files) => {
                 self.reads_in_flight = self.reads_in_flight.saturating_sub(1);
                 for (path, outcome) in files {
@@ -101,7 +110,8 @@ impl Folder {
     /// Hands the helper what it has room for.
     pub fn ask_for_more(&mut self, library: &mut Library, disk: &mut dyn Disk) {
         if self.owes_listing {
-            self.owes_listing = disk.submit(Job::List { files_max: self.notes_max }).is_err();
+            self.lists = disk.submit(Job::List { files_max: self.notes_max }).is_ok();
+            self.owes_listing = !self.lists;
         }
         while self.reads_in_flight < READS_IN_FLIGHT_MAX {
             let next = self.parked.take().or_else(|| {
@@ -117,6 +127,18 @@ impl Folder {
                 }
             }
         }
+    }
+
+    /// The helper has refused a job and has no other: nothing will come from it that we could wait for.
+    pub fn is_stuck(&self) -> bool {
+        (self.owes_listing || self.parked.is_some()) && !self.lists && self.reads_in_flight == 0
+    }
+
+    /// Who waits, for this scan or the next; they are forgotten here.
+    pub fn take_waiting(&mut self) -> Vec<Key> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.append(&mut self.waiting_next);
+        waiting
     }
 
     /// If a scan has ended since the last call: what it found, and who waits to hear. Begins the next if one is wanted.

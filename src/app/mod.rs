@@ -47,6 +47,8 @@ pub struct App {
     stop_timer: Option<TimerId>,
     sweep_timer: Option<TimerId>,
     evict_timer: Option<TimerId>,
+    tidy_timer: Option<TimerId>,
+    disk_timer: Option<TimerId>,
     /// A connection is being closed to make room; its place is free after the close phase.
     is_evicting: bool,
     /// Clients that may still be taken from the backlogs in this turn.
@@ -67,6 +69,8 @@ impl App {
             stop_timer: None,
             sweep_timer: None,
             evict_timer: None,
+            tidy_timer: None,
+            disk_timer: None,
             is_evicting: false,
             accepts_left: limits.accepts_per_turn_max,
             exit: None,

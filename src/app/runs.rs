@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::agent::{Composer, Outcome, Run, RunEvent};
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Key, Kind, Slots, Time, WallTime};
+use crate::base::{Key, Kind, Slots, Time, WallTime, tidy_queue};
 use crate::notes::Search;
 use crate::os::{Clock, Entropy};
 use crate::reactor::TimerId;
@@ -523,6 +523,13 @@ impl Runs {
         if let Some(record) = self.records.at_mut(run) {
             record.watchers.retain(|watcher| watcher.connection != connection);
         }
+    }
+
+    /// Gives memory back if few runs are left of many.
+    pub fn tidy(&mut self) {
+        self.records.tidy();
+        tidy_queue(&mut self.waiting);
+        tidy_queue(&mut self.ended);
     }
 
     /// Some run has told something that its readers have not been told of.

@@ -94,6 +94,12 @@ impl Service {
         true
     }
 
+    /// Lets go of a body that was kept.
+    pub fn drop_body(&mut self, body: Vec<u8>) {
+        self.body_bytes_in_flight = self.body_bytes_in_flight.saturating_sub(body.len());
+        self.pool.count_freed(body.capacity());
+    }
+
     /// Cancels a run, by request.
     pub fn cancel(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
         if let Some(record) = self.runs.at_mut(run) {

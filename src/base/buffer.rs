@@ -6,12 +6,13 @@ pub struct Pool {
     buffer_bytes: usize,
     spare_max: usize,
     spare: Vec<Vec<u8>>,
+    freed_bytes: usize,
 }
 
 impl Pool {
     /// A shelf for at most `spare_max` buffers of `buffer_bytes` each.
     pub fn new(buffer_bytes: usize, spare_max: usize) -> Pool {
-        Pool { buffer_bytes, spare_max, spare: Vec::new() }
+        Pool { buffer_bytes, spare_max, spare: Vec::new(), freed_bytes: 0 }
     }
 
     /// Bytes in each of its buffers.
@@ -28,7 +29,25 @@ impl Pool {
     pub fn give(&mut self, buffer: Vec<u8>) {
         if buffer.capacity() == self.buffer_bytes && self.spare.len() < self.spare_max {
             self.spare.push(buffer);
+        } else {
+            self.count_freed(buffer.capacity());
         }
+    }
+
+    /// Counts memory that went back to the allocator, which may keep it from the system.
+    pub fn count_freed(&mut self, bytes: usize) {
+        self.freed_bytes += bytes;
+    }
+
+    /// Bytes that nobody uses: those of spare buffers, and what went back to the allocator since [`tidy`](Pool::tidy).
+    pub fn unused_bytes(&self) -> usize {
+        self.freed_bytes + self.spare.len() * self.buffer_bytes
+    }
+
+    /// Lets go of all spare buffers, and counts anew.
+    pub fn tidy(&mut self) {
+        self.spare = Vec::new();
+        self.freed_bytes = 0;
     }
 }
 
@@ -55,5 +74,8 @@ mod tests {
         pool.give(one);
         pool.give(two);
         assert_eq!(pool.spare.len(), 1);
+        assert_eq!(pool.unused_bytes(), 32, "the spare one, and the one let go");
+        pool.tidy();
+        assert_eq!(pool.unused_bytes(), 0);
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use slab::Slab;
 
 use super::planted::{Planted, is_planted};
+use super::room::room_to_keep;
 
 /// What sort of thing a key names. Each table has its own kind, so keys of two tables never mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +144,14 @@ impl<T> Slots<T> {
             .map(move |(index, slot)| (Key::new(kind, index as u32, slot.generation), &slot.value))
     }
 
+    /// Gives memory back if the table is mostly empty. Values stay in their places, so one in a high place keeps the
+    /// room below it.
+    pub fn tidy(&mut self) {
+        if room_to_keep(self.slab.len(), self.slab.capacity()).is_some() {
+            self.slab.shrink_to_fit();
+        }
+    }
+
     fn index_of(&self, key: Key) -> Option<usize> {
         let slot = self.slab.get(key.index())?;
         let is_same = slot.generation == key.generation() || is_planted(Planted::HonoursStaleKeys);
@@ -217,6 +226,16 @@ impl<T> SideTable<T> {
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.entries.iter().flatten().map(|(key, value)| (*key, value))
     }
+
+    /// Gives memory back if the table is mostly empty. Values stay in their places, so one in a high place keeps the
+    /// room below it.
+    pub fn tidy(&mut self) {
+        if let Some(room) = room_to_keep(self.len, self.entries.capacity()) {
+            let end = self.entries.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            self.entries.truncate(end);
+            self.entries.shrink_to(room);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -268,5 +287,24 @@ mod tests {
         assert_eq!(side.remove(old), None);
         assert_eq!(side.remove(new), Some("new"));
         assert!(side.is_empty());
+    }
+
+    #[test]
+    fn when_a_crowd_has_left_its_room_is_given_back_and_whoever_stays_is_found() {
+        let (mut slots, mut side) = (Slots::new(KIND, 10_000), SideTable::default());
+        let keys: Vec<Key> = (0..10_000).map(|number| slots.insert(number).unwrap()).collect();
+        keys.iter().for_each(|key| side.insert(*key, ()));
+        for key in keys.iter().filter(|key| key.index() != 7) {
+            slots.remove(*key);
+            side.remove(*key);
+        }
+        slots.tidy();
+        side.tidy();
+        assert!(slots.slab.capacity() < 100, "{}", slots.slab.capacity());
+        assert!(side.entries.capacity() < 100, "{}", side.entries.capacity());
+        assert_eq!((slots.at(keys[7]), side.at(keys[7])), (Some(&7), Some(&())));
+        let next = slots.insert(1).unwrap();
+        assert!(next.index() < 7, "the places below are free, not forgotten");
+        assert_eq!(slots.at(keys[3]), None);
     }
 }

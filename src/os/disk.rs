@@ -100,6 +100,8 @@ pub trait Disk {
     /// Hands a job over. Its news come through `Wait::wait`.
     ///
     /// # Errors
-    /// Gives the job back when the queue is full (`limits::DISK_JOBS_MAX`): ask again after the next completion.
+    /// Gives the job back when the queue is full (`limits::DISK_JOBS_MAX`): ask again after the next completion. Who
+    /// has no job with the helper, and is refused all the same, has none to wait for: the helper can't be started, and
+    /// the system may have room for it later.
     fn submit(&mut self, job: Job) -> Result<(), Job>;
 }

@@ -66,6 +66,8 @@ faults! {
     AbortedAccept = "a client is gone when it is accepted (ECONNABORTED)";
     /// A job takes the disk helper seconds.
     SlowHelper = "the disk helper takes long over a job";
+    /// The disk helper takes no job, as when its thread can't be started.
+    NoHelper = "the disk helper takes no job";
     /// A file can't be read although it was listed.
     UnreadableFile = "a file can't be read";
     /// A folder can't be listed to its end.

@@ -152,6 +152,9 @@ pub trait Net {
     /// Closes the socket. Its key finds nothing from here on.
     fn close(&mut self, key: Key);
 
+    /// Gives memory back that was needed for many more connections than there are now. Costs up to some milliseconds.
+    fn tidy(&mut self) {}
+
     /// How many calls were made so far, for `/info` and for tests that count them.
     fn counters(&self) -> NetCounters;
 }

@@ -80,6 +80,13 @@ impl Cx<'_, '_> {
         &self.queues.timers
     }
 
+    /// Gives memory back that a crowd needed and nobody needs now: the queues', the sockets', and the allocator's.
+    /// Whoever calls it has let go of his own before.
+    pub fn tidy(&mut self) {
+        self.queues.tidy();
+        self.os.net.tidy();
+    }
+
     /// What the loop knows of itself.
     pub fn figures(&self) -> &LoopFigures {
         self.figures

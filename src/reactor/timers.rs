@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Key, Kind, Slots, Time, slots::SLOTS_MAX};
+use crate::base::{Key, Kind, Slots, Time, room_to_keep, slots::SLOTS_MAX};
 
 /// Keys of timers; they are used nowhere else.
 const TIMER: Kind = Kind(255);
@@ -101,6 +101,14 @@ impl Timers {
     /// No timer is set.
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty()
+    }
+
+    /// Gives memory back if few timers are left of many.
+    pub fn tidy(&mut self) {
+        self.owners.tidy();
+        if let Some(room) = room_to_keep(self.heap.len(), self.heap.capacity()) {
+            self.heap.shrink_to(room);
+        }
     }
 
     /// Clears the top of the heap of what was cancelled.

@@ -19,7 +19,7 @@ use super::host::{Cx, Event, Host};
 use super::report::{LoopFigures, TurnReport};
 use super::timers::Timers;
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Budget, Key, Time};
+use crate::base::{Budget, Key, Time, tidy_queue};
 use crate::limits::Limits;
 use crate::os::{Completion, Os, Ready, Woken};
 
@@ -34,6 +34,15 @@ pub struct Queues {
     pub(super) closing: VecDeque<Key>,
     /// Deadlines.
     pub(super) timers: Timers,
+}
+
+impl Queues {
+    /// Gives memory back if little is left of much. What has ended is no crowd: jobs are few.
+    pub(super) fn tidy(&mut self) {
+        tidy_queue(&mut self.pending);
+        tidy_queue(&mut self.closing);
+        self.timers.tidy();
+    }
 }
 
 /// The event loop.

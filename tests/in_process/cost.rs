@@ -5,6 +5,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::Write;
+use std::time::Duration;
 
 use oneloop::config::Config;
 use oneloop::limits::Limits;
@@ -102,6 +104,30 @@ fn an_idle_connection_costs_less_than_a_kibibyte() {
     let each = (LIVE_BYTES.get() - before) / CONNECTIONS;
     assert!(each < 1024, "{each} bytes for each idle connection");
     assert!(each > 100, "{each} bytes can't be all: the measurement is broken");
+}
+
+#[test]
+fn when_a_crowd_has_left_nothing_of_it_is_kept() {
+    let limits = Limits { tidy_delay: Duration::ZERO, ..Limits::default() };
+    let mut server = Server::start(Config::default(), limits);
+    let mut answer = vec![0; 4096];
+    let mut lone = server.connect();
+    server.ask(&mut lone, HEALTH, &mut answer);
+    let before = LIVE_BYTES.get();
+    let mut crowd = Vec::new();
+    for _ in 0..1000 {
+        let mut client = server.connect();
+        // More than is moved out of a buffer, and no whole head: each holds a buffer of its own.
+        client.write_all(&[b'x'; 2000]).expect("the server reads");
+        server.turn();
+        crowd.push(client);
+    }
+    let grown = LIVE_BYTES.get() - before;
+    assert!(grown > 1000 * 16 * 1024, "{grown} bytes: the crowd does not weigh what it should");
+    drop(crowd);
+    server.turn();
+    let kept = LIVE_BYTES.get() - before;
+    assert!(kept < 16 * 1024, "{kept} bytes are kept");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use oneloop::app::App;
 use oneloop::base::HashSeed;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
-use oneloop::os::NetCounters;
 use oneloop::os::real::RealWorld;
+use oneloop::os::{Disk, Job, NetCounters, Os};
 use oneloop::reactor::Reactor;
 
 /// The cheapest request.
@@ -64,6 +64,24 @@ impl Server {
     /// One turn of the loop; it sleeps if there is nothing to do.
     pub fn turn(&mut self) {
         self.reactor.turn(&mut self.world.os(), &mut self.app).expect("the poller goes on");
+    }
+
+    /// One turn in which the disk helper takes no job, as if it could not be started.
+    pub fn turn_without_disk(&mut self) {
+        struct Refusing;
+        impl Disk for Refusing {
+            fn submit(&mut self, job: Job) -> Result<(), Job> {
+                Err(job)
+            }
+        }
+        let mut refusing = Refusing;
+        let os = Os { disk: &mut refusing, ..self.world.os() };
+        self.reactor.turn(&mut { os }, &mut self.app).expect("the poller goes on");
+    }
+
+    /// Puts a note into the folder.
+    pub fn write_note(&self, name: &str, text: &str) {
+        std::fs::write(self.notes.join(name), text).expect("the temporary folder can be written");
     }
 
     /// A client whose connection was accepted.

@@ -12,6 +12,8 @@ use crate::harness::{HEALTH, Server, post};
 /// Long enough that nothing else happens in the meantime, short enough to sleep through.
 const SOON: Duration = Duration::from_millis(30);
 
+const INFO: &[u8] = b"GET /info HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 const QUESTION: &str = r#"{"message":"How hot is the kettle?"}"#;
 
 fn server(limits: Limits) -> Server {
@@ -256,4 +258,28 @@ fn ended_tasks_are_swept_when_their_time_is_over_though_nothing_else_happens() {
             String::from_utf8_lossy(&answer[..count])
         );
     }
+}
+
+#[test]
+fn a_scan_that_the_disk_refuses_is_answered_503_and_made_up_for_later() {
+    let mut server = server(Limits { disk_backoff: SOON, ..Limits::default() });
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    server.write_note("pan.md", "# Pan\n\nThe pan is black.\n");
+    client.write_all(&post("/sync", "")).expect("the server reads");
+    server.turn_without_disk();
+    let count = client.read(&mut answer).expect("it is answered within the turn");
+    let text = String::from_utf8_lossy(&answer[..count]);
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"), "{text}");
+    // Still refused when its time has come, which must not be the last try.
+    server.turn_without_disk();
+    // Nobody asks for it: the loop sleeps until the next try.
+    server.turn();
+    for _ in 0..50_000 {
+        let count = server.ask(&mut client, INFO, &mut answer);
+        if String::from_utf8_lossy(&answer[..count]).contains("\"notes\":{\"count\":2,") {
+            return;
+        }
+    }
+    panic!("the new note was not read");
 }

@@ -136,6 +136,16 @@ impl Server {
         server
     }
 
+    /// A server that can't start any thread beside its own.
+    pub fn without_threads(notes: &[(&str, &str)]) -> Server {
+        let folder = Folder::with(notes);
+        let mut command = Command::new(BINARY);
+        // What std gives a new thread for a stack: more than there are addresses.
+        command.env("RUST_MIN_STACK", (1_u64 << 60).to_string());
+        command.arg("serve").arg(folder.path());
+        Server::spawn(command, folder, &[])
+    }
+
     fn spawn(mut command: Command, folder: Folder, arguments: &[&str]) -> Server {
         // Beside the notes' own names and no Markdown, so it is no note.
         let log = folder.path().with_extension("log");
@@ -209,12 +219,13 @@ impl Server {
         info[part][name].as_f64().unwrap_or_else(|| panic!("/info has no number {part}.{name}: {info}"))
     }
 
-    /// Memory that it keeps resident, in KiB.
-    pub fn resident_kib(&self) -> u64 {
-        let status = text_of(format!("/proc/{}/status", self.id()));
+    /// Memory of its own that is resident, in KiB: heap, stacks and changed pages of the binary; not what is mapped
+    /// from files. Counted by the kernel as we ask, unlike the sums of `/proc/PID/status`, which may lag behind.
+    pub fn memory_kib(&self) -> u64 {
+        let summary = text_of(format!("/proc/{}/smaps_rollup", self.id()));
         let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells VmRSS");
-        line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB")
+            summary.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("the kernel tells it");
+        line.trim().trim_end_matches(" kB").parse().expect("it is a number of kB")
     }
 
     /// Processor time that it has used, in hundredths of a second.

@@ -220,6 +220,29 @@ fn cancelling_is_true_in_every_state_and_can_be_repeated() {
 }
 
 #[test]
+fn the_access_log_names_the_run_of_every_request_that_began_one() {
+    let server = serve(&[]);
+    let mut client = server.client();
+    let message = "When was the kettle bought?";
+    let id = begin(&mut client, message);
+    let answered = client.post("/chat", &question(message)).json();
+    let mut events = client.stream("POST", "/chat/stream", Some(&question(message)));
+    let told = events.rest();
+    // An answer from a later turn: this one's lines are written by then.
+    server.ask("/health");
+    let log = server.log();
+    for (path, run) in [
+        ("/chat/async", id.as_str()),
+        ("/chat", answered["run_id"].as_str().expect("an answer names its run")),
+        ("/chat/stream", &told[0].place().0),
+    ] {
+        let line = log.lines().find(|line| line.contains(&format!("\"POST {path}\"")));
+        let line = line.unwrap_or_else(|| panic!("no line for {path} in {log}"));
+        assert!(line.ends_with(&format!(" run={run}")), "{line}");
+    }
+}
+
+#[test]
 fn an_unknown_task_is_404_and_one_that_was_swept_is_410() {
     let server = Server::start(NOTES, &["--task-keep", "1"]);
     let mut client = server.client();
@@ -307,6 +330,20 @@ fn a_sync_tells_what_has_changed_and_answers_follow_it() {
     let answer = client.post("/chat", &question("Which colour is the garden gate painted?")).json();
     let text = answer["response"].as_str().unwrap();
     assert!(text.contains("violet") && !text.contains("green"), "{text}");
+}
+
+#[test]
+fn a_folder_that_nobody_can_read_is_told_and_nobody_waits_for_it() {
+    let server = Server::without_threads(NOTES);
+    let mut client = server.client();
+    for _ in 0..3 {
+        let answer = client.call("POST", "/sync", None);
+        assert_eq!(answer.status(), 503, "{answer}");
+        assert_eq!(answer.head.field("retry-after"), Some("1"), "{answer}");
+    }
+    assert_eq!(client.call("GET", "/health", None).json()["index"]["state"], "indexing");
+    let log = server.log();
+    assert_eq!(log.matches("the disk helper can't be started").count(), 1, "told once: {log}");
 }
 
 #[test]

@@ -100,9 +100,7 @@ const STREAM_FIELDS: [(&str, &str); 2] =
 pub(super) fn watch(peer: &mut Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let mut grace = service.runs.watch(run, peer.connection.key);
     cx.cancel_timer(&mut grace);
-    if let Some(told) = &mut peer.told {
-        told.run = service.runs.at(run).map(|record| record.id);
-    }
+    tell_run(peer, run, service);
     if peer.connection.peer_closed() {
         service.runs.leaving(run, peer.connection.key);
         service.left(run, cx);
@@ -149,6 +147,20 @@ pub fn synced(peer: &mut Peer, report: &ScanReport, service: &mut Service, cx: &
     health::synced(report, &mut scratch);
     send_whole(peer, 200, None, &scratch, service, cx);
     service.scratch = scratch;
+    serve(peer, service, cx);
+}
+
+/// `/sync`: there is no scan to wait for.
+pub fn not_synced(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    if !matches!(peer.exchange, Exchange::AwaitSync) || peer.gone {
+        return;
+    }
+    refuse(
+        peer,
+        &Problem::busy("the notes folder can't be read for now; it will be tried again", 1),
+        service,
+        cx,
+    );
     serve(peer, service, cx);
 }
 
@@ -241,6 +253,13 @@ pub(super) fn send_frames(peer: &mut Peer, frames: &[u8], service: &mut Service,
     if let Err(full) = peer.server.send_body(frames, &mut peer.connection.outbox) {
         log::error!("events were dropped and their stream with them: {full}");
         peer.connection.give_up();
+    }
+}
+
+/// The request's line in the access log names the run.
+pub(super) fn tell_run(peer: &mut Peer, run: Key, service: &Service) {
+    if let Some(told) = &mut peer.told {
+        told.run = service.runs.at(run).map(|record| record.id);
     }
 }
 

@@ -86,7 +86,6 @@ pub(super) fn release_body(peer: &mut Peer, service: &mut Service) {
         return;
     }
     if let Exchange::Receiving { body, .. } = &mut peer.exchange {
-        service.body_bytes_in_flight = service.body_bytes_in_flight.saturating_sub(body.len());
-        *body = Vec::new();
+        service.drop_body(std::mem::take(body));
     }
 }

@@ -35,7 +35,7 @@ use crate::os::Ready;
 use crate::reactor::{Cx, TimerId};
 use crate::wire::http1::{After, Server};
 
-pub use answer::synced;
+pub use answer::{not_synced, synced};
 pub use deadlines::timer;
 pub use end::over;
 

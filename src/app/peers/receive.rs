@@ -1,6 +1,6 @@
 //! Taking requests in: from bytes to a route, from a route and its body to what is done about it.
 
-use super::answer::{begin_stream, refuse, send_empty, send_whole, tell_malformed, watch};
+use super::answer::{begin_stream, refuse, send_empty, send_whole, tell_malformed, tell_run, watch};
 use super::{Allowance, Exchange, Peer, Stepped, Told};
 use crate::app::access_log::shown;
 use crate::app::respond::{Problem, Reply};
@@ -24,6 +24,8 @@ enum Outcome {
     Allowed(&'static str),
     /// With nothing: 204.
     NoContent,
+    /// With the id of a run that goes on by itself.
+    Accepted(Key),
     /// With a run's answer, when there is one.
     Run(Key),
     /// With a run's events from behind this one.
@@ -143,10 +145,10 @@ fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let Exchange::Receiving { route, body } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
         return;
     };
-    service.body_bytes_in_flight = service.body_bytes_in_flight.saturating_sub(body.len());
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
     let outcome = perform(route, &body, peer.connection.key, service, cx, &mut scratch);
+    service.drop_body(body);
     match outcome {
         Outcome::Whole(reply) => {
             send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
@@ -154,6 +156,15 @@ fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         Outcome::Refuse(problem) => refuse(peer, &problem, service, cx),
         Outcome::Allowed(allow) => send_empty(peer, &[("Allow", allow)], service, cx),
         Outcome::NoContent => send_empty(peer, &[], service, cx),
+        Outcome::Accepted(run) => {
+            tell_run(peer, run, service);
+            match tasks::accepted(run, &service.runs, &mut scratch) {
+                Ok(reply) => {
+                    send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
+                }
+                Err(problem) => refuse(peer, &problem, service, cx),
+            }
+        }
         Outcome::Run(run) => {
             watch(peer, run, service, cx);
             peer.exchange = Exchange::AwaitRun { run };
@@ -182,9 +193,7 @@ fn perform(
         Route::ChatStream => {
             begin(body, OnDisconnect::Cancel, service, cx).map(|run| Outcome::Stream(run, 0))
         }
-        Route::ChatAsync => begin(body, OnDisconnect::Continue, service, cx)
-            .and_then(|run| tasks::accepted(run, &service.runs, scratch))
-            .map(Outcome::Whole),
+        Route::ChatAsync => begin(body, OnDisconnect::Continue, service, cx).map(Outcome::Accepted),
         Route::Task(id) => tasks::show(id, &service.runs, scratch).map(Outcome::Whole),
         Route::TaskStream { id, after } => tasks::find(id, &service.runs).map(|run| {
             let read = service.runs.at(run).map(|record| record.read(after));

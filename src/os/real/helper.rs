@@ -30,6 +30,8 @@ pub struct DiskHelper {
     mailbox: Mailbox,
     jobs_max: usize,
     jobs: Option<SyncSender<Job>>,
+    /// That the thread can't be started was told: once for each time that it begins to be so.
+    trouble_told: bool,
 }
 
 impl DiskHelper {
@@ -41,7 +43,7 @@ impl DiskHelper {
         open_root(notes)?;
         // Whoever changes the working directory later does not change what is meant.
         let notes = std::path::absolute(notes)?;
-        Ok(DiskHelper { notes, mailbox, jobs_max: limits.disk_jobs_max, jobs: None })
+        Ok(DiskHelper { notes, mailbox, jobs_max: limits.disk_jobs_max, jobs: None, trouble_told: false })
     }
 
     fn start(&mut self) -> io::Result<&SyncSender<Job>> {
@@ -49,6 +51,9 @@ impl DiskHelper {
             let (sender, jobs) = sync_channel(self.jobs_max);
             let (notes, mailbox) = (self.notes.clone(), self.mailbox.clone());
             thread::Builder::new().name("disk".into()).spawn(move || serve(&notes, &jobs, &mailbox))?;
+            if std::mem::take(&mut self.trouble_told) {
+                log::info!("the disk helper could be started: the notes folder is read");
+            }
             self.jobs = Some(sender);
         }
         Ok(self.jobs.as_ref().expect("it was set in the lines above"))
@@ -57,7 +62,17 @@ impl DiskHelper {
 
 impl Disk for DiskHelper {
     fn submit(&mut self, job: Job) -> Result<(), Job> {
-        let Ok(jobs) = self.start() else { return Err(job) };
+        let jobs = match self.start() {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                if !std::mem::replace(&mut self.trouble_told, true) {
+                    log::error!(
+                        "the disk helper can't be started, so the notes folder can't be read for now: {error}"
+                    );
+                }
+                return Err(job);
+            }
+        };
         jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
         })

@@ -4,6 +4,7 @@ mod clock;
 mod diagnostics;
 mod helper;
 mod log_sink;
+mod memory;
 mod poller;
 mod sockets;
 

@@ -12,6 +12,7 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_linger, set_socket_oobinline};
 
+use super::memory;
 use crate::base::{Key, Slots};
 use crate::limits::Limits;
 use crate::os::{AcceptError, Accepted, LISTENER, Net, NetCounters, STREAM};
@@ -142,6 +143,12 @@ impl Net for Sockets {
             // Closing the descriptor also takes it out of epoll: nobody else holds a copy of it.
             self.streams.remove(key);
         }
+    }
+
+    fn tidy(&mut self) {
+        self.streams.tidy();
+        // Last, when all else has been let go.
+        memory::give_back();
     }
 
     fn counters(&self) -> NetCounters {

@@ -664,6 +664,9 @@ impl Disk for Handle<'_> {
             Job::List { .. } => "listing",
             Job::Read { .. } => "reading",
         };
+        if core.strikes(Fault::NoHelper).is_some() {
+            return Err(job);
+        }
         match core.disk.submit(job) {
             Ok(was_idle) => {
                 core.note(&Happened::JobTaken { job: words });

@@ -180,7 +180,7 @@ fn most(fault: Fault) -> usize {
         Fault::InterruptedWait | Fault::InterruptedCall => 300,
         Fault::Descheduled => 500,
         Fault::SlowDelivery | Fault::AbortedAccept | Fault::FullLogPipe => 200,
-        Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing => 300,
+        Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing | Fault::NoHelper => 300,
         Fault::NoDescriptors => 50,
         Fault::Reset => 20,
         Fault::Clog => 10,
