@@ -122,6 +122,14 @@ fn a_heading_with_nothing_under_it_is_a_passage_of_its_own() {
 }
 
 #[test]
+fn a_heading_alone_ends_where_its_line_ends_whatever_ends_it() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = ["# One", "# Two", "# Three", ""].join(end);
+        assert_eq!(passages(&indexed(&[("a.md", &text)]), "a.md"), ["# One", "# Two", "# Three"], "{end:?}");
+    }
+}
+
+#[test]
 fn an_empty_note_is_found_by_its_name() {
     let library = indexed(&[("Backpressure.md", ""), ("b.md", "text")]);
     let found = ask(&library, "backpressure");

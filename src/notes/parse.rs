@@ -206,8 +206,9 @@ impl Parsing {
         let Some(last) = self.headings.last() else { return };
         if self.passages.len() == self.passages_before && next_level <= last.level {
             let start = last.start as usize;
-            let end =
-                memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |length| start + length);
+            // A carriage return ends a line by itself, too (CommonMark 0.31.2 §2.1).
+            let length = memchr::memchr2(b'\n', b'\r', &text.as_bytes()[start..]);
+            let end = length.map_or(text.len(), |length| start + length);
             let heading = Some(offset(self.headings.len() - 1));
             for range in chunks(text, trimmed(text, start..end), self.limits.passage_bytes_max) {
                 self.passages.push(Passage { start: offset(range.start), end: offset(range.end), heading });
