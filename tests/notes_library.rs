@@ -130,6 +130,13 @@ fn a_heading_alone_ends_where_its_line_ends_whatever_ends_it() {
 }
 
 #[test]
+fn a_heading_that_begins_with_a_blank_line_is_a_passage_all_the_same() {
+    let library = indexed(&[("a.md", "\u{a0}\nWords\n---\n")]);
+    assert_eq!(passages(&library, "a.md"), ["Words"]);
+    assert_eq!(ask(&library, "words").hits[0].heading, "Words");
+}
+
+#[test]
 fn an_empty_note_is_found_by_its_name() {
     let library = indexed(&[("Backpressure.md", ""), ("b.md", "text")]);
     let found = ask(&library, "backpressure");

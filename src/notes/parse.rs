@@ -205,7 +205,8 @@ impl Parsing {
         self.passages.extend(self.open.take());
         let Some(last) = self.headings.last() else { return };
         if self.passages.len() == self.passages_before && next_level <= last.level {
-            let start = last.start as usize;
+            // An underlined heading may begin with a line of no-break spaces.
+            let start = text.len() - text[last.start as usize..].trim_start().len();
             // A carriage return ends a line by itself, too (CommonMark 0.31.2 §2.1).
             let length = memchr::memchr2(b'\n', b'\r', &text.as_bytes()[start..]);
             let end = length.map_or(text.len(), |length| start + length);
