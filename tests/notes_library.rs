@@ -136,6 +136,14 @@ fn a_heading_that_begins_with_a_blank_line_is_a_passage_all_the_same() {
 }
 
 #[test]
+fn a_heading_whose_line_is_cut_ends_where_its_rest_begins_a_section() {
+    let limits = Limits { note_piece_bytes_max: 8, ..Limits::default() };
+    let mut library = library(&limits);
+    scan(&mut library, &folder(&[("a.md", "# abcdef# ghi")]), u32::MAX);
+    assert_eq!(passages(&library, "a.md"), ["# abcdef", "# ghi"]);
+}
+
+#[test]
 fn an_empty_note_is_found_by_its_name() {
     let library = indexed(&[("Backpressure.md", ""), ("b.md", "text")]);
     let found = ask(&library, "backpressure");

@@ -187,7 +187,7 @@ impl Parsing {
     }
 
     fn add_heading(&mut self, text: &str, level: u8, start: usize, words: &str) {
-        self.close_section(text, level);
+        self.close_section(&text[..start], level);
         let mut parent = self.headings.len().checked_sub(1);
         while let Some(index) = parent {
             if self.headings[index].level < level {
@@ -200,7 +200,8 @@ impl Parsing {
         self.passages_before = self.passages.len();
     }
 
-    /// Ends the open passage. A heading with nothing under it, not even a deeper one, is a passage by itself.
+    /// Ends the open passage at the end of `text`, where the next section begins. A heading with nothing under it, not
+    /// even a deeper one, is a passage by itself.
     fn close_section(&mut self, text: &str, next_level: u8) {
         self.passages.extend(self.open.take());
         let Some(last) = self.headings.last() else { return };
