@@ -34,10 +34,18 @@ fn assert_keeps_its_bounds(chat: &Chat, limits: &Limits) {
     assert!(chat.question.history.len() <= limits.history_turns_max);
 }
 
-/// A general reader finds the same, unless the body is nested too deep for it in a field that we pass over.
+/// A general reader finds the same. In a field that we pass over it may meet what it can't hold, and we need not: an
+/// array too deep, a number too large, half a surrogate pair.
 fn assert_is_what_stands_there(chat: &Chat, bytes: &[u8]) {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
-        return;
+    assert!(std::str::from_utf8(bytes).is_ok(), "bytes are taken that are no JSON");
+    let value: Value = match serde_json::from_slice(bytes) {
+        Ok(value) => value,
+        Err(error) => {
+            let why = error.to_string();
+            let is_spared = ["recursion limit", "number out of range", "hex escape"];
+            assert!(is_spared.iter().any(|spared| why.contains(spared)), "a general reader finds: {why}");
+            return;
+        }
     };
     let mut expected = written(chat);
     for field in ["message", "conversation_history", "on_disconnect"] {
