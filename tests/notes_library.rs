@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use oneloop::base::{Budget, HashSeed};
 use oneloop::limits::Limits;
 use oneloop::notes::{Entry, Found, IndexState, Library, Problem, Query, ReadFile, ScanReport};
-use oneloop::text::boundary_before;
 
 /// A folder in memory: path → bytes and stamp.
 type Folder = BTreeMap<String, (Vec<u8>, i64)>;
@@ -119,6 +118,29 @@ fn a_long_section_falls_into_passages_at_its_blocks() {
 fn a_heading_with_nothing_under_it_is_a_passage_of_its_own() {
     let library = indexed(&[("a.md", "# Top\n\n## Empty\n\n## Full\n\ntext\n\n### Last\n")]);
     assert_eq!(passages(&library, "a.md"), ["## Empty", "text", "### Last"]);
+}
+
+#[test]
+fn a_heading_alone_ends_where_its_line_ends_whatever_ends_it() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = ["# One", "# Two", "# Three", ""].join(end);
+        assert_eq!(passages(&indexed(&[("a.md", &text)]), "a.md"), ["# One", "# Two", "# Three"], "{end:?}");
+    }
+}
+
+#[test]
+fn a_heading_that_begins_with_a_blank_line_is_a_passage_all_the_same() {
+    let library = indexed(&[("a.md", "\u{a0}\nWords\n---\n")]);
+    assert_eq!(passages(&library, "a.md"), ["Words"]);
+    assert_eq!(ask(&library, "words").hits[0].heading, "Words");
+}
+
+#[test]
+fn a_heading_whose_line_is_cut_ends_where_its_rest_begins_a_section() {
+    let limits = Limits { note_piece_bytes_max: 8, ..Limits::default() };
+    let mut library = library(&limits);
+    scan(&mut library, &folder(&[("a.md", "# abcdef# ghi")]), u32::MAX);
+    assert_eq!(passages(&library, "a.md"), ["# abcdef", "# ghi"]);
 }
 
 #[test]
@@ -463,66 +485,7 @@ fn a_folder_read_with_changes_on_the_way_answers_like_one_read_afresh() {
 const QUESTIONS: [&str; 6] =
     ["alpha", "kappa and sigma", "omikron", "What is lambda of n-7?", "sgima", "heading tau"];
 
-// --- nothing panics -------------------------------------------------------------------------------------------------
-
-#[test]
-fn no_bytes_make_it_panic_and_every_offset_is_a_character_boundary() {
-    let seed = 20_260_301;
-    println!("seed {seed}");
-    let mut random = Random(seed);
-    let small =
-        Limits { note_piece_bytes_max: 64, passage_bytes: 40, passage_bytes_max: 90, ..Limits::default() };
-    for round in 0..3000 {
-        let mut bytes = SAMPLE.as_bytes().to_vec();
-        for _ in 0..=random.below(8) {
-            mutate(&mut bytes, &mut random);
-        }
-        let files: Folder = [("m/note.md".to_owned(), (bytes, 1))].into();
-        let mut library = library(if round % 2 == 0 { &small } else { &DEFAULT_LIMITS });
-        scan(&mut library, &files, 20);
-        let note = library.note("m/note.md").expect("indexed");
-        let mut end = 0;
-        for passage in &note.passages {
-            assert!(passage.start as usize >= end, "passages overlap in round {round}");
-            end = passage.end as usize;
-            assert!(
-                note.text.get(passage.start as usize..end).is_some(),
-                "a character is cut in round {round}"
-            );
-        }
-        ask(&library, &note.text[..boundary_before(&note.text, 200)]);
-        assert_eq!(library.links(note).count(), note.links.len());
-        for range in oneloop::text::sentences(&note.text) {
-            assert!(!note.text[range].is_empty());
-        }
-    }
-}
-
-static DEFAULT_LIMITS: std::sync::LazyLock<Limits> = std::sync::LazyLock::new(Limits::default);
-
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    let at = random.below(bytes.len() as u64 + 1) as usize;
-    match random.below(5) {
-        0 if at < bytes.len() => bytes[at] = random.below(256) as u8,
-        1 => bytes.insert(at, b"\0\r\n#`[]|-\xFF\xE6"[random.below(11) as usize]),
-        2 => bytes.truncate(at.max(bytes.len() / 2)),
-        3 => {
-            let piece: Vec<u8> = bytes[at..].iter().take(40).copied().collect();
-            let to = random.below(bytes.len() as u64 + 1) as usize;
-            bytes.splice(to..to, piece);
-        }
-        _ => {
-            let end = (at + random.below(20) as usize).min(bytes.len());
-            bytes.drain(at..end);
-        }
-    }
-}
-
-const SAMPLE: &str = "\u{FEFF}---\r\ntitle: \"A: b\"\r\ntags: [a, 'b', #c]\r\naliases:\r\n  - Other\r\n---\r\n\
-# Head *one* `x`\r\n\r\nText with [[Link|alias]], ![[embed#part]], [rel](../a%20b.md#c), #tag_one and 日本語のテキスト。\r\n\r\n\
-> quote\r\n> - item 1\r\n>   - item e.g. 3.5\r\n\r\n## Table\r\n\r\n| a | b \\| c |\r\n|---|:-:|\r\n| [[x\\|y]] | ~~z~~ |\r\n\r\n\
-```rust\r\n# not a heading\r\nfn main() {}\r\n```\r\n\r\n- [ ] task\r\n- [x] done[^1]\r\n\r\n[^1]: note\r\n[ref]: ./b.md\r\n\r\n\
-Setext\r\n===\r\n\r\n<div>html</div>\r\n\r\n***\r\n\r\nend Größe naïve’s tick_ms\r\n";
+// --- odd files ------------------------------------------------------------------------------------------------------
 
 #[test]
 fn odd_files_are_indexed_all_the_same() {

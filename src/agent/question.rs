@@ -151,6 +151,18 @@ fn names_in_last_answer(question: &Question, count: usize, limits: &Limits) -> V
 
 /// `text` up to and with its `count`th distinct word.
 fn head_of_words(text: &str, count: usize) -> &str {
+    let mut head = text;
+    loop {
+        // A cut can make other words of what stands before it: without its `é`, `aBc-é` is a name with parts.
+        let cut = cut_behind_words(head, count);
+        if cut.len() == head.len() {
+            return head;
+        }
+        head = cut;
+    }
+}
+
+fn cut_behind_words(text: &str, count: usize) -> &str {
     let mut distinct: BTreeSet<String> = BTreeSet::new();
     for word in words(text) {
         if distinct.len() == count && !distinct.contains(&word.text.to_lowercase()) {
@@ -199,3 +211,18 @@ const POINTERS: [&str; 26] = [
 
 /// The same in scripts without spaces.
 const POINTING: [&str; 10] = ["它", "他", "她", "这", "那", "それ", "これ", "その", "この", "그것"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_that_makes_new_words_is_followed_by_another() {
+        assert_eq!(head_of_words("one two three", 2), "one two");
+        assert_eq!(words("Wh-Evh-Event-I\u{fffd}").count(), 4);
+        assert_eq!(words("Wh-Evh-Event-").count(), 4);
+        let head = head_of_words("Wh-Evh-Event-I\u{fffd}", 3);
+        assert_eq!(head, "Wh-Evh-");
+        assert_eq!(words(head).count(), 3);
+    }
+}

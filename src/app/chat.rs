@@ -91,11 +91,16 @@ fn read_object(body: &[u8]) -> Result<Fields<'_>, Invalid> {
     if body.is_empty() {
         return Err(Invalid::new("missing", &[Place::Name("body")], "Field required"));
     }
+    // JSON is UTF-8 (RFC 8259 §8.1), in the fields that are passed over as well, and there serde_json does not look.
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let place = [Place::Name("body"), Place::Index(error.valid_up_to())];
+        Invalid::new("json_invalid", &place, "JSON decode error: the text is not UTF-8")
+    })?;
     // One pass over the text: a list would do for the derived struct too, so the brace is looked at first.
-    let fields = if body.trim_ascii_start().starts_with(b"{") {
-        serde_json::from_slice(body).map(Some)
+    let fields = if text.trim_ascii_start().starts_with('{') {
+        serde_json::from_str(text).map(Some)
     } else {
-        serde_json::from_slice::<IgnoredAny>(body).map(|_| None)
+        serde_json::from_str::<IgnoredAny>(text).map(|_| None)
     };
     match fields {
         Ok(Some(fields)) => Ok(fields),
@@ -199,8 +204,8 @@ fn on_disconnect(text: Option<&RawValue>) -> Result<Option<OnDisconnect>, Invali
 mod tests {
     use super::*;
 
-    fn kinds(body: &str) -> Vec<(&'static str, Vec<Place>)> {
-        match parse(body.as_bytes(), &Limits { message_bytes_max: 10, ..Limits::default() }) {
+    fn kinds(body: impl AsRef<[u8]>) -> Vec<(&'static str, Vec<Place>)> {
+        match parse(body.as_ref(), &Limits { message_bytes_max: 10, ..Limits::default() }) {
             Ok(_) => Vec::new(),
             Err(Problem { detail: Detail::Fields(fields), status: 422, .. }) => {
                 fields.into_iter().map(|field| (field.kind, field.loc)).collect()
@@ -257,8 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_no_utf_8_is_refused_wherever_it_is_not() {
+        use Place::{Index, Name};
+        for body in [&b"{\"message\":\"\xff\"}"[..], b"{\"x\":[\"y\",\"\xff\"],\"message\":\"a\"}"] {
+            let at = body.iter().position(|byte| *byte == 0xff).unwrap();
+            assert_eq!(kinds(body), [("json_invalid", vec![Name("body"), Index(at)])]);
+        }
+    }
+
+    #[test]
     fn json_a_hundred_thousand_deep_is_refused_and_not_followed() {
         let deep = "[".repeat(100_000);
-        assert_eq!(kinds(&format!("{{\"message\":{deep}"))[0].0, "json_invalid");
+        assert_eq!(kinds(format!("{{\"message\":{deep}"))[0].0, "json_invalid");
     }
 }

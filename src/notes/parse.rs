@@ -187,7 +187,7 @@ impl Parsing {
     }
 
     fn add_heading(&mut self, text: &str, level: u8, start: usize, words: &str) {
-        self.close_section(text, level);
+        self.close_section(&text[..start], level);
         let mut parent = self.headings.len().checked_sub(1);
         while let Some(index) = parent {
             if self.headings[index].level < level {
@@ -200,14 +200,17 @@ impl Parsing {
         self.passages_before = self.passages.len();
     }
 
-    /// Ends the open passage. A heading with nothing under it, not even a deeper one, is a passage by itself.
+    /// Ends the open passage at the end of `text`, where the next section begins. A heading with nothing under it, not
+    /// even a deeper one, is a passage by itself.
     fn close_section(&mut self, text: &str, next_level: u8) {
         self.passages.extend(self.open.take());
         let Some(last) = self.headings.last() else { return };
         if self.passages.len() == self.passages_before && next_level <= last.level {
-            let start = last.start as usize;
-            let end =
-                memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |length| start + length);
+            // An underlined heading may begin with a line of no-break spaces.
+            let start = text.len() - text[last.start as usize..].trim_start().len();
+            // A carriage return ends a line by itself, too (CommonMark 0.31.2 §2.1).
+            let length = memchr::memchr2(b'\n', b'\r', &text.as_bytes()[start..]);
+            let end = length.map_or(text.len(), |length| start + length);
             let heading = Some(offset(self.headings.len() - 1));
             for range in chunks(text, trimmed(text, start..end), self.limits.passage_bytes_max) {
                 self.passages.push(Passage { start: offset(range.start), end: offset(range.end), heading });

@@ -76,11 +76,11 @@ impl Cutter {
     }
 }
 
-/// Length of what may be parsed without a pause: its time goes by its marks more than by its bytes.
+/// Length of what may be parsed without a pause: its time goes by its marks and table cells more than by its bytes.
 fn parsed_at_once(bytes: &[u8], bytes_max: usize) -> usize {
     let window = &bytes[..bytes.len().min(bytes_max)];
-    let is_mark = |byte: &u8| byte.is_ascii_punctuation() || *byte == b'\n';
-    window
+    let is_mark = |byte: &u8| byte.is_ascii_punctuation() || matches!(byte, b'\n' | b'\r');
+    let length = window
         .chunks(MARKS_COUNTED)
         .scan(0, |marks, chunk| {
             *marks += chunk.iter().filter(|byte| is_mark(byte)).count();
@@ -88,10 +88,39 @@ fn parsed_at_once(bytes: &[u8], bytes_max: usize) -> usize {
         })
         .take_while(|(marks, _)| *marks <= MARKS_MAX)
         .map(|(_, length)| length)
-        .sum()
+        .sum();
+    filled_at_once(&window[..length])
 }
 
-/// Most punctuation marks and line ends in a piece. Ordinary Markdown has some 50 in a KiB; a flood of list items,
+/// Length up to which tables have at most `MARKS_MAX` cells. The parser fills a short row up to the columns of its
+/// table, so a line of one letter can be hundreds of cells.
+fn filled_at_once(window: &[u8]) -> usize {
+    let (mut length, mut columns, mut cells) = (0, 0, 0);
+    for line in window.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        let ends_last = line == b"\n" && window[..length].ends_with(b"\r");
+        length += line.len();
+        if !ends_last {
+            cells += columns;
+            columns = columns_after(columns, line);
+        }
+        if cells > MARKS_MAX {
+            return length - line.len();
+        }
+    }
+    length
+}
+
+/// Columns that a line may be filled up to, if it follows `line`: a blank line ends a table, a ruler begins one.
+fn columns_after(columns: usize, line: &[u8]) -> usize {
+    let outside = |byte: &u8| matches!(byte, b' ' | b'\t' | b'>' | b'\r' | b'\n');
+    let Some(first) = line.iter().position(|byte| !outside(byte)) else { return 0 };
+    let content = &line[first..];
+    let is_ruler = content.iter().all(|byte| matches!(byte, b'|' | b'-' | b':') || outside(byte));
+    let bars = if is_ruler { content.iter().filter(|byte| **byte == b'|').count() } else { 0 };
+    if bars > 0 { columns.max(bars + 1) } else { columns }
+}
+
+/// Most punctuation marks and line ends in a piece, and most table cells. Ordinary Markdown has some 50 in a KiB; a flood of list items,
 /// quotes or brackets has 500, and each makes a node of the tree.
 const MARKS_MAX: usize = 1000;
 const MARKS_COUNTED: usize = 256;
@@ -191,6 +220,19 @@ mod tests {
         let text = "- a\n".repeat(2000);
         let found = pieces(&text, 8000);
         assert!(found.len() > 3 && found.iter().all(|(piece, _)| piece.len() <= 4 * MARKS_MAX));
+    }
+
+    #[test]
+    fn short_rows_of_a_wide_table_make_shorter_pieces() {
+        for end in ["\n", "\r\n", "\r"] {
+            let (head, ruler) = ("|a".repeat(100), "|-".repeat(100));
+            let text = format!("> {head}{end}> {ruler}{end}{}", format!("b{end}").repeat(200));
+            let found = pieces(&text, 16_000);
+            let rows = found[0].0.matches('b').count();
+            assert!((MARKS_MAX / 101 - 1..=MARKS_MAX / 101).contains(&rows), "{rows} rows before {end:?}");
+            // Without its head the rest is text, as the rows behind a blank line are.
+            assert_eq!(found.len(), 2, "{end:?}");
+        }
     }
 
     #[test]

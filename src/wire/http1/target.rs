@@ -96,7 +96,7 @@ pub fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
 pub enum BadEscape {
     /// A `%` without two hexadecimal digits.
     NotHex,
-    /// `%00`, which would end the text for whoever reads it in C.
+    /// `%00`, or the byte itself, which would end the text for whoever reads it in C.
     Nul,
     /// The decoded bytes are not UTF-8.
     NotUtf8,
@@ -215,7 +215,7 @@ impl<'q> Iterator for QueryPairs<'q> {
 }
 
 fn decode_query(text: &str) -> Result<Cow<'_, str>, BadEscape> {
-    if !text.contains(['%', '+']) {
+    if !text.contains(['%', '+', '\0']) {
         return Ok(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -342,6 +342,14 @@ mod tests {
             let mut text = String::from("dropped");
             assert_eq!(decode_path(path, &mut text), Err(error), "{path:?}");
             assert_eq!(text, "");
+        }
+    }
+
+    #[test]
+    fn a_nul_is_refused_whether_it_is_escaped_or_not() {
+        assert_eq!(decode_path("/a\0", &mut String::new()), Err(BadEscape::Nul));
+        for query in ["a\0=b", "a\0=%20", "a=%00", "a=\0"] {
+            assert_eq!(QueryPairs::new(query).collect::<Vec<_>>(), [Err(BadEscape::Nul)], "{query:?}");
         }
     }
 

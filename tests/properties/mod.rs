@@ -1,0 +1,41 @@
+//! What must hold for any bytes at all: one function for each parser that reads what a stranger wrote.
+//!
+//! The fuzz targets call these with bytes that a fuzzer bred, `tests/mutations.rs` with mutations of the corpus. Each
+//! panics if a property does not hold, and otherwise says whether the parser took the bytes, so that a test can see
+//! that it met good ones and bad ones.
+//!
+//! ```text
+//! http_head      a connection's bytes, several requests      requests
+//! chunked_body   a chunked body and what follows it          framing
+//! note           a file in the folder                        parse, index, search, answer
+//! query          a path, a query, a host, a question         target, question, search
+//! chat_body      the JSON of a chat request                  chat
+//! ```
+
+#[allow(dead_code, reason = "tests/wire_http1.rs uses more of it")]
+pub mod connection;
+pub mod random;
+
+mod chat;
+mod framing;
+mod note;
+mod query;
+mod requests;
+
+pub use chat::chat_body;
+pub use framing::chunked_body;
+pub use note::note;
+pub use query::query;
+pub use requests::http_head;
+
+/// Checks bytes: panics if they break the property, else says whether the parser took them.
+pub type Property = fn(&[u8]) -> bool;
+
+/// Every property by the name of its target, which is also the name of its folder in the corpus.
+pub const ALL: [(&str, Property); 5] = [
+    ("chat_body", chat_body),
+    ("chunked_body", chunked_body),
+    ("http_head", http_head),
+    ("note", note),
+    ("query", query),
+];
