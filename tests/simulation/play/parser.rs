@@ -79,11 +79,6 @@ impl Parser {
         self.state != State::Head || !self.bytes.is_empty()
     }
 
-    /// An answer said that no other follows.
-    pub fn closes(&self) -> bool {
-        self.closes
-    }
-
     /// The next piece, if it is there.
     ///
     /// # Errors

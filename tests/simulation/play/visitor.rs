@@ -5,7 +5,7 @@
 //! Whatever happens to its connection, it goes on with its errands over another one. Once the weather is calm it must
 //! get all of them done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use oneloop::base::Time;
@@ -13,7 +13,7 @@ use oneloop::os::sim::{Actor, Line, Outside, Random, Received, State};
 use serde_json::{Value, json};
 
 use super::parser::{EventReader, Head, Parser, Piece, show};
-use super::town::{SUBJECTS, Shared, code, is_terminal};
+use super::town::{SUBJECTS, Shared, code, is_terminal, rank};
 
 /// How a client behaves while the weather is rough. In calm weather all behave well.
 #[derive(Debug, Clone)]
@@ -131,6 +131,8 @@ pub struct Visitor {
     complaint: Option<String>,
     seen: Vec<&'static str>,
     done_count: usize,
+    /// How far each run was when it was last asked for.
+    told: BTreeMap<String, u8>,
 }
 
 impl Visitor {
@@ -153,6 +155,7 @@ impl Visitor {
             complaint: None,
             seen: Vec::new(),
             done_count: 0,
+            told: BTreeMap::new(),
         }
     }
 
@@ -717,6 +720,11 @@ impl Visitor {
             self.town.oracle.borrow_mut().may_be_cancelled(id);
         }
         let status = json["status"].as_str().unwrap_or("?").to_owned();
+        let now = rank(&status).ok_or_else(|| format!("was told {status}, which is no status"))?;
+        let before = self.told.insert(id.to_owned(), now);
+        if before > Some(now) {
+            return Err(format!("was told that {id} is {status}, after it had been told better"));
+        }
         self.town.oracle.borrow_mut().status(id, &status)?;
         if (status == "completed") != (json["result"]["run_id"] == id) {
             return Err(format!("was told {status} with the result {}", json["result"]));
