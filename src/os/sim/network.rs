@@ -101,12 +101,12 @@ struct End {
 }
 
 impl End {
-    fn new(buffer_bytes: usize, random: &mut Random) -> End {
+    fn new(mut room: impl FnMut(&mut Random) -> usize, random: &mut Random) -> End {
         End {
             unsent: VecDeque::new(),
-            unsent_max: random.spread(buffer_bytes),
+            unsent_max: room(random),
             arrived: VecDeque::new(),
-            arrived_max: random.spread(buffer_bytes),
+            arrived_max: room(random),
             shut: false,
             shut_told: false,
             ended: false,
@@ -199,6 +199,7 @@ pub(super) struct Network {
     pub to_deliver: VecDeque<News>,
     pub counters: NetCounters,
     random: Random,
+    is_calm: bool,
 }
 
 /// Sockets closed lately that are remembered.
@@ -218,6 +219,7 @@ impl Network {
             to_deliver: VecDeque::new(),
             counters: NetCounters::default(),
             random,
+            is_calm: false,
             wires,
         }
     }
@@ -303,8 +305,9 @@ impl Network {
     pub fn connect(&mut self, owner: usize) -> Line {
         let line = Line(self.next_line);
         self.next_line += 1;
-        let bytes = self.wires.buffer_bytes;
-        let (client, server) = (End::new(bytes, &mut self.random), End::new(bytes, &mut self.random));
+        let (most, is_calm) = (self.wires.buffer_bytes, self.is_calm);
+        let room = |random: &mut Random| if is_calm { most } else { random.spread(most) };
+        let (client, server) = (End::new(room, &mut self.random), End::new(room, &mut self.random));
         let link = Link { client, server, state: State::Connecting, owner, key: None, reset_on_close: false };
         self.links.insert(line, link);
         line
@@ -455,6 +458,7 @@ impl Network {
 
     /// From here on connections are as good as they get: nothing is clogged, and there is room.
     pub fn calm(&mut self) {
+        self.is_calm = true;
         self.wires = Wires { descriptors: self.wires.descriptors, ..Wires::default() };
         let lines: Vec<Line> = self.links.keys().copied().collect();
         for line in lines {

@@ -1,9 +1,11 @@
 //! A world to play in: who lives in it, what they check, and how a run of it goes.
+#![allow(dead_code, reason = "each of the programs that include this uses its own part of it")]
 
 pub mod others;
 pub mod parser;
 pub mod run;
 pub mod scenario;
+pub mod script;
 pub mod shrink;
 pub mod town;
 pub mod visitor;

@@ -12,7 +12,7 @@ use oneloop::os::sim::{Telling, World};
 use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId};
 
 use super::scenario::Scenario;
-use super::town::Shared;
+use super::town::{Shared, Town};
 
 /// How a world went.
 #[derive(Debug, Clone)]
@@ -33,12 +33,17 @@ pub struct Outcome {
     pub last: Vec<String>,
 }
 
-/// Runs a scenario to its end. A panic of the server is a failure like any other.
+/// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, telling: Telling) -> Outcome {
     let (world, town) = scenario.build(telling);
+    run_world(&world, &town)
+}
+
+/// Runs the server in a world to its end. A panic of the server is a failure like any other.
+pub fn run_world(world: &World, town: &Shared) -> Outcome {
     let mut checker = Checker::default();
     let mut turns = 0;
-    let ran = catch_unwind(AssertUnwindSafe(|| play(scenario, &world, &town, &mut checker, &mut turns)));
+    let ran = catch_unwind(AssertUnwindSafe(|| play(world, town, &mut checker, &mut turns)));
     let mut failure = match ran {
         Ok(ended) => ended.err(),
         Err(panic) => Some(format!("the server panicked: {}", panic_words(&*panic))),
@@ -61,19 +66,13 @@ fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
     words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
-fn play(
-    scenario: &Scenario,
-    world: &World,
-    town: &Shared,
-    checker: &mut Checker,
-    turns: &mut u64,
-) -> Result<(), String> {
+fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) -> Result<(), String> {
     let mut handles = world.handles();
-    let mut reactor = Reactor::new(&scenario.limits);
-    let mut app = App::new(&scenario.config, &scenario.limits, HashSeed(scenario.seed));
+    let mut reactor = Reactor::new(&town.limits);
+    let mut app = App::new(&town.config, &town.limits, HashSeed(town.seed));
     reactor
         .enter(&mut handles.os(), |cx| {
-            app.listen(scenario.config.listen, cx)?;
+            app.listen(town.config.listen, cx)?;
             app.read_folder(cx);
             Ok(())
         })
@@ -91,7 +90,7 @@ fn play(
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
         let did_nothing =
             before == after && report.pending + report.ready + report.closed + report.timers == 0;
-        checker.turn(scenario, world, &reactor, &app, did_nothing)?;
+        checker.turn(town, world, &reactor, &app, did_nothing)?;
         if town.is_stopping.get() {
             let since = *stopped_at.get_or_insert(world.now());
             if let Some(code) = app.exit() {
@@ -99,7 +98,7 @@ fn play(
             }
             // A leap of the clock, or a loop held up, may add to it.
             let took = world.now().since(since);
-            if took > scenario.limits.shutdown_timeout * 2 + Duration::from_secs(200) {
+            if took > town.limits.shutdown_timeout * 2 + Duration::from_secs(200) {
                 return Err(format!("told to stop, it still runs after {took:?}: {:?}", app.census()));
             }
         } else if let Some(code) = app.exit() {
@@ -110,7 +109,7 @@ fn play(
             return Ok(());
         }
         if world.is_calm() && !town.is_stopping.get() && checker.is_at_rest(world, &app) {
-            return checker.at_rest(scenario, town, &reactor, &app);
+            return checker.at_rest(town, &reactor, &app);
         }
         checker.all_leave(world, &app)?;
         if world.has_ended() {
@@ -194,14 +193,14 @@ const IDLE_TURNS_MAX: u32 = 3;
 impl Checker {
     fn turn(
         &mut self,
-        scenario: &Scenario,
+        town: &Town,
         world: &World,
         reactor: &Reactor,
         app: &App,
         did_nothing: bool,
     ) -> Result<(), String> {
         let census = app.census();
-        let limits = &scenario.limits;
+        let limits = &town.limits;
         self.idle_turns = if did_nothing && world.quiet_polls() > 0 { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX {
             return Err(format!("the loop turns without sleeping and does nothing: {census:?}"));
@@ -225,16 +224,16 @@ impl Checker {
         at_most("bytes of one outbox", census.outbox_bytes_most, 2 * limits.outbox_bytes_max)?;
         let buffers = census.connections * (2 * limits.buffer_bytes + 2 * limits.outbox_bytes_max);
         at_most("bytes of buffers", census.buffer_bytes, buffers)?;
-        at_most("runs at work", census.runs.running, scenario.config.runs_max)?;
-        let pending_max = scenario.config.runs_max + scenario.config.waiting_max;
+        at_most("runs at work", census.runs.running, town.config.runs_max)?;
+        let pending_max = town.config.runs_max + town.config.waiting_max;
         at_most("runs that wait", census.runs.pending, pending_max)?;
-        let records_max = pending_max + scenario.config.task_keep + scenario.config.runs_max;
+        let records_max = pending_max + town.config.task_keep + town.config.runs_max;
         at_most("runs that are kept", census.records, records_max)?;
         // Each turn runs a slice at least, and whoever had one goes to the back.
-        let tasks_max = scenario.config.runs_max as u64 + 1;
+        let tasks_max = town.config.runs_max as u64 + 1;
         at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
         self.runs(app, census)?;
-        self.notice(&census, scenario);
+        self.notice(&census, town);
         Ok(())
     }
 
@@ -275,18 +274,18 @@ impl Checker {
         Ok(())
     }
 
-    fn notice(&mut self, census: &Census, scenario: &Scenario) {
+    fn notice(&mut self, census: &Census, town: &Town) {
         let mut notice = |is_so: bool, what| {
             if is_so {
                 self.seen.insert(what);
             }
         };
         notice(
-            census.connections > scenario.limits.connections_max,
+            census.connections > town.limits.connections_max,
             "one connection more than the bound was let in",
         );
         notice(
-            census.runs.pending > 0 && census.runs.running >= scenario.config.runs_max,
+            census.runs.pending > 0 && census.runs.running >= town.config.runs_max,
             "a run waited for a place",
         );
         notice(census.with_sync > 1, "two clients waited for one scan");
@@ -321,13 +320,7 @@ impl Checker {
     }
 
     /// Everyone is gone and everything is done: nothing may be left over.
-    fn at_rest(
-        &self,
-        scenario: &Scenario,
-        town: &Shared,
-        reactor: &Reactor,
-        app: &App,
-    ) -> Result<(), String> {
+    fn at_rest(&self, town: &Town, reactor: &Reactor, app: &App) -> Result<(), String> {
         let census = app.census();
         equal("tasks", census.tasks, 1)?;
         equal("readers", census.watchers, 0)?;
@@ -339,7 +332,7 @@ impl Checker {
         // keeps that until it is over.
         let graces = app.runs().filter(|record| record.grace.is_some()).count();
         at_most("timers", reactor.timers().len(), 3 + graces)?;
-        at_most("ended runs that are kept", census.records, scenario.config.task_keep)?;
+        at_most("ended runs that are kept", census.records, town.config.task_keep)?;
         for (id, status) in town.oracle.borrow().ended() {
             let found = self.ended.iter().find(|(known, _)| known.to_string() == id);
             let is_lost = found.is_none() && !town.forgets_runs;

@@ -1,6 +1,5 @@
 //! From a seed to a world: its weather, its wires, its bounds, its notes and who lives in it.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
-use super::town::{Oracle, SUBJECTS, Shared, Town, code};
+use super::town::{SUBJECTS, Shared, Town, code};
 use super::visitor::{Errand, Temper, Visitor};
 
 /// What is left out of a scenario, to find the smallest that still fails.
@@ -104,14 +103,10 @@ impl Scenario {
             ends_after: self.calm_after + CALM_MAX,
             telling,
         };
-        let town = Rc::new(Town {
-            limits: self.limits.clone(),
-            forgets_runs: self.config.task_keep < 1000 || self.config.task_ttl < Duration::from_secs(10_000),
-            evicts: self.limits.connections_max.min(self.wires.descriptors) < 100
-                || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors),
-            is_stopping: Cell::new(false),
-            oracle: RefCell::new(Oracle::default()),
-        });
+        let mut town = Town::new(self.seed, self.config.clone(), self.limits.clone());
+        town.evicts |= self.wires.descriptors < 100
+            || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors);
+        let town = Rc::new(town);
         let actors = (0..self.actors()).map(|index| self.actor(index, &town)).collect();
         let world = World::new(&plan, &self.limits, actors);
         for (subject, name) in SUBJECTS.iter().enumerate() {

@@ -5,7 +5,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
+use oneloop::config::Config;
 use oneloop::limits::Limits;
 use oneloop::os::sim::Random;
 use serde_json::Value;
@@ -24,6 +26,10 @@ pub fn code(subject: usize) -> String {
 /// What everyone knows.
 #[derive(Debug)]
 pub struct Town {
+    /// What its hash maps are seeded with.
+    pub seed: u64,
+    /// What the operator wants.
+    pub config: Config,
     /// Bounds in force.
     pub limits: Limits,
     /// Ended runs may be forgotten while somebody still asks for them.
@@ -34,6 +40,21 @@ pub struct Town {
     pub is_stopping: Cell<bool>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
+}
+
+impl Town {
+    /// A town with nobody in it yet.
+    pub fn new(seed: u64, config: Config, limits: Limits) -> Town {
+        Town {
+            seed,
+            forgets_runs: config.task_keep < 1000 || config.task_ttl < Duration::from_secs(10_000),
+            evicts: limits.connections_max < 100,
+            is_stopping: Cell::new(false),
+            oracle: RefCell::new(Oracle::default()),
+            config,
+            limits,
+        }
+    }
 }
 
 /// A town that many share.

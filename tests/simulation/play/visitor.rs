@@ -127,7 +127,10 @@ pub struct Visitor {
     next_read: Time,
     next_errand: Time,
     has_finished: bool,
-    is_disturbed: bool,
+    /// The connection was begun in calm weather, so nothing excuses the server.
+    line_is_calm: bool,
+    /// Answers that came over it.
+    line_answers: usize,
     complaint: Option<String>,
     seen: Vec<&'static str>,
     done_count: usize,
@@ -151,7 +154,8 @@ impl Visitor {
             next_read: Time::ZERO,
             next_errand: Time::ZERO,
             has_finished: false,
-            is_disturbed: false,
+            line_is_calm: false,
+            line_answers: 0,
             complaint: None,
             seen: Vec::new(),
             done_count: 0,
@@ -182,9 +186,10 @@ impl Visitor {
                 return Some(self.next_errand);
             }
             self.line = Some(outside.connect());
+            self.line_is_calm = outside.is_calm();
+            self.line_answers = 0;
             self.parser = Parser::new();
             self.has_finished = false;
-            self.is_disturbed = false;
             return None;
         };
         match outside.state(line) {
@@ -241,7 +246,6 @@ impl Visitor {
                 self.temper.half_closes && !calm && !self.sent.is_empty() && self.agenda.is_empty();
             if wants_to_finish && !self.has_finished {
                 self.has_finished = true;
-                self.is_disturbed = true;
                 for sent in &self.sent {
                     if let Some((id, _)) = &sent.position {
                         self.town.oracle.borrow_mut().may_be_cancelled(id);
@@ -313,6 +317,11 @@ impl Visitor {
     /// The connection is gone: what was not answered is to be asked again.
     fn lose(&mut self, outside: &mut Outside<'_>, loss: Loss) {
         outside.say(|| format!("({}) has lost its connection: {loss:?}", self.temper.name));
+        let is_own = matches!(loss, Loss::Own | Loss::Refused);
+        let excused = is_own || self.town.evicts || self.town.is_stopping.get();
+        if self.line_is_calm && self.line_answers == 0 && !excused {
+            self.complain(format!("lost its connection before the first answer: {loss:?}"));
+        }
         self.line = None;
         self.outgoing.clear();
         while let Some(sent) = self.sent.pop_back() {
@@ -561,6 +570,9 @@ impl Visitor {
         let calm = outside.is_calm();
         match status {
             408 => {
+                if self.line_is_calm {
+                    return Err("was timed out although it said all at once".to_owned());
+                }
                 self.see("a slow request was answered 408");
                 self.agenda.push_front(errand);
                 return Ok(());
@@ -587,6 +599,7 @@ impl Visitor {
             _ => Value::Null,
         };
         self.done_count += 1;
+        self.line_answers += 1;
         let expect = |wanted: u16| {
             if status == wanted {
                 Ok(())

@@ -1,0 +1,265 @@
+//! The whole server in simulated worlds: nothing goes wrong in two thousand of them, and what once did does not again.
+//!
+//! `simulate.rs` beside this file runs one world step by step, or as many as one likes.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test's own bookkeeping: it spreads worlds over threads and starts processes"
+)]
+
+mod play;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use oneloop::config::Config;
+use oneloop::limits::Limits;
+use oneloop::os::faults::{Fault, Weather};
+use oneloop::os::sim::{Actor, Plan, Telling, Wires, World};
+
+use play::others::Supervisor;
+use play::run::{Outcome, run, run_world};
+use play::scenario::{Omitted, Scenario};
+use play::script::{Script, Step};
+use play::shrink::shrink;
+use play::town::Town;
+
+const WORLDS: u64 = 2000;
+
+/// What must have been seen to happen in these worlds: an invariant that nothing has put to the test proves nothing.
+const SOMETIMES: &[&str] = &[
+    "a body was received in pieces",
+    "a body was refused from its declared size",
+    "a cancel came too late",
+    "a chat was answered out of the right note",
+    "a chat was asked before its note was indexed",
+    "a chat was cancelled under a client that had half-closed",
+    "a client shut its sending side and went on reading",
+    "a client vanished",
+    "a client was refused",
+    "a client was reset",
+    "a client was told to go on with its body",
+    "a reader of an ended stream was told 204",
+    "a request was answered 503",
+    "a request was answered while stopping",
+    "a run had several readers, or an ended one some",
+    "a run waited for a place",
+    "a run was cancelled by request",
+    "a run was forgotten while somebody asked for it",
+    "a runnable task waited for a later turn",
+    "a slow request was answered 408",
+    "a stream was broken and joined again",
+    "a sync found notes added and removed",
+    "a sync was answered",
+    "a task was accepted",
+    "nonsense was refused",
+    "one connection more than the bound was let in",
+    "the process stopped at once, on a second signal",
+    "the process stopped in good order",
+    "the same bytes were sent in one piece and drop by drop",
+    "two clients waited for one scan",
+];
+
+#[test]
+fn in_two_thousand_worlds_nothing_goes_wrong() {
+    let next = AtomicU64::new(1);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut failed = BTreeSet::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| run_share(&next))).collect();
+        for worker in workers {
+            let (seen_there, failed_there) = worker.join().expect("panics of the server are caught");
+            seen_there.into_iter().for_each(|(what, count)| *seen.entry(what).or_default() += count);
+            failed.extend(failed_there);
+        }
+    });
+    if let Some(seed) = failed.first() {
+        panic!("{} of {WORLDS} worlds failed: {failed:?}\n{}", failed.len(), story(*seed));
+    }
+    let missing: Vec<&&str> = SOMETIMES.iter().filter(|what| !seen.contains_key(**what)).collect();
+    assert!(missing.is_empty(), "never seen to happen: {missing:?}; seen: {seen:#?}");
+}
+
+fn run_share(next: &AtomicU64) -> (BTreeMap<&'static str, u64>, BTreeSet<u64>) {
+    let (mut seen, mut failed) = (BTreeMap::new(), BTreeSet::new());
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed > WORLDS {
+            return (seen, failed);
+        }
+        let outcome = run(&Scenario::new(seed, Omitted::default()), Telling::Nothing);
+        outcome.seen.into_iter().for_each(|what| *seen.entry(what).or_default() += 1);
+        if outcome.failure.is_some() {
+            failed.insert(seed);
+        }
+    }
+}
+
+/// The smallest world like this one that fails, and its last words.
+fn story(seed: u64) -> String {
+    let smallest = shrink(&Scenario::new(seed, Omitted::default()), |omitted| {
+        run(&Scenario::new(seed, omitted.clone()), Telling::Nothing).failure.is_some()
+    });
+    let scenario = Scenario::new(seed, smallest.clone());
+    let Outcome { failure, struck, last, .. } = run(&scenario, Telling::Last(50));
+    format!(
+        "world {seed}: {}\nwho is there: {:#?}\nwhat went wrong around it: {:?}\nthe last fifty events:\n{}\n\
+         step by step: cargo run --release --example simulate -- --seed {seed} --trace{}",
+        failure.unwrap_or_default(),
+        scenario.people(),
+        struck.iter().map(|(_, strike)| strike.to_string()).collect::<Vec<_>>(),
+        last.join("\n"),
+        smallest.arguments()
+    )
+}
+
+#[test]
+fn a_seed_gives_the_same_trace_in_another_process() {
+    const CHILD: &str = "ONELOOP_SIMULATION_CHILD";
+    const NAME: &str = "a_seed_gives_the_same_trace_in_another_process";
+    let hashes: Vec<String> = (1..=40)
+        .map(|seed| format!("{:016x}", run(&Scenario::new(seed, Omitted::default()), Telling::Nothing).hash))
+        .collect();
+    let hashes = hashes.join(" ");
+    if std::env::var_os(CHILD).is_some() {
+        println!("hashes: {hashes}");
+        return;
+    }
+    let program = std::env::current_exe().expect("a running program has a name");
+    let output = Command::new(program).args(["--exact", NAME, "--nocapture"]).env(CHILD, "1").output();
+    let told = String::from_utf8(output.expect("this program can be started again").stdout)
+        .expect("hashes are text");
+    let other = told.lines().find_map(|line| line.split_once("hashes: ")).map(|(_, hashes)| hashes);
+    assert_eq!(other, Some(hashes.as_str()));
+}
+
+#[test]
+fn telling_a_world_does_not_change_it() {
+    let scenario = Scenario::new(7, Omitted::default());
+    let (silent, told) = (run(&scenario, Telling::Nothing), run(&scenario, Telling::Last(50)));
+    assert_eq!(silent.hash, told.hash);
+    assert_eq!(told.last.len(), 50);
+}
+
+// --- What was found ------------------------------------------------------------------------------------------------
+
+/// A world in which each of these does what it is told, for as many seeds as are asked for.
+fn in_worlds(
+    seeds: std::ops::RangeInclusive<u64>,
+    config: &Config,
+    limits: &Limits,
+    wires: &Wires,
+    weather: &[(Fault, u16)],
+    actors: impl Fn(&Rc<Town>) -> Vec<Box<dyn Actor>>,
+) {
+    for seed in seeds {
+        let plan = Plan {
+            seed,
+            weather: Weather { per_mille: weather.to_vec(), ..Weather::default() },
+            wires: wires.clone(),
+            calm_after: Duration::from_secs(100),
+            ends_after: Duration::from_secs(1000),
+            telling: Telling::Last(50),
+            ..Plan::default()
+        };
+        let town = Rc::new(Town::new(seed, config.clone(), limits.clone()));
+        let world = World::new(&plan, limits, actors(&town));
+        world.put_note("kettle.md", b"# Kettle\n\nThe kettle boils at 96 degrees.\n".to_vec());
+        let Outcome { failure, last, .. } = run_world(&world, &town);
+        assert_eq!(failure, None, "world {seed}; the last of it:\n{}", last.join("\n"));
+    }
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let fields =
+        format!("Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+    format!("POST {path} HTTP/1.1\r\n{fields}\r\n\r\n{body}").into_bytes()
+}
+
+const QUESTION: &str = r#"{"message":"How hot is the kettle?"}"#;
+
+/// Buffers of a few bytes: every answer takes many writes.
+fn narrow() -> Wires {
+    Wires { buffer_bytes: 16, ..Wires::default() }
+}
+
+/// The listener asked for another go in the pending phase, but clients are let in by check, behind the poll: with
+/// nothing else to do the loop slept, and the 65th waited until something else happened.
+#[test]
+fn more_clients_than_a_turn_lets_in_are_all_let_in() {
+    let (config, limits) = (Config::default(), Limits::default());
+    in_worlds(1..=5, &config, &limits, &Wires::default(), &[], |_| {
+        let clients = (0..limits.accepts_per_turn_max + 40).map(|_| {
+            // They all wait before any of them says a word, so that no word wakes the loop.
+            let steps = [Step::Connect, Step::Answers(vec![408]), Step::End, Step::Close];
+            let first = [Step::Connect, Step::Send(b"GET".to_vec())];
+            Box::new(Script::new(first.into_iter().chain(steps.into_iter().skip(1)))) as Box<dyn Actor>
+        });
+        clients.collect()
+    });
+}
+
+/// The end of input within a request dropped the answers that were still to be sent.
+#[test]
+fn answers_go_out_although_the_next_request_is_cut_short() {
+    in_worlds(1..=20, &Config::default(), &Limits::default(), &narrow(), &[], |_| {
+        let requests = [get("/health"), get("/health"), b"GET /hea".to_vec()].concat();
+        let read = [Step::Answers(vec![200, 200]), Step::End, Step::Close];
+        vec![Box::new(Script::new(
+            [Step::Connect, Step::Send(requests), Step::Finish].into_iter().chain(read),
+        ))]
+    });
+}
+
+/// A write that was interrupted was made up for behind the last step, and what waited for it never heard.
+#[test]
+fn an_interrupted_write_holds_up_nothing_that_waits_for_it() {
+    let weather = [(Fault::InterruptedCall, 300)];
+    in_worlds(1..=40, &Config::default(), &Limits::default(), &narrow(), &weather, |_| {
+        let last = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let read = [Step::Answers(vec![200]), Step::End, Step::Close];
+        let steps = [Step::Connect, Step::Send(last.to_vec())].into_iter().chain(read);
+        vec![Box::new(Script::new(steps))]
+    });
+}
+
+/// A stream whose run was forgotten was cut at once, and with it the answers before it that were still to be sent.
+#[test]
+fn a_stream_whose_run_is_forgotten_lets_earlier_answers_out() {
+    let config = Config { task_keep: 0, ..Config::default() };
+    in_worlds(1..=20, &config, &Limits::default(), &narrow(), &[], |_| {
+        let requests = [get("/info"), post("/chat/stream", QUESTION)].concat();
+        let steps = [Step::Connect, Step::Send(requests), Step::Answers(vec![200]), Step::Close];
+        vec![Box::new(Script::new(steps))]
+    });
+}
+
+/// A run that ended within its grace, and was forgotten, left the grace's timer behind.
+#[test]
+fn a_run_that_is_forgotten_within_its_grace_leaves_no_timer() {
+    let config = Config { task_keep: 0, runs_max: 1, ..Config::default() };
+    let limits = Limits { units_per_turn: 1, ..Limits::default() };
+    in_worlds(1..=20, &config, &limits, &Wires::default(), &[], |_| {
+        let steps = [Step::Connect, Step::Send(post("/chat/stream", QUESTION)), Step::Finish, Step::Reset];
+        vec![Box::new(Script::new(steps))]
+    });
+}
+
+/// Told to stop while it paused accepting, the server left the pause's timer set.
+#[test]
+fn a_pause_in_accepting_ends_with_the_listener() {
+    let weather = [(Fault::NoDescriptors, 1000)];
+    in_worlds(1..=10, &Config::default(), &Limits::default(), &Wires::default(), &weather, |town| {
+        let client = Script::new([Step::Connect, Step::Pause(Duration::from_secs(1)), Step::Reset]);
+        let supervisor = Supervisor::new(town, vec![Duration::from_millis(50)]);
+        vec![Box::new(client), Box::new(supervisor)]
+    });
+}
