@@ -112,6 +112,10 @@ struct Sent {
     expects: bool,
 }
 
+/// In calm weather whatever is asked for is done within this time, the disk helper's last slow job included; long
+/// before some timeout wakes a loop that has forgotten it.
+const PROMPT: Duration = Duration::from_secs(15);
+
 /// A client.
 #[derive(Debug)]
 pub struct Visitor {
@@ -556,7 +560,7 @@ impl Visitor {
     }
 
     fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
-        let Sent { errand, head, body, position, is_done, events, .. } = sent;
+        let Sent { errand, began, head, body, position, is_done, events, .. } = sent;
         let head = head.ok_or("was sent an answer without a head")?;
         let status = head.status;
         outside.say(|| format!("({}) is answered {status}", self.temper.name));
@@ -568,6 +572,10 @@ impl Visitor {
             return Err(format!("was promised {length} bytes and sent {}", body.len()));
         }
         let calm = outside.is_calm();
+        let took = outside.now().since(began);
+        if self.line_is_calm && !self.town.evicts && took > PROMPT {
+            return Err(format!("waited {took:?} in calm weather"));
+        }
         match status {
             408 => {
                 if self.line_is_calm {
