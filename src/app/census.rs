@@ -37,6 +37,8 @@ pub struct Census {
     pub runs: RunCounts,
     /// Runs that are kept, whatever their state.
     pub records: usize,
+    /// The most bytes of memory that one of their logs holds.
+    pub log_bytes_most: usize,
     /// Tasks, one for each run at work and one for the index.
     pub tasks: usize,
     /// Slices of work that tasks have had so far.
@@ -45,6 +47,8 @@ pub struct Census {
     pub longest_wait_turns: u64,
     /// Listening sockets.
     pub listeners: usize,
+    /// Of these, those that pause because nothing could be accepted.
+    pub backing_off: usize,
 }
 
 impl App {
@@ -65,6 +69,7 @@ impl App {
             slices: service.works.slices(),
             longest_wait_turns: service.works.longest_wait_turns(),
             listeners: self.listeners.len(),
+            backing_off,
             ..Census::default()
         };
         for (_, peer) in self.peers.iter() {
@@ -80,6 +85,7 @@ impl App {
         }
         for record in service.runs.newest(None) {
             census.records += 1;
+            census.log_bytes_most = census.log_bytes_most.max(record.log_bytes());
             census.watchers += record.watchers();
             census.timers += usize::from(record.grace.is_some());
         }

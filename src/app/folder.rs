@@ -14,6 +14,7 @@
 //! that was just saved.
 
 use crate::base::Key;
+use crate::base::planted::{Planted, is_planted};
 use crate::notes::{Entry, Library, Problem, ReadFile, ScanReport};
 use crate::os::disk::{Disk, DiskDone, FileProblem, Job};
 
@@ -69,6 +70,7 @@ impl Folder {
                 self.waiting.extend(waiting);
                 self.begin(library, disk);
             }
+            State::Scanning if is_planted(Planted::SyncJoinsRunning) => self.waiting.extend(waiting),
             State::Scanning => self.waiting_next.extend(waiting),
         }
     }

@@ -192,6 +192,11 @@ impl Record {
         self.watchers.iter().any(|watcher| !watcher.leaving)
     }
 
+    /// Bytes of memory in its log.
+    pub fn log_bytes(&self) -> usize {
+        self.log.text.capacity() + self.log.ends.capacity() * size_of::<usize>()
+    }
+
     /// Connections that want to hear of it, leaving ones included.
     pub fn watchers(&self) -> usize {
         self.watchers.len()

@@ -41,7 +41,7 @@ planted! {
     FiresEarly = "timers fire up to two milliseconds early";
     CancelsNoTimer = "a cancelled timer fires all the same";
     ForgetsDeadlines = "with more than three timers set the loop sleeps without end";
-    ForgetsCompletions = "the loop sleeps although a helper's news wait";
+    ForgetsToClose = "the loop sleeps although connections are to be closed";
     KeepsClosedPeers = "what was kept for a connection stays when it is closed";
     LetsOneMoreIn = "one connection too many is let in";
     QueuesOneMore = "one run too many may wait";
@@ -54,6 +54,7 @@ planted! {
     PromisesOneByteMore = "some answers promise a byte more than they have";
     LosesSmallRest = "one byte that waits for the rest of a request is lost";
     KeepsSyncWaiter = "a connection that is gone stays among those that wait for a scan";
+    SyncJoinsRunning = "a sync is content with a scan that had begun before it";
     KeepsWatcher = "a connection that is gone stays among a run's readers";
     TellsNewsOnce = "a run's readers are told of news only once";
     StarvesTasks = "a task that goes on is put at the head of the queue";

@@ -146,7 +146,7 @@ impl Reactor {
         }
         let now = os.clock.now();
         self.figures.woke(now);
-        // Jobs that ended belong to the next pending phase, which comes at once: `timeout` sees them.
+        // Jobs that ended belong to the next pending phase, which comes before the next sleep.
         self.queues.completions.extend(self.woken.done.drain(..));
         let count = self.woken.ready.len();
         for index in 0..count {
@@ -188,8 +188,9 @@ impl Reactor {
     /// How long poll may sleep: not at all while something waits for the next turn, else until the soonest deadline.
     fn timeout(&mut self, now: Time, host_is_runnable: bool) -> Option<Duration> {
         let queues = &mut self.queues;
-        let has_news = !queues.completions.is_empty() && !is_planted(Planted::ForgetsCompletions);
-        let waiting = !queues.pending.is_empty() || has_news || !queues.closing.is_empty();
+        // Helpers' news need no look: they come with the poll, and the pending phase before this one has told them.
+        let closes = !queues.closing.is_empty() && !is_planted(Planted::ForgetsToClose);
+        let waiting = !queues.pending.is_empty() || closes;
         if is_planted(Planted::ForgetsDeadlines) && queues.timers.len() > 3 {
             return None;
         }

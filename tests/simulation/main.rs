@@ -145,6 +145,20 @@ fn telling_a_world_does_not_change_it() {
     assert_eq!(told.last.len(), 50);
 }
 
+/// A check that never fails proves nothing. The mistakes are planted in a build of their own (see `base::planted`), so
+/// that everything else here runs the code that ships.
+#[test]
+fn mistakes_that_are_planted_are_found() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output =
+        cargo.args(["test", "--locked", "--features", "planted-faults", "--test", "planted"]).output();
+    let output = output.expect("cargo has started this test and can be started again");
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success(), "{}", told.join("\n"));
+    assert!(told[0].contains("3 passed"), "{}", told.join("\n"));
+}
+
 // --- What was found ------------------------------------------------------------------------------------------------
 
 /// A world in which each of these does what it is told, for as many seeds as are asked for.

@@ -272,9 +272,15 @@ pub struct EventReader {
     text: Vec<u8>,
     id: Option<(String, u64)>,
     data: Option<String>,
+    heartbeats: usize,
 }
 
 impl EventReader {
+    /// Comments that were read.
+    pub fn heartbeats(&self) -> usize {
+        self.heartbeats
+    }
+
     /// Takes bytes of the stream.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.text.extend_from_slice(bytes);
@@ -301,6 +307,7 @@ impl EventReader {
                 }
             }
             if line.starts_with(':') {
+                self.heartbeats += 1;
                 continue;
             }
             match line.split_once(": ") {

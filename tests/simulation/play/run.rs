@@ -9,7 +9,7 @@ use oneloop::app::census::Census;
 use oneloop::base::{HashSeed, Time};
 use oneloop::os::faults::Strike;
 use oneloop::os::sim::{Telling, World};
-use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId};
+use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId, TurnReport};
 
 use super::scenario::Scenario;
 use super::town::{Shared, Town};
@@ -58,6 +58,7 @@ pub fn run_world(world: &World, town: &Shared) -> Outcome {
         }
     });
     let (hash, happened) = world.trace_hash();
+    seen.extend(world.struck().iter().map(|(_, strike)| strike.fault.words()));
     Outcome { failure, hash, happened, turns, seen, struck: world.struck(), last: world.last_sentences() }
 }
 
@@ -90,7 +91,7 @@ fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
         let did_nothing =
             before == after && report.pending + report.ready + report.closed + report.timers == 0;
-        checker.turn(town, world, &reactor, &app, did_nothing)?;
+        checker.turn(town, world, &reactor, &app, did_nothing, &report)?;
         if town.is_stopping.get() {
             let since = *stopped_at.get_or_insert(world.now());
             if let Some(code) = app.exit() {
@@ -198,6 +199,7 @@ impl Checker {
         reactor: &Reactor,
         app: &App,
         did_nothing: bool,
+        report: &TurnReport,
     ) -> Result<(), String> {
         let census = app.census();
         let limits = &town.limits;
@@ -224,6 +226,9 @@ impl Checker {
         at_most("bytes of one outbox", census.outbox_bytes_most, 2 * limits.outbox_bytes_max)?;
         let buffers = census.connections * (2 * limits.buffer_bytes + 2 * limits.outbox_bytes_max);
         at_most("bytes of buffers", census.buffer_bytes, buffers)?;
+        // What an answer quotes stands in it twice, once more in its tokens, and each byte may need six as JSON.
+        let quoted = limits.answer_bytes_max + limits.sources_max * limits.passage_bytes_max;
+        at_most("bytes of one log", census.log_bytes_most, 3 * 6 * quoted)?;
         at_most("runs at work", census.runs.running, town.config.runs_max)?;
         let pending_max = town.config.runs_max + town.config.waiting_max;
         at_most("runs that wait", census.runs.pending, pending_max)?;
@@ -234,6 +239,7 @@ impl Checker {
         at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
         self.runs(app, census)?;
         self.notice(&census, town);
+        self.notice_report(report, town);
         Ok(())
     }
 
@@ -260,6 +266,11 @@ impl Checker {
                 }
                 number = next;
             }
+            match (status, record.last_event()) {
+                ("cancelled", 1) => drop(self.seen.insert("a run was cancelled while it waited")),
+                ("cancelled", _) => drop(self.seen.insert("a run was cancelled at work")),
+                _ => {}
+            }
             if ends != [record.last_event()] {
                 return Err(format!(
                     "run {} has {} events and ends at {ends:?}",
@@ -272,6 +283,19 @@ impl Checker {
             return Err(format!("{} runs were seen to end, and {finished} are counted", self.ended.len()));
         }
         Ok(())
+    }
+
+    fn notice_report(&mut self, report: &TurnReport, town: &Town) {
+        let mut notice = |is_so: bool, what| {
+            if is_so {
+                self.seen.insert(what);
+            }
+        };
+        notice(report.closed > 1, "several connections were closed in one turn");
+        notice(report.timers > 1, "several timers fired in one turn");
+        notice(report.closed > 0 && report.timers > 0, "a timer fired in a turn that closed a connection");
+        notice(report.ready > 8, "many sockets were ready at once");
+        notice(report.timers > 0 && town.is_stopping.get(), "a timer fired while stopping");
     }
 
     fn notice(&mut self, census: &Census, town: &Town) {
@@ -294,6 +318,16 @@ impl Checker {
             "a run had several readers, or an ended one some",
         );
         notice(census.longest_wait_turns > 0, "a runnable task waited for a later turn");
+        notice(
+            census.outbox_bytes_most > town.limits.outbox_bytes_high,
+            "a connection owed more than the high mark",
+        );
+        notice(census.backing_off > 0, "accepting paused for want of descriptors");
+        let at_work = census.runs.running > 0;
+        notice(census.backing_off > 0 && at_work, "accepting paused while runs were at work");
+        notice(town.is_stopping.get() && at_work, "a run was at work while stopping");
+        notice(town.is_stopping.get() && census.runs.pending > 0, "a run waited while stopping");
+        notice(census.runs.running > 3, "several runs were at work at once");
         notice(census.body_bytes > 0, "a body was received in pieces");
     }
 

@@ -288,7 +288,7 @@ fn errands(random: &mut Random) -> Vec<Errand> {
     (0..count)
         .map(|_| {
             let subject = random.below(SUBJECTS.len());
-            match random.below(25) {
+            match random.below(28) {
                 0 | 1 => Errand::Health,
                 2 => Errand::HeadOnly,
                 3 => Errand::Info,
@@ -303,6 +303,7 @@ fn errands(random: &mut Random) -> Vec<Errand> {
                 16..18 => Errand::Begin { subject, cancels: true },
                 18..20 => Errand::Follow,
                 20 => Errand::Meddle,
+                21..23 => Errand::Write,
                 _ => Errand::Stream { subject },
             }
         })

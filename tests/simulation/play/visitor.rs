@@ -79,6 +79,12 @@ pub enum Errand {
     Tasks,
     /// `POST /sync`.
     Sync,
+    /// Saves a note, syncs, and asks for what it has just written.
+    Write,
+    /// `POST /sync`, after which the note with this name, and its code, must be known.
+    SyncNote { name: String },
+    /// `POST /chat` about it.
+    ChatNote { name: String },
     /// `POST /chat`.
     Chat { subject: usize },
     /// `POST /chat/async`, then what becomes of it.
@@ -237,7 +243,7 @@ impl Visitor {
         let pipeline = if calm { 1 } else { self.temper.pipeline };
         while self.sent.len() < pipeline && now >= self.next_errand && !self.has_finished {
             let Some(errand) = self.agenda.pop_front() else { break };
-            let Some(errand) = self.decide(errand) else { continue };
+            let Some(errand) = self.decide(errand, outside) else { continue };
             outside.say(|| format!("({}) asks: {errand:?}", self.temper.name));
             self.request(errand, now);
             if !calm && pipeline == 1 {
@@ -345,8 +351,14 @@ impl Visitor {
     // --- Requests -------------------------------------------------------------------------------------------------
 
     /// What others have begun is known only when the time comes.
-    fn decide(&mut self, errand: Errand) -> Option<Errand> {
+    fn decide(&mut self, errand: Errand, outside: &mut Outside<'_>) -> Option<Errand> {
         match errand {
+            Errand::Write => {
+                let name = format!("zq{}", self.random.between(100_000, 999_999));
+                let text = format!("# {name}\n\nThe code of {name} is {}.\n", note_code(&name));
+                outside.save(&format!("written/{name}.md"), text.into_bytes());
+                Some(Errand::SyncNote { name })
+            }
             Errand::Follow => {
                 let id = self.town.oracle.borrow().any_run(&mut self.random)?;
                 Some(Errand::Rejoin { id, after: 0, done: false })
@@ -373,12 +385,16 @@ impl Visitor {
             Errand::TooLarge => ("POST", "/chat".to_owned(), None),
             Errand::Tasks => ("GET", format!("/tasks?limit={}", self.random.between(1, 20)), None),
             Errand::Sync => ("POST", "/sync".to_owned(), Some(String::new())),
-            Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(*subject))),
+            Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(SUBJECTS[*subject]))),
             Errand::Begin { subject, .. } => {
-                ("POST", "/chat/async".to_owned(), Some(self.question(*subject)))
+                ("POST", "/chat/async".to_owned(), Some(self.question(SUBJECTS[*subject])))
             }
-            Errand::Stream { subject } => ("POST", "/chat/stream".to_owned(), Some(self.question(*subject))),
-            Errand::Follow | Errand::Meddle => unreachable!("decided before"),
+            Errand::Stream { subject } => {
+                ("POST", "/chat/stream".to_owned(), Some(self.question(SUBJECTS[*subject])))
+            }
+            Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
+            Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
+            Errand::ChatNote { name } => ("POST", "/chat".to_owned(), Some(self.question(name))),
             Errand::Poll { id, .. } => ("GET", format!("/chat/task/{id}"), None),
             Errand::Cancel { id } => ("DELETE", format!("/tasks/{id}"), None),
             Errand::Rejoin { id, after, .. } if self.random.chance(500) => {
@@ -442,8 +458,8 @@ impl Visitor {
         });
     }
 
-    fn question(&mut self, subject: usize) -> String {
-        let mut question = json!({ "message": format!("What is the code of {}?", SUBJECTS[subject]) });
+    fn question(&mut self, name: &str) -> String {
+        let mut question = json!({ "message": format!("What is the code of {name}?") });
         if self.random.chance(200) {
             question["conversation_history"] = json!([
                 { "role": "user", "content": "Good morning." },
@@ -528,7 +544,14 @@ impl Visitor {
     fn take_events(&mut self, line: Line, outside: &mut Outside<'_>) -> Result<(), String> {
         loop {
             let Some(sent) = self.sent.front_mut() else { return Ok(()) };
-            let Some(event) = sent.events.next()? else { return Ok(()) };
+            let next = sent.events.next()?;
+            let has_heartbeat = sent.events.heartbeats() > 0;
+            let Some(event) = next else {
+                if has_heartbeat {
+                    self.see("a silent stream had a heartbeat");
+                }
+                return Ok(());
+            };
             let (run, number) = event.id.ok_or("was sent an event without an id")?;
             let expected = match &sent.position {
                 Some((known, _)) if *known != run => return Err(format!("was sent an event of {run}")),
@@ -683,7 +706,29 @@ impl Visitor {
                 }
                 Ok(())
             }
-            Errand::Follow | Errand::Meddle => Err("is undecided".to_owned()),
+            Errand::Follow | Errand::Meddle | Errand::Write => Err("is undecided".to_owned()),
+            Errand::SyncNote { name } => {
+                expect(200)?;
+                // What could not be read is told, and may be the note.
+                if json["problems"] == json!([]) {
+                    self.agenda.push_front(Errand::ChatNote { name });
+                }
+                Ok(())
+            }
+            Errand::ChatNote { name } => {
+                if status == 409 && (self.has_finished || self.town.is_stopping.get()) {
+                    return Ok(());
+                }
+                expect(200)?;
+                if !json["response"].as_str().is_some_and(|answer| answer.contains(&note_code(&name))) {
+                    return Err(format!(
+                        "saved {name} and synced, and is not told of it: {}",
+                        json["response"]
+                    ));
+                }
+                self.see("a note was saved, synced and found");
+                Ok(())
+            }
             Errand::Cancel { id } => {
                 expect(200)?;
                 let status = self.check_task(&id, &json)?;
@@ -771,6 +816,11 @@ impl Visitor {
         }
         Ok(())
     }
+}
+
+/// The code that a visitor's own note tells.
+fn note_code(name: &str) -> String {
+    format!("{}-{}", name.to_uppercase(), name.len())
 }
 
 /// Why a connection is gone.
