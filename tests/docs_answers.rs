@@ -82,6 +82,36 @@ const QUESTIONS: &[Asked] = &[
         words: &["the notes hold no answer", "sources is empty"],
         chapter: "knowledge.md",
     },
+    Asked {
+        question: "How do I replay a failing seed?",
+        words: &["cargo run --release --example simulate -- --seed NUMBER --trace"],
+        chapter: "simulation.md",
+    },
+    Asked {
+        question: "What does the simulator check after each turn?",
+        words: &["no timer has fired early", "no bound is passed", "open sockets, and connections"],
+        chapter: "simulation.md",
+    },
+    Asked {
+        question: "Which bug did the simulator find?",
+        words: &["Clients left in the backlog", "pipelined", "an interrupted write"],
+        chapter: "simulation.md",
+    },
+    Asked {
+        question: "Why were clients left in the backlog?",
+        words: &["the request to go on accepting was used up"],
+        chapter: "simulation.md",
+    },
+    Asked {
+        question: "What is swarm testing?",
+        words: &["switches some kinds of fault on", "leaves the others off"],
+        chapter: "simulation.md",
+    },
+    Asked {
+        question: "What can the simulator not find?",
+        words: &["TLS", "the real kernel", "performance"],
+        chapter: "simulation.md",
+    },
 ];
 
 #[test]
