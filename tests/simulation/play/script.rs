@@ -65,6 +65,7 @@ impl Script {
         let Some(step) = self.steps.front().cloned() else { return Ok(false) };
         let line = match (self.line, &step) {
             (Some(line), _) => line,
+            (None, Step::Pause(pause)) => return Ok(self.pause(*pause, outside)),
             (None, Step::Connect) => {
                 self.line = Some(outside.connect());
                 return Ok(false);
@@ -87,14 +88,7 @@ impl Script {
                 outside.finish(line);
                 true
             }
-            Step::Pause(pause) => {
-                let until = *self.until.get_or_insert(outside.now().after(pause));
-                let is_over = outside.now() >= until;
-                if is_over {
-                    self.until = None;
-                }
-                is_over
-            }
+            Step::Pause(pause) => return Ok(self.pause(pause, outside)),
             Step::Answers(wanted) => {
                 self.read(line, wanted.len(), outside)?;
                 if self.has_ended && self.statuses.len() < wanted.len() {
@@ -132,6 +126,16 @@ impl Script {
             self.steps.pop_front();
         }
         Ok(is_done)
+    }
+
+    fn pause(&mut self, pause: Duration, outside: &Outside<'_>) -> bool {
+        let until = *self.until.get_or_insert(outside.now().after(pause));
+        let is_over = outside.now() >= until;
+        if is_over {
+            self.until = None;
+            self.steps.pop_front();
+        }
+        is_over
     }
 
     /// Reads until there are so many whole answers, or the end.
