@@ -81,7 +81,7 @@ faults! {
 }
 
 /// One thing that went wrong: the kind, and at which of the opportunities that this kind had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Strike {
     /// What.
     pub fault: Fault,
@@ -91,7 +91,7 @@ pub struct Strike {
 
 impl fmt::Display for Strike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.fault, self.opportunity)
+        write!(f, "{:?}:{}", self.fault, self.opportunity)
     }
 }
 
@@ -138,8 +138,8 @@ impl Faults {
         Faults { kinds, spared, struck: Vec::new(), is_calm: false }
     }
 
-    /// Whether `fault` strikes now. If it does, the stream that says how badly comes with it.
-    pub fn strike(&mut self, fault: Fault, now: Time) -> Option<Random> {
+    /// Whether `fault` strikes now. If it does, the strike's name and the stream that says how badly.
+    pub fn strike(&mut self, fault: Fault, now: Time) -> Option<(Strike, Random)> {
         let chance = &mut self.kinds[fault as usize];
         if self.is_calm || chance.per_mille == 0 {
             return None;
@@ -154,7 +154,7 @@ impl Faults {
         if self.struck.len() < STRIKES_KEPT_MAX {
             self.struck.push((now, strike));
         }
-        Some(branch)
+        Some((strike, branch))
     }
 
     /// From here on nothing goes wrong any more.

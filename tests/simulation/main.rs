@@ -101,9 +101,12 @@ fn run_share(next: &AtomicU64) -> (BTreeMap<&'static str, u64>, BTreeSet<u64>) {
 
 /// The smallest world like this one that fails, and its last words.
 fn story(seed: u64) -> String {
-    let smallest = shrink(&Scenario::new(seed, Omitted::default()), |omitted| {
-        run(&Scenario::new(seed, omitted.clone()), Telling::Nothing).failure.is_some()
-    });
+    let outcome = |omitted: &Omitted| run(&Scenario::new(seed, omitted.clone()), Telling::Nothing);
+    let smallest = shrink(
+        &Scenario::new(seed, Omitted::default()),
+        |omitted| outcome(omitted).failure.is_some(),
+        |omitted| outcome(omitted).struck.into_iter().map(|(_, strike)| strike).collect(),
+    );
     let scenario = Scenario::new(seed, smallest.clone());
     let Outcome { failure, struck, last, .. } = run(&scenario, Telling::Last(50));
     format!(

@@ -9,7 +9,7 @@
 //!
 //! A world in which something goes wrong is made smaller, by leaving out actors, kinds of fault and single strikes for
 //! as long as it still goes wrong, and then its last fifty events are told. Each try is a process of its own, so that
-//! a server that panics or never returns takes nobody with it.
+//! a server that panics takes nobody with it.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -113,7 +113,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "planted-faults")]
     oneloop::base::planted::plant(arguments.plant);
     if arguments.planted {
-        return find_planted();
+        return find_planted(arguments.plant);
     }
     match (arguments.seed, arguments.seeds) {
         (Some(seed), _) if arguments.trace => trace(seed, omitted),
@@ -178,13 +178,16 @@ fn run_one(seed: u64, omitted: Omitted, plant: Option<Planted>) -> ExitCode {
     };
     println!("world {seed} FAILED: {failure}");
     println!("looking for the smallest that fails …");
-    let smallest = shrink(&Scenario::new(seed, omitted), |omitted| attempt(seed, omitted).is_err());
+    let smallest = shrink(
+        &Scenario::new(seed, omitted),
+        |omitted| attempt(seed, omitted).is_err(),
+        |omitted| strikes_told(&trace_of(&mut child(seed, omitted))),
+    );
     let scenario = Scenario::new(seed, smallest.clone());
     println!();
     describe(&scenario);
     // Its last words come from a process of its own too: the server may well panic.
-    let told = child(seed, &smallest).arg("--trace").output().expect("this program can be started again");
-    let told = String::from_utf8_lossy(&told.stdout);
+    let told = trace_of(&mut child(seed, &smallest));
     let lines: Vec<&str> = told.lines().filter(|line| !line.starts_with("               server:")).collect();
     let faults: Vec<&&str> = lines.iter().filter(|line| line.contains("  FAULT ")).collect();
     println!("what went wrong around the server ({} strikes):", faults.len());
@@ -197,11 +200,25 @@ fn run_one(seed: u64, omitted: Omitted, plant: Option<Planted>) -> ExitCode {
         println!("{line}");
     }
     println!();
+    let feature = if plant.is_some() { " --features planted-faults" } else { "" };
+    let planted = plant.map(|plant| format!(" --plant {plant:?}")).unwrap_or_default();
     println!(
-        "again, step by step:\n  cargo run --release --example simulate -- --seed {seed} --trace{}",
+        "again, step by step:\n  cargo run --release{feature} --example simulate -- --seed {seed} --trace{planted}{}",
         smallest.arguments()
     );
     ExitCode::FAILURE
+}
+
+/// What a world tells when it is run step by step, be it that the server panics in the end.
+fn trace_of(child: &mut Command) -> String {
+    let told = child.arg("--trace").output().expect("this program can be started again");
+    String::from_utf8_lossy(&told.stdout).into_owned()
+}
+
+/// The strikes that a trace tells of.
+fn strikes_told(trace: &str) -> Vec<Strike> {
+    let names = trace.lines().filter_map(|line| line.split_once(" FAULT ")?.1.split_whitespace().next());
+    names.filter_map(|name| strike(name).ok()).collect()
 }
 
 fn child(seed: u64, omitted: &Omitted, plant: Option<Planted>) -> Command {
@@ -375,31 +392,30 @@ const WORLDS_PER_MISTAKE: u64 = 20_000;
 /// Finds that are counted for each.
 const FINDS: usize = 9;
 
-fn find_planted() -> ExitCode {
+fn find_planted(only: Option<Planted>) -> ExitCode {
     if !cfg!(feature = "planted-faults") {
         eprintln!("this build has no mistakes to plant: add --features planted-faults");
         return ExitCode::from(2);
     }
     println!("{:<24} {:>7} {:>8}  first found as", "mistake", "first", "median");
+    let mistakes: Vec<Planted> =
+        Planted::ALL.iter().copied().filter(|mistake| only.is_none_or(|only| only == *mistake)).collect();
     let next = AtomicU64::new(0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let missed = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| find_share(&next))).collect();
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| find_share(&mistakes, &next))).collect();
         workers
             .into_iter()
             .map(|worker| worker.join().expect("a worker has no reason to panic"))
             .sum::<usize>()
     });
-    println!(
-        "{} mistakes planted, {missed} not found within {WORLDS_PER_MISTAKE} worlds",
-        Planted::ALL.len()
-    );
+    println!("{} mistakes planted, {missed} not found within {WORLDS_PER_MISTAKE} worlds", mistakes.len());
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn find_share(next: &AtomicU64) -> usize {
+fn find_share(mistakes: &[Planted], next: &AtomicU64) -> usize {
     let mut missed = 0;
-    while let Some(mistake) = Planted::ALL.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+    while let Some(mistake) = mistakes.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
         let (mut from, mut gaps, mut words) = (1, Vec::new(), String::new());
         while gaps.len() < FINDS
             && let Some((seed, failure)) = find_next(*mistake, from)

@@ -344,8 +344,8 @@ impl Core {
     }
 
     fn strikes(&mut self, fault: Fault) -> Option<Random> {
-        let random = self.faults.strike(fault, Time::from_nanos(self.now))?;
-        self.note(&Happened::Struck { what: fault.words() });
+        let (strike, random) = self.faults.strike(fault, Time::from_nanos(self.now))?;
+        self.note(&Happened::Struck { strike });
         Some(random)
     }
 

@@ -244,10 +244,10 @@ impl Network {
 
     /// Gives the server's end of a waiting connection a key; `None` if there is no descriptor for it.
     pub fn accept(&mut self, listener: Key) -> Option<Result<(Key, Line), ()>> {
-        if self.listening.key != Some(listener) || self.listening.backlog.is_empty() {
+        if self.listening.key != Some(listener) {
             return None;
         }
-        let Some(line) = self.listening.backlog.front().copied() else { return None };
+        let line = self.listening.backlog.front().copied()?;
         let Ok(key) = self.streams.insert(line) else { return Some(Err(())) };
         self.listening.backlog.pop_front();
         self.counters.accepts += 1;

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 
 use crate::base::Time;
+use crate::os::faults::Strike;
 
 /// Names a connection in the simulated network, for clients and for the trace; the server knows it by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,7 +80,7 @@ pub enum Happened {
     FileChanged { path: Box<str>, bytes: usize },
     FileGone { path: Box<str> },
     Logged { bytes: usize, offered: usize },
-    Struck { what: &'static str },
+    Struck { strike: Strike },
     Calm,
     Said { actor: usize, words: Box<str> },
 }
@@ -144,7 +145,7 @@ impl fmt::Display for Happened {
             Happened::Logged { bytes, offered } => {
                 write!(f, "the log's pipe takes {bytes} of {offered} bytes")
             }
-            Happened::Struck { what } => write!(f, "FAULT {what}"),
+            Happened::Struck { strike } => write!(f, "FAULT {strike} ({})", strike.fault.words()),
             Happened::Calm => f.write_str("from here on nothing goes wrong any more"),
             Happened::Said { actor, words } => write!(f, "actor {actor} {words}"),
         }

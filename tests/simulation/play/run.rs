@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
+use oneloop::app::runs::Status;
 use oneloop::base::{HashSeed, Time};
 use oneloop::os::faults::Strike;
 use oneloop::os::sim::{Telling, World};
@@ -183,6 +184,8 @@ struct Checker {
     seen: BTreeSet<&'static str>,
     finished: u64,
     gone_since: Option<Time>,
+    /// Runs that somebody was reading when the last turn ended.
+    attended: BTreeSet<uuid::Uuid>,
 }
 
 /// What is under way when the weather turns calm may take so long to arrive: a clog, and then a lingering close.
@@ -238,8 +241,24 @@ impl Checker {
         let tasks_max = town.config.runs_max as u64 + 1;
         at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
         self.runs(app, census)?;
+        self.cancelled(town, app, report)?;
         self.notice(&census, town);
         self.notice_report(report, town);
+        Ok(())
+    }
+
+    /// As long as somebody reads a run it ends by itself, or because somebody says so.
+    fn cancelled(&mut self, town: &Town, app: &App, report: &TurnReport) -> Result<(), String> {
+        let excused = report.closed > 0 || town.config.disconnect_grace.is_zero() || town.is_stopping.get();
+        for record in app.runs().filter(|record| record.status == Status::Cancelled) {
+            let was_read = self.attended.contains(&record.id);
+            if was_read && !excused && !town.oracle.borrow().is_to_be_cancelled(&record.id.to_string()) {
+                return Err(format!("run {} is cancelled although somebody reads it", record.id));
+            }
+        }
+        self.attended.clear();
+        let read = app.runs().filter(|record| !record.status.is_final() && record.is_attended());
+        self.attended.extend(read.map(|record| record.id));
         Ok(())
     }
 

@@ -4,11 +4,8 @@
 //! "Simplifying and Isolating Failure-Inducing Input", 2002). Actors and kinds draw from streams of their own, so
 //! leaving one out changes little for the others; it need not fail in the same words to count.
 
-use oneloop::os::faults::{Fault, Strike};
-use oneloop::os::sim::Telling;
-
-use super::run::run;
 use super::scenario::{Omitted, Scenario};
+use oneloop::os::faults::{Fault, Strike};
 
 /// Strikes that are looked at one by one. With more, kinds as a whole have to do.
 const STRIKES_MAX: usize = 400;
@@ -16,26 +13,24 @@ const STRIKES_MAX: usize = 400;
 /// Worlds that are tried at most: the smallest found so far is good enough then.
 const TRIES_MAX: usize = 600;
 
-/// What can be left out of `scenario`, at most, so that `fails` is still true of the rest.
-pub fn shrink(scenario: &Scenario, mut fails: impl FnMut(&Omitted) -> bool) -> Omitted {
+/// What can be left out of `scenario`, at most, so that `fails` is still true of the rest. `strikes` says what strikes in
+/// what is left by then.
+pub fn shrink(
+    scenario: &Scenario,
+    mut fails: impl FnMut(&Omitted) -> bool,
+    strikes: impl FnOnce(&Omitted) -> Vec<Strike>,
+) -> Omitted {
     let mut omitted = scenario.omitted.clone();
     let mut tries = TRIES_MAX;
     let actors: Vec<usize> = (0..scenario.actors()).collect();
     omit(&actors, &mut omitted, &mut tries, |omitted| &mut omitted.actors, &mut fails);
-    omit(Fault::ALL, &mut omitted, &mut tries, |omitted| &mut omitted.faults, &mut fails);
-    let strikes = strikes(&Scenario::new(scenario.seed, omitted.clone()));
+    let kinds: Vec<Fault> = scenario.weather.per_mille.iter().map(|(fault, _)| *fault).collect();
+    omit(&kinds, &mut omitted, &mut tries, |omitted| &mut omitted.faults, &mut fails);
+    let strikes = strikes(&omitted);
     if strikes.len() <= STRIKES_MAX {
         omit(&strikes, &mut omitted, &mut tries, |omitted| &mut omitted.strikes, &mut fails);
     }
     omitted
-}
-
-/// What strikes in this world. A panic of the server is caught where panics unwind; elsewhere nothing is known.
-fn strikes(scenario: &Scenario) -> Vec<Strike> {
-    if cfg!(panic = "abort") {
-        return Vec::new();
-    }
-    run(scenario, Telling::Nothing).struck.into_iter().map(|(_, strike)| strike).collect()
 }
 
 /// Leaves out as many of `things` as possible: large parts first, then smaller ones.

@@ -67,6 +67,7 @@ struct Known {
     events: BTreeMap<u64, String>,
     ended_at: Option<u64>,
     may_be_cancelled: bool,
+    is_to_be_cancelled: bool,
 }
 
 /// What anyone has learnt about runs.
@@ -96,6 +97,17 @@ impl Oracle {
     /// Somebody has cancelled this run, or was away for so long that the server may have.
     pub fn may_be_cancelled(&mut self, run: &str) {
         self.runs.entry(run.to_owned()).or_default().may_be_cancelled = true;
+    }
+
+    /// Somebody is about to ask for this run's end.
+    pub fn to_be_cancelled(&mut self, run: &str) {
+        let known = self.runs.entry(run.to_owned()).or_default();
+        (known.may_be_cancelled, known.is_to_be_cancelled) = (true, true);
+    }
+
+    /// Somebody has asked for this run's end, or is about to.
+    pub fn is_to_be_cancelled(&self, run: &str) -> bool {
+        self.runs.get(run).is_some_and(|known| known.is_to_be_cancelled)
     }
 
     /// Some run that somebody has heard of: the newest are the most interesting.

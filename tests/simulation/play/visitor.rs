@@ -344,7 +344,8 @@ impl Visitor {
                 self.agenda.push_front(sent.errand);
             }
         }
-        let pause = if outside.is_calm() { 50 } else { self.random.between(1, 2000) as u64 };
+        let most = self.random.pick(&[2, 20, 300, 2000]);
+        let pause = if outside.is_calm() { 50 } else { self.random.between(1, most) as u64 };
         self.next_errand = outside.now().after(Duration::from_millis(pause));
     }
 
@@ -373,7 +374,7 @@ impl Visitor {
 
     fn request(&mut self, errand: Errand, now: Time) {
         if let Errand::Cancel { id } = &errand {
-            self.town.oracle.borrow_mut().may_be_cancelled(id);
+            self.town.oracle.borrow_mut().to_be_cancelled(id);
         }
         let (method, path, body) = match &errand {
             Errand::Health => ("GET", "/health".to_owned(), None),
