@@ -180,9 +180,12 @@ impl Trace {
 
     /// Notes what has happened.
     pub fn note(&mut self, now: Time, happened: &Happened) {
-        self.count += 1;
-        now.hash(&mut self.hasher);
-        happened.hash(&mut self.hasher);
+        // What actors say is said only if someone reads along, and must not make that another run.
+        if !matches!(happened, Happened::Said { .. }) {
+            self.count += 1;
+            now.hash(&mut self.hasher);
+            happened.hash(&mut self.hasher);
+        }
         match self.telling {
             Telling::Nothing => {}
             Telling::Last(kept) => {
