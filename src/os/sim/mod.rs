@@ -543,8 +543,12 @@ impl Core {
             let keys: Vec<Key> = self.network.live_keys().collect();
             if !keys.is_empty() {
                 let key = random.pick(&keys);
-                let (readable, writable) = (random.chance(700), random.chance(500));
-                woken.ready.push(Ready { readable, writable, ..Ready::quiet(key) });
+                // Never what is so: to announce that again would save a server that has forgotten it. Nor nothing.
+                let (input, room) = self.network.would_find(key);
+                let (readable, writable) = (random.chance(700) && !input, random.chance(500) && !room);
+                if readable || writable {
+                    woken.ready.push(Ready { readable, writable, ..Ready::quiet(key) });
+                }
             }
         }
         if let Some(mut random) = self.strikes(Fault::ShuffledReady) {
@@ -562,6 +566,7 @@ impl Core {
             let Some(ready) = ready else { continue };
             if let Some(mut random) = self.strikes(Fault::WithheldReady) {
                 let due = self.now + random.between(1, 20) as u64 * MILLI;
+                self.network.withhold(key);
                 self.plan(due, Coming::Announce(key));
                 continue;
             }
