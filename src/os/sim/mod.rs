@@ -352,14 +352,20 @@ impl Core {
     /// A call of the server takes its time, and meanwhile the network goes on.
     fn spend(&mut self, cost: u64) {
         self.now += cost;
-        while let Some(Reverse((due, _, coming))) = self.coming.peek().copied() {
-            // Actors act, and the world ends, in a wait only.
-            if due > self.now || matches!(coming, Coming::Act(_) | Coming::End | Coming::Calm) {
+        // Actors act, and the world ends, in a wait only; what is due behind them happens now all the same.
+        let mut left = Vec::new();
+        while let Some(Reverse((due, sequence, coming))) = self.coming.peek().copied() {
+            if due > self.now {
                 break;
             }
             self.coming.pop();
-            self.happen(coming);
+            if matches!(coming, Coming::Act(_) | Coming::End | Coming::Calm) {
+                left.push(Reverse((due, sequence, coming)));
+            } else {
+                self.happen(coming);
+            }
         }
+        self.coming.extend(left);
     }
 
     fn plan(&mut self, due: u64, coming: Coming) {
@@ -469,9 +475,12 @@ impl Core {
                 due += random.between(1, 30) as u64 * SECOND;
                 self.network.clog(line, side, due);
             }
-            if self.strikes(Fault::Reset).is_some() {
-                self.plan(due, Coming::ResetAt(line, Side::Client));
-                self.plan(due, Coming::ResetAt(line, Side::Server));
+            if let Some(mut random) = self.strikes(Fault::Reset) {
+                // Whoever resets it from in between may tell one end only: the other learns when it next sends, or late.
+                let late = due + random.between(1, 30_000) as u64 * MILLI;
+                let (client, server) = random.pick(&[(due, due), (due, due), (due, late), (late, due)]);
+                self.plan(client, Coming::ResetAt(line, Side::Client));
+                self.plan(server, Coming::ResetAt(line, Side::Server));
             }
             let clogged_until = if self.is_calm { 0 } else { clogged_until };
             self.plan(due.max(clogged_until), Coming::Delivery(line, side));
