@@ -89,8 +89,8 @@ fn play(
             return Err(early);
         }
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
-        let did_nothing =
-            before == after && report.pending + report.ready + report.closed + report.timers == 0;
+        // That a connection had another go is no progress: it may ask for one for ever.
+        let did_nothing = before == after && report.ready + report.closed + report.timers == 0;
         checker.turn(scenario, world, &reactor, &app, did_nothing)?;
         if town.is_stopping.get() {
             let since = *stopped_at.get_or_insert(world.now());
@@ -130,14 +130,18 @@ struct Progress {
     slices: u64,
     waiting: usize,
     timers: usize,
+    /// In inboxes, bodies and outboxes.
+    bytes: [usize; 3],
 }
 
 impl Progress {
     fn of(reactor: &Reactor, app: &App, counters: &oneloop::os::NetCounters) -> Progress {
         let calls = [counters.reads, counters.writes, counters.accepts, counters.turned_away];
+        let census = app.census();
         Progress {
             calls,
-            slices: app.census().slices,
+            slices: census.slices,
+            bytes: [census.unread_bytes, census.body_bytes, census.unsent_bytes],
             waiting: reactor.waiting(),
             timers: reactor.timers().len(),
         }
@@ -227,7 +231,7 @@ impl Checker {
         at_most("bytes of buffers", census.buffer_bytes, buffers)?;
         at_most("runs at work", census.runs.running, scenario.config.runs_max)?;
         let pending_max = scenario.config.runs_max + scenario.config.waiting_max;
-        at_most("runs that wait", census.runs.pending, pending_max)?;
+        at_most("runs that wait or are at work", census.runs.pending + census.runs.running, pending_max)?;
         let records_max = pending_max + scenario.config.task_keep + scenario.config.runs_max;
         at_most("runs that are kept", census.records, records_max)?;
         // Each turn runs a slice at least, and whoever had one goes to the back.
