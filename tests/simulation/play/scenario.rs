@@ -109,7 +109,13 @@ impl Scenario {
             forgets_runs: self.config.task_keep < 1000 || self.config.task_ttl < Duration::from_secs(10_000),
             evicts: self.limits.connections_max.min(self.wires.descriptors) < 100
                 || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors),
+            resets: self
+                .weather
+                .per_mille
+                .iter()
+                .any(|(fault, _)| matches!(fault, Fault::Reset | Fault::AbortedAccept)),
             is_stopping: Cell::new(false),
+            is_indexed: Cell::new(false),
             oracle: RefCell::new(Oracle::default()),
         });
         let actors = (0..self.actors()).map(|index| self.actor(index, &town)).collect();

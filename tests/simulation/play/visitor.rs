@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use oneloop::base::Time;
+use oneloop::limits::Limits;
 use oneloop::os::sim::{Actor, Line, Outside, Random, Received, State};
 use serde_json::{Value, json};
 
@@ -97,6 +98,30 @@ pub enum Errand {
     Rejoin { id: String, after: u64, done: bool },
 }
 
+impl Errand {
+    /// The server may have too much to do for it: it takes room for a body, a run or a scan.
+    fn may_be_too_much(&self) -> bool {
+        match self {
+            Errand::BrokenJson | Errand::Sync => true,
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle => false,
+            Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => false,
+        }
+    }
+
+    /// It asks about a run, which may be forgotten, or has one that may be forgotten before its end is told.
+    fn is_about_a_run(&self) -> bool {
+        match self {
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => true,
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
+            Errand::Follow | Errand::Meddle => false,
+        }
+    }
+}
+
 /// A request that was sent, at least in part.
 #[derive(Debug)]
 struct Sent {
@@ -110,6 +135,10 @@ struct Sent {
     is_done: bool,
     /// `100 Continue` may come, once; it does not wait for it.
     expects: bool,
+    /// It was asked in calm weather.
+    in_calm: bool,
+    /// It was asked when every subject's note was known.
+    is_indexed: bool,
 }
 
 /// A client.
@@ -121,6 +150,9 @@ pub struct Visitor {
     agenda: VecDeque<Errand>,
     sent: VecDeque<Sent>,
     line: Option<Line>,
+    connected_at: Time,
+    /// Bytes sent over this connection.
+    sent_bytes: usize,
     parser: Parser,
     outgoing: Vec<u8>,
     next_write: Time,
@@ -145,6 +177,8 @@ impl Visitor {
             agenda: agenda.into(),
             sent: VecDeque::new(),
             line: None,
+            connected_at: Time::ZERO,
+            sent_bytes: 0,
             parser: Parser::new(),
             outgoing: Vec::new(),
             next_write: Time::ZERO,
@@ -182,6 +216,7 @@ impl Visitor {
                 return Some(self.next_errand);
             }
             self.line = Some(outside.connect());
+            (self.connected_at, self.sent_bytes) = (now, 0);
             self.parser = Parser::new();
             self.has_finished = false;
             self.is_disturbed = false;
@@ -230,7 +265,7 @@ impl Visitor {
             let Some(errand) = self.agenda.pop_front() else { break };
             let Some(errand) = self.decide(errand) else { continue };
             outside.say(|| format!("({}) asks: {errand:?}", self.temper.name));
-            self.request(errand, now);
+            self.request(errand, now, calm);
             if !calm && pipeline == 1 {
                 let think = self.random.below(self.temper.think.as_millis() as usize + 1);
                 self.next_errand = now.after(Duration::from_millis(think as u64));
@@ -260,6 +295,7 @@ impl Visitor {
         let count = self.outgoing.len().min(most);
         let taken = outside.send(line, &self.outgoing[..count]);
         self.outgoing.drain(..taken);
+        self.sent_bytes += taken;
         self.next_write = now.after(self.temper.write_gap);
         (taken > 0 && !self.outgoing.is_empty()).then(|| if calm { now } else { self.next_write })
     }
@@ -285,12 +321,14 @@ impl Visitor {
             }
             Received::End => {
                 self.check_end();
+                self.check_unanswered(Loss::End, now);
                 outside.close(line);
                 self.lose(outside, Loss::End);
                 Some(self.next_errand)
             }
             Received::Reset => {
                 self.see("a client was reset");
+                self.check_unanswered(Loss::Reset, now);
                 outside.close(line);
                 self.lose(outside, Loss::Reset);
                 Some(self.next_errand)
@@ -307,6 +345,24 @@ impl Visitor {
         let may_cut = streams && self.town.forgets_runs;
         if self.parser.is_within_answer() && !may_cut {
             self.complain("was sent the end of the connection in the middle of an answer".to_owned());
+        }
+    }
+
+    /// Whoever has asked is answered, unless an answer said that it is the last or there was a reason that needs no
+    /// word: a timeout, for which a young connection has had no time, a lack of room, or a stop.
+    fn check_unanswered(&mut self, loss: Loss, now: Time) {
+        let Limits { head_timeout, idle_timeout, write_stall_timeout, linger_timeout, .. } = self.town.limits;
+        let patience = head_timeout.min(idle_timeout).min(write_stall_timeout).min(linger_timeout);
+        let is_young = now.since(self.connected_at) < patience;
+        let may_close = self.town.evicts || self.town.forgets_runs || self.town.is_stopping.get();
+        let may_reset = self.town.resets || self.sent_bytes > self.town.limits.linger_bytes_max;
+        let is_excused = match loss {
+            Loss::End => may_close,
+            Loss::Reset => may_close || may_reset,
+            Loss::Refused | Loss::Own => true,
+        };
+        if is_young && !is_excused && !self.sent.is_empty() && !self.parser.closes() {
+            self.complain(format!("lost its connection ({loss:?}) in place of an answer"));
         }
     }
 
@@ -346,7 +402,7 @@ impl Visitor {
         }
     }
 
-    fn request(&mut self, errand: Errand, now: Time) {
+    fn request(&mut self, errand: Errand, now: Time, in_calm: bool) {
         if let Errand::Cancel { id } = &errand {
             self.town.oracle.borrow_mut().may_be_cancelled(id);
         }
@@ -392,6 +448,11 @@ impl Visitor {
         }
         let mut bytes = head.into_bytes();
         match body {
+            None if errand == Errand::TooLarge => {
+                // It does not wait to hear that nobody wants all that.
+                bytes.extend(b"\r\n");
+                bytes.resize(bytes.len() + self.random.spread(2000), b'x');
+            }
             None => bytes.extend(b"\r\n"),
             Some(body) if self.random.chance(700) => {
                 bytes.extend(format!("Content-Length: {}\r\n\r\n{body}", body.len()).bytes());
@@ -426,6 +487,8 @@ impl Visitor {
             position,
             is_done,
             expects,
+            in_calm,
+            is_indexed: self.town.is_indexed.get(),
         });
     }
 
@@ -533,7 +596,7 @@ impl Visitor {
             if self.has_finished || self.town.is_stopping.get() {
                 self.town.oracle.borrow_mut().may_be_cancelled(&run);
             }
-            self.town.oracle.borrow_mut().event(&run, number, &event.data)?;
+            self.town.oracle.borrow_mut().event(&run, number, &event.data, outside.now())?;
             if !outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille) {
                 if self.random.chance(500) {
                     outside.reset(line)
@@ -547,7 +610,8 @@ impl Visitor {
     }
 
     fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
-        let Sent { errand, head, body, position, is_done, events, .. } = sent;
+        let Sent { errand, began, head, body, position, is_done, events, in_calm, is_indexed, .. } = sent;
+        let now = outside.now();
         let head = head.ok_or("was sent an answer without a head")?;
         let status = head.status;
         outside.say(|| format!("({}) is answered {status}", self.temper.name));
@@ -565,7 +629,7 @@ impl Visitor {
                 self.agenda.push_front(errand);
                 return Ok(());
             }
-            503 => {
+            503 if errand.may_be_too_much() => {
                 let seconds: u64 = head
                     .field("retry-after")
                     .and_then(|text| text.parse().ok())
@@ -575,7 +639,7 @@ impl Visitor {
                 self.agenda.push_front(errand);
                 return Ok(());
             }
-            410 if self.town.forgets_runs => {
+            410 if self.town.forgets_runs && errand.is_about_a_run() => {
                 self.see("a run was forgotten while somebody asked for it");
                 return Ok(());
             }
@@ -632,6 +696,9 @@ impl Visitor {
             Errand::Sync => {
                 expect(200)?;
                 self.see("a sync was answered");
+                if in_calm {
+                    self.town.is_indexed.set(true);
+                }
                 if json["added"].as_u64() > Some(0) && json["removed"].as_u64() > Some(0) {
                     self.see("a sync found notes added and removed");
                 }
@@ -644,8 +711,8 @@ impl Visitor {
                 }
                 expect(200)?;
                 let run = json["run_id"].as_str().ok_or("was sent an answer without a run")?;
-                self.town.oracle.borrow_mut().status(run, "completed")?;
-                self.check_answer(subject, &json)
+                self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
+                self.check_answer(run, subject, &json, is_indexed)
             }
             Errand::Begin { subject: _, cancels } => {
                 expect(202)?;
@@ -665,7 +732,7 @@ impl Visitor {
             Errand::Follow | Errand::Meddle => Err("is undecided".to_owned()),
             Errand::Cancel { id } => {
                 expect(200)?;
-                let status = self.check_task(&id, &json)?;
+                let status = self.check_task(&id, &json, began, now)?;
                 if !is_terminal(&status) {
                     return Err(format!("cancelled {id}, which is {status}"));
                 }
@@ -678,7 +745,7 @@ impl Visitor {
             }
             Errand::Poll { id, again } => {
                 expect(200)?;
-                let status = self.check_task(&id, &json)?;
+                let status = self.check_task(&id, &json, began, now)?;
                 match (status.as_str(), is_terminal(&status), again) {
                     (_, true, 0) => {}
                     (_, true, again) => self.agenda.push_front(Errand::Poll { id, again: again - 1 }),
@@ -712,7 +779,7 @@ impl Visitor {
         }
     }
 
-    fn check_task(&mut self, id: &str, json: &Value) -> Result<String, String> {
+    fn check_task(&mut self, id: &str, json: &Value, asked: Time, now: Time) -> Result<String, String> {
         if json["task_id"] != id {
             return Err(format!("asked for {id} and was told of {}", json["task_id"]));
         }
@@ -720,12 +787,15 @@ impl Visitor {
             self.town.oracle.borrow_mut().may_be_cancelled(id);
         }
         let status = json["status"].as_str().unwrap_or("?").to_owned();
-        let now = rank(&status).ok_or_else(|| format!("was told {status}, which is no status"))?;
-        let before = self.told.insert(id.to_owned(), now);
-        if before > Some(now) {
+        let far = rank(&status).ok_or_else(|| format!("was told {status}, which is no status"))?;
+        let before = self.told.insert(id.to_owned(), far);
+        if before > Some(far) {
             return Err(format!("was told that {id} is {status}, after it had been told better"));
         }
-        self.town.oracle.borrow_mut().status(id, &status)?;
+        self.town.oracle.borrow_mut().status(id, &status, asked, now)?;
+        if let Some(response) = json["result"]["response"].as_str() {
+            self.town.oracle.borrow_mut().response(id, response)?;
+        }
         if (status == "completed") != (json["result"]["run_id"] == id) {
             return Err(format!("was told {status} with the result {}", json["result"]));
         }
@@ -736,8 +806,18 @@ impl Visitor {
     }
 
     /// An answer that names codes must name the one that was asked for.
-    fn check_answer(&mut self, subject: usize, json: &Value) -> Result<(), String> {
+    fn check_answer(
+        &mut self,
+        run: &str,
+        subject: usize,
+        json: &Value,
+        is_indexed: bool,
+    ) -> Result<(), String> {
         let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
+        self.town.oracle.borrow_mut().response(run, answer)?;
+        if is_indexed && !answer.contains(&code(subject)) {
+            return Err(format!("was not told what is in a note that is indexed: {answer}"));
+        }
         let others =
             (0..SUBJECTS.len()).filter(|other| *other != subject).any(|other| answer.contains(&code(other)));
         if others && !answer.contains(&code(subject)) {
