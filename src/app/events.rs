@@ -219,8 +219,11 @@ impl App {
 
     /// Goes on with the clients whose runs have told something, with so many in a turn.
     fn tell_news(&mut self, clients_max: usize, cx: &mut Cx<'_, '_>) {
-        self.service.runs.take_news(&mut self.news);
         for _ in 0..clients_max {
+            // Only then: a run that tells more meanwhile would add its readers again, turn by turn, without a bound.
+            if self.news.is_empty() {
+                self.service.runs.take_news(&mut self.news);
+            }
             let Some(key) = self.news.pop_front() else { return };
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::serve(peer, &mut self.service, cx);

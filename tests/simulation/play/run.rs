@@ -229,6 +229,7 @@ impl Checker {
         at_most("bytes of one outbox", census.outbox_bytes_most, 2 * limits.outbox_bytes_max)?;
         let buffers = census.connections * (2 * limits.buffer_bytes + 2 * limits.outbox_bytes_max);
         at_most("bytes of buffers", census.buffer_bytes, buffers)?;
+        at_most("readers that wait to be told of news", census.news, limits.connections_max + 1)?;
         at_most("runs at work", census.runs.running, scenario.config.runs_max)?;
         let pending_max = scenario.config.runs_max + scenario.config.waiting_max;
         at_most("runs that wait or are at work", census.runs.pending + census.runs.running, pending_max)?;
