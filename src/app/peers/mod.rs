@@ -256,7 +256,8 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         && !is_planted(Planted::ForgetsAnotherGo)
         && let Some(again) = peer.connection.ask_again()
     {
-        cx.again(again);
+        let had_none = allowance.requests == service.limits.requests_per_turn_max;
+        if had_none && service.has_spent_requests() { cx.again_first(again) } else { cx.again(again) }
     }
     peer.connection.settle(&mut service.pool);
     arm(peer, service, cx);

@@ -40,8 +40,7 @@ pub(super) fn receive(
     cx: &mut Cx<'_, '_>,
     allowance: &mut Allowance,
 ) -> Stepped {
-    let all_spent = service.requests_this_turn >= service.limits.requests_per_turn_all_max;
-    if allowance.requests == 0 || all_spent || peer.queued() >= allowance.queued_to {
+    if allowance.requests == 0 || service.has_spent_requests() || peer.queued() >= allowance.queued_to {
         return Stepped::Spent;
     }
     let unread = peer.connection.inbox.unread();
