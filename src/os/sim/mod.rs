@@ -546,7 +546,8 @@ impl Core {
         if self.strikes(Fault::StaleToken).is_some()
             && let Some(key) = self.network.closed.back().copied()
         {
-            woken.ready.push(Ready { key, readable: true, writable: true, read_closed: true, broken: true });
+            let (readable, writable, read_closed, broken) = (true, true, true, true);
+            woken.ready.push(Ready { readable, writable, read_closed, broken, ..Ready::quiet(key) });
         }
         if let Some(mut random) = self.strikes(Fault::SpuriousReady) {
             let keys: Vec<Key> = self.network.live_keys().collect();

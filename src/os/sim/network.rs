@@ -622,6 +622,8 @@ impl Network {
             writable,
             read_closed: no_more_input || hung_up,
             broken: end.error.is_some(),
+            // Urgent data is not modelled.
+            urgent: false,
         };
         (ready != Ready::quiet(key)).then_some(ready)
     }
