@@ -795,6 +795,7 @@ impl Net for Handle<'_> {
             taken_max = random.between(1, bytes.len().max(2) - 1);
         }
         let wrote = core.network.write(line, side, bytes, taken_max);
+        core.trace.told(&bytes[..*wrote.as_ref().unwrap_or(&0)]);
         core.note(&match &wrote {
             Ok(count) => Happened::Wrote { side, line, bytes: *count, offered: bytes.len() },
             Err(error) => Happened::WriteFailed { side, line, why: error.kind() },

@@ -198,6 +198,11 @@ impl Trace {
         }
     }
 
+    /// Notes what the server has told: the same in length is not the same in words.
+    pub fn told(&mut self, bytes: &[u8]) {
+        self.hasher.write(bytes);
+    }
+
     /// What two runs of one seed must share.
     pub fn hash(&self) -> u64 {
         self.hasher.finish()
