@@ -15,6 +15,10 @@ pub struct Census {
     pub idle: usize,
     /// Bytes of memory in their inboxes and outboxes.
     pub buffer_bytes: usize,
+    /// Bytes that have arrived and are not used yet.
+    pub unread_bytes: usize,
+    /// Bytes that wait to be sent.
+    pub unsent_bytes: usize,
     /// The most bytes of memory that one of them holds in its outbox.
     pub outbox_bytes_most: usize,
     /// Bytes of bodies that are being received, as the bodies say.
@@ -35,6 +39,8 @@ pub struct Census {
     pub news: usize,
     /// Runs by state.
     pub runs: RunCounts,
+    /// Runs that stand in the queue for a place.
+    pub queued: usize,
     /// Runs that are kept, whatever their state.
     pub records: usize,
     /// The most bytes of memory that one of their logs holds.
@@ -65,6 +71,7 @@ impl App {
             sync_waiters: service.folder.waiters(),
             news: self.news.len(),
             runs: service.runs.counts(),
+            queued: service.runs.queued(),
             tasks: service.works.tasks(),
             slices: service.works.slices(),
             longest_wait_turns: service.works.longest_wait_turns(),
@@ -77,6 +84,8 @@ impl App {
             census.idle += usize::from(peer.is_idle());
             census.buffer_bytes += holds.inbox_bytes + holds.outbox_bytes;
             census.outbox_bytes_most = census.outbox_bytes_most.max(holds.outbox_bytes);
+            census.unread_bytes += holds.unread_bytes;
+            census.unsent_bytes += holds.unsent_bytes;
             census.body_bytes += holds.body_bytes;
             census.timers += usize::from(holds.has_timer);
             // A run that was swept has no readers left; whoever still reads it finds out with the next event.

@@ -164,6 +164,10 @@ impl App {
     }
 
     fn closed(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
+        if key.kind() == LISTENER {
+            self.stop_if_done(cx);
+            return;
+        }
         if !is_planted(Planted::KeepsClosedPeers) {
             self.peers.remove(key);
         }
@@ -219,8 +223,11 @@ impl App {
 
     /// Goes on with the clients whose runs have told something, with so many in a turn.
     fn tell_news(&mut self, clients_max: usize, cx: &mut Cx<'_, '_>) {
-        self.service.runs.take_news(&mut self.news);
         for _ in 0..clients_max {
+            // Only then: a run that tells more meanwhile would add its readers again, turn by turn, without a bound.
+            if self.news.is_empty() {
+                self.service.runs.take_news(&mut self.news);
+            }
             let Some(key) = self.news.pop_front() else { return };
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::serve(peer, &mut self.service, cx);

@@ -378,9 +378,6 @@ impl Runs {
         while self.counts.running < self.runs_max {
             let key = self.waiting.pop_front()?;
             let Some(record) = self.records.at_mut(key) else { continue };
-            if record.status != Status::Pending {
-                continue;
-            }
             record.status = Status::Running;
             self.counts.pending -= 1;
             self.counts.running += 1;
@@ -410,7 +407,11 @@ impl Runs {
     pub fn finish(&mut self, key: Key, outcome: Outcome, now: Time, wall: WallTime) {
         let Some(record) = self.records.at_mut(key) else { return };
         match record.status {
-            Status::Pending => self.counts.pending -= 1,
+            Status::Pending => {
+                self.counts.pending -= 1;
+                // Otherwise whoever asks and cancels in turn makes the queue grow while all places are taken.
+                self.waiting.retain(|waiting| *waiting != key);
+            }
             Status::Running => self.counts.running -= 1,
             Status::Completed | Status::Failed | Status::Cancelled => return,
         }
@@ -485,12 +486,12 @@ impl Runs {
 
     /// Place in the queue of a waiting run, counted from 1; `None` once it is at work.
     pub fn place(&self, key: Key) -> Option<usize> {
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|key| self.records.at(**key).is_some_and(|record| record.status == Status::Pending));
-        Some(waiting.take_while(|waiting| **waiting != key).count() + 1)
-            .filter(|_| self.records.at(key).is_some_and(|record| record.status == Status::Pending))
+        self.waiting.iter().position(|waiting| *waiting == key).map(|index| index + 1)
+    }
+
+    /// Runs that stand in the queue for a place.
+    pub fn queued(&self) -> usize {
+        self.waiting.len()
     }
 
     /// How many there are in each state.

@@ -84,6 +84,11 @@ impl Service {
         self.stopping = true;
     }
 
+    /// No more requests begin in this turn, on whatever connection.
+    pub fn has_spent_requests(&self) -> bool {
+        self.requests_this_turn >= self.limits.requests_per_turn_all_max
+    }
+
     /// Keeps a piece of a request's body, unless all bodies together would be too much.
     pub fn keep_body(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> bool {
         if bytes.len() > self.limits.body_bytes_in_flight_max.saturating_sub(self.body_bytes_in_flight) {

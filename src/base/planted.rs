@@ -68,7 +68,7 @@ planted! {
 }
 
 #[cfg(feature = "planted-faults")]
-std::thread_local! {
+thread_local! {
     static ACTIVE: std::cell::Cell<Option<Planted>> = const { std::cell::Cell::new(None) };
 }
 

@@ -3,8 +3,8 @@
 //! The poller is edge-triggered: it says *readable* once and is then silent until something new arrives. So what it
 //! said is kept here until a read has shown that nothing is left. Two rules save system calls (mio, "Draining
 //! readiness"; epoll(7)): a read that brings less than it had space for has drained the socket, and a write that takes
-//! less than it was given has filled it. One exception: once the peer has closed its side, the end is still to be
-//! read behind the last bytes, and no second announcement will come.
+//! less than it was given has filled it. Two exceptions: once the peer has closed its side, the end is still to be
+//! read behind the last bytes, and no second announcement will come; and a read ends before urgent data.
 //!
 //! ```text
 //!    poll says readable ──► readable ──► fill ──► inbox ──► a machine
@@ -52,6 +52,8 @@ pub struct Connection {
     writable: bool,
     /// The peer has shut its sending side, behind what is still unread.
     peer_closed: bool,
+    /// Urgent data has arrived: a short read proves nothing.
+    has_urgent: bool,
     /// The end of input has been read.
     ended: bool,
     /// A reset, or an error of a read or write. Final.
@@ -70,6 +72,7 @@ impl Connection {
             readable: false,
             writable: true,
             peer_closed: false,
+            has_urgent: false,
             ended: false,
             broken: false,
             waits_in_pending: false,
@@ -86,6 +89,7 @@ impl Connection {
             self.readable = true;
         }
         self.broken |= ready.broken;
+        self.has_urgent |= ready.urgent;
         if ready == Ready::quiet(self.key) {
             self.waits_in_pending = false;
         }
@@ -119,7 +123,8 @@ impl Connection {
             Ok(count) => {
                 self.inbox.filled(count);
                 *allowance = allowance.saturating_sub(count);
-                self.readable = (count == wanted && !is_planted(Planted::ReadsOnce))
+                self.readable = self.has_urgent
+                    || (count == wanted && !is_planted(Planted::ReadsOnce))
                     || (self.peer_closed && !is_planted(Planted::MissesTheEnd));
                 Fill::Received
             }

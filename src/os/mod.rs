@@ -47,12 +47,14 @@ pub struct Ready {
     pub read_closed: bool,
     /// Nothing can be sent any more: the connection was reset or failed.
     pub broken: bool,
+    /// Urgent data (RFC 9293 §3.8.5) is among what has arrived: a read ends before it, with more behind.
+    pub urgent: bool,
 }
 
 impl Ready {
     /// No news of `key`: what a handler asks for when it wants another go by itself.
     pub fn quiet(key: Key) -> Ready {
-        Ready { key, readable: false, writable: false, read_closed: false, broken: false }
+        Ready { key, readable: false, writable: false, read_closed: false, broken: false, urgent: false }
     }
 }
 

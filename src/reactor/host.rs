@@ -58,6 +58,12 @@ impl Cx<'_, '_> {
         self.queues.pending.push_back(ready);
     }
 
+    /// The same, ahead of all who asked for it so: for a handler that could do nothing because others had taken what a
+    /// turn has to give.
+    pub fn again_first(&mut self, ready: Ready) {
+        self.queues.passed_over.push_back(ready);
+    }
+
     /// Closes the socket in this turn's close phase; [`Event::Closed`] follows.
     pub fn close(&mut self, key: Key) {
         self.queues.closing.push_back(key);

@@ -28,6 +28,8 @@ use crate::os::{Completion, Os, Ready, Woken};
 pub struct Queues {
     /// Sockets that want another go. At most one entry for each: whoever asks remembers that it has asked.
     pub(super) pending: VecDeque<Ready>,
+    /// Those of them that had no go because others had taken the turn's share: they come first in the next.
+    pub(super) passed_over: VecDeque<Ready>,
     /// Ended jobs and signals, told in the pending phase.
     pub(super) completions: VecDeque<Completion>,
     /// Sockets to close.
@@ -40,6 +42,7 @@ impl Queues {
     /// Gives memory back if little is left of much. What has ended is no crowd: jobs are few.
     pub(super) fn tidy(&mut self) {
         tidy_queue(&mut self.pending);
+        tidy_queue(&mut self.passed_over);
         tidy_queue(&mut self.closing);
         self.timers.tidy();
     }
@@ -59,6 +62,7 @@ impl Reactor {
     pub fn new(limits: &Limits) -> Reactor {
         let queues = Queues {
             pending: VecDeque::new(),
+            passed_over: VecDeque::new(),
             completions: VecDeque::new(),
             closing: VecDeque::new(),
             timers: Timers::new(),
@@ -98,7 +102,7 @@ impl Reactor {
     /// What waits in the loop: sockets that want another go, news of helpers, and sockets to close.
     pub fn waiting(&self) -> usize {
         let queues = &self.queues;
-        queues.pending.len() + queues.completions.len() + queues.closing.len()
+        queues.pending.len() + queues.passed_over.len() + queues.completions.len() + queues.closing.len()
     }
 
     /// Deadlines that are set.
@@ -117,6 +121,10 @@ impl Reactor {
         for _ in 0..completions {
             let Some(done) = self.queues.completions.pop_front() else { break };
             self.tell(Event::Done(done), now, os, budget, host);
+        }
+        // Behind those who ask in each turn, whoever was passed over would be passed over again.
+        while let Some(ready) = self.queues.passed_over.pop_back() {
+            self.queues.pending.push_front(ready);
         }
         // Count first: readiness carried over by a handler below belongs to the next turn, otherwise one fast sender
         // would keep us here and no one else would be served.
@@ -190,7 +198,8 @@ impl Reactor {
         let queues = &mut self.queues;
         // Helpers' news need no look: they come with the poll, and the pending phase before this one has told them.
         let closes = !queues.closing.is_empty() && !is_planted(Planted::ForgetsToClose);
-        let waiting = !queues.pending.is_empty() || closes;
+        let wants_a_go = !queues.pending.is_empty() || !queues.passed_over.is_empty();
+        let waiting = wants_a_go || closes;
         if is_planted(Planted::ForgetsDeadlines) && queues.timers.len() > 3 {
             return None;
         }

@@ -2,5 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test makes its own notes")]
 
 mod cost;
+mod fairness;
 mod harness;
 mod timeouts;

@@ -283,3 +283,19 @@ fn a_scan_that_the_disk_refuses_is_answered_503_and_made_up_for_later() {
     }
     panic!("the new note was not read");
 }
+
+#[test]
+fn urgent_data_hides_nothing_of_a_request() {
+    let mut server = server(Limits::default());
+    let mut client = server.connect();
+    let (head, rest) = HEALTH.split_at(20);
+    let (urgent, rest) = rest.split_at(1);
+    client.write_all(head).expect("the server reads");
+    rustix::net::send(&client, urgent, rustix::net::SendFlags::OOB).expect("TCP has urgent data");
+    client.write_all(rest).expect("the server reads");
+    server.turn();
+    client.set_nonblocking(true).expect("a socket can be made non-blocking");
+    let mut answer = [0; 4096];
+    let count = client.read(&mut answer).expect("the answer is there after one turn");
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200"), "{}", answer[..count].escape_ascii());
+}

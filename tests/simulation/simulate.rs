@@ -253,12 +253,13 @@ fn work(from: u64, count: u64, omitted: &Omitted, first: bool) -> ExitCode {
         println!("failed {} {words}", CURRENT.load(Ordering::Relaxed));
     }));
     let mut seen = BTreeMap::new();
-    let (mut turns, mut happened) = (0, 0);
+    let (mut turns, mut happened, mut hash) = (0, 0, 0_u64);
     for seed in from..from + count {
         CURRENT.store(seed, Ordering::Relaxed);
         let outcome = run(&Scenario::new(seed, omitted.clone()), Telling::Nothing);
         turns += outcome.turns;
         happened += outcome.happened;
+        hash = hash.wrapping_add(outcome.hash);
         for what in outcome.seen {
             *seen.entry(what).or_insert(0_u64) += 1;
         }
@@ -269,7 +270,7 @@ fn work(from: u64, count: u64, omitted: &Omitted, first: bool) -> ExitCode {
             }
         }
     }
-    println!("sums {turns} {happened}");
+    println!("sums {turns} {happened} {hash}");
     for (what, count) in seen {
         println!("seen {count} {what}");
     }
@@ -284,6 +285,8 @@ const WORLDS_PER_PROCESS: u64 = 500;
 struct Sums {
     turns: u64,
     happened: u64,
+    /// The sum of all traces' hashes: two calls for the same worlds must tell the same.
+    hash: u64,
     seen: BTreeMap<String, u64>,
     failures: BTreeMap<u64, String>,
 }
@@ -300,6 +303,7 @@ fn run_many(from: u64, count: u64, jobs: Option<u64>) -> ExitCode {
             let sums = worker.join().expect("a worker has no reason to panic");
             all.turns += sums.turns;
             all.happened += sums.happened;
+            all.hash = all.hash.wrapping_add(sums.hash);
             all.failures.extend(sums.failures);
             for (what, count) in sums.seen {
                 *all.seen.entry(what).or_default() += count;
@@ -315,10 +319,11 @@ fn run_many(from: u64, count: u64, jobs: Option<u64>) -> ExitCode {
     }
     println!();
     println!(
-        "{count} worlds in {took:.1} s ({:.0} a second), {} turns, {} happenings, {} failures",
+        "{count} worlds in {took:.1} s ({:.0} a second), {} turns, {} happenings, all traces {:016x}, {} failures",
         count as f64 / took,
         all.turns,
         all.happened,
+        all.hash,
         all.failures.len()
     );
     if all.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -362,9 +367,11 @@ fn run_process(from: u64, end: u64, sums: &mut Sums) -> u64 {
                 sums.failures.insert(seed, failure.to_owned());
                 died_at = Some(seed);
             }
-            (Some("sums"), Some(turns), Some(happened)) => {
+            (Some("sums"), Some(turns), Some(others)) => {
+                let (happened, hash) = others.split_once(' ').unwrap_or((others, ""));
                 sums.turns += turns;
                 sums.happened += happened.parse().unwrap_or(0);
+                sums.hash = sums.hash.wrapping_add(hash.parse().unwrap_or(0));
             }
             (Some("seen"), Some(count), Some(what)) => {
                 *sums.seen.entry(what.to_owned()).or_default() += count

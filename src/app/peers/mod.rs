@@ -102,6 +102,10 @@ pub struct Holds {
     pub inbox_bytes: usize,
     /// Bytes of memory for what is to be sent.
     pub outbox_bytes: usize,
+    /// Bytes that have arrived and are not used yet.
+    pub unread_bytes: usize,
+    /// Bytes that wait to be sent.
+    pub unsent_bytes: usize,
     /// Bytes of a request's body so far.
     pub body_bytes: usize,
     /// Its timer is set.
@@ -180,6 +184,8 @@ impl Peer {
         Holds {
             inbox_bytes: self.connection.inbox.capacity(),
             outbox_bytes: self.connection.outbox.capacity(),
+            unread_bytes: self.connection.inbox.unread().len(),
+            unsent_bytes: self.connection.outbox.len(),
             body_bytes,
             has_timer: self.timer.is_some(),
             run: self.run().filter(|_| !self.gone),
@@ -250,7 +256,8 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         && !is_planted(Planted::ForgetsAnotherGo)
         && let Some(again) = peer.connection.ask_again()
     {
-        cx.again(again);
+        let had_none = allowance.requests == service.limits.requests_per_turn_max;
+        if had_none && service.has_spent_requests() { cx.again_first(again) } else { cx.again(again) }
     }
     peer.connection.settle(&mut service.pool);
     arm(peer, service, cx);

@@ -40,8 +40,10 @@ pub(super) fn receive(
     cx: &mut Cx<'_, '_>,
     allowance: &mut Allowance,
 ) -> Stepped {
-    let all_spent = service.requests_this_turn >= service.limits.requests_per_turn_all_max;
-    if allowance.requests == 0 || all_spent || peer.queued() >= allowance.queued_to {
+    let is_spent =
+        allowance.requests == 0 || service.has_spent_requests() || peer.queued() >= allowance.queued_to;
+    // What was begun may end: it is one more request at most, and its bytes have a bound of their own.
+    if is_spent && peer.server.is_idle() {
         return Stepped::Spent;
     }
     let unread = peer.connection.inbox.unread();
@@ -57,7 +59,7 @@ pub(super) fn receive(
     let consumed = step.consumed;
     match step.event {
         Some(RequestEvent::Head(head)) => {
-            allowance.requests -= 1;
+            allowance.requests = allowance.requests.saturating_sub(1);
             service.requests_this_turn += 1;
             let routed = route(&head, &service.doors);
             peer.by_head = head.method == Method::Head;

@@ -74,7 +74,12 @@ impl Disk for DiskHelper {
             }
         };
         jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+            TrySendError::Full(job) => job,
+            TrySendError::Disconnected(job) => {
+                // Its thread is gone; the next try starts another.
+                self.jobs = None;
+                job
+            }
         })
     }
 }

@@ -106,6 +106,7 @@ impl Wait for Poller {
                     read_closed: event.is_read_closed(),
                     // EPOLLHUP alone is both sides shut in good order, and what the peer sent may still be unread.
                     broken: event.is_error(),
+                    urgent: event.is_priority(),
                 }),
             }
         }

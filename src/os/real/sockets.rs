@@ -17,6 +17,9 @@ use crate::base::{Key, Slots};
 use crate::limits::Limits;
 use crate::os::{AcceptError, Accepted, LISTENER, Net, NetCounters, STREAM};
 
+/// What is asked of the poller for each connection.
+const WATCHED: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+
 /// Clients that may wait to be accepted; the system caps it at `net.core.somaxconn`. Beyond it their connects stall.
 const LISTEN_BACKLOG: i32 = 4096;
 
@@ -83,16 +86,14 @@ impl Net for Sockets {
         // Answers leave in whole writes of ours; waiting to join them with later ones only delays the last.
         // A peer that is already gone makes this fail, which its first read will tell.
         let _ = stream.set_nodelay(true);
-        // Urgent data (RFC 9293 §3.8.5) would end a read early with more behind it, and a short read means drained
-        // here. In line it is a byte like any other.
+        // Urgent data (RFC 9293 §3.8.5) is a byte like any other, but for one thing: `tcp_recvmsg` ends a read before
+        // it, with more behind. So the poller is asked to tell of it: from then on a short read proves nothing.
         let _ = set_socket_oobinline(&stream, true);
         let Ok(key) = self.streams.insert(stream) else {
             return Err(AcceptError::Exhausted(io::Error::other("the table of sockets is full")));
         };
         let stream = self.streams.at_mut(key).expect("it was inserted in the line above");
-        if let Err(error) =
-            self.registry.register(stream, token(key), Interest::READABLE | Interest::WRITABLE)
-        {
+        if let Err(error) = self.registry.register(stream, token(key), WATCHED) {
             self.streams.remove(key);
             return Err(AcceptError::Exhausted(error));
         }

@@ -147,12 +147,14 @@ const SECOND: u64 = 1_000_000_000;
 impl World {
     /// A world before anything happens in it. Actors act first in their order, at the start.
     pub fn new(plan: &Plan, limits: &Limits, actors: Vec<Box<dyn Actor>>) -> World {
+        let mut wires = plan.wires.clone();
+        wires.events_per_wait = wires.events_per_wait.min(limits.events_per_wait_max);
         let mut core = Core {
             now: SECOND,
             wall_ahead_ms: WALL_START_MS,
             coming: BinaryHeap::new(),
             sequence: 0,
-            network: Network::new(plan.wires.clone(), Random::new(plan.seed, 1)),
+            network: Network::new(wires, Random::new(plan.seed, 1)),
             disk: folder::Disk::new(limits.disk_jobs_max),
             completions: VecDeque::new(),
             faults: Faults::new(plan.seed, &plan.weather),
@@ -278,17 +280,13 @@ impl World {
     }
 
     fn wait(&self, timeout: Option<Duration>, woken: &mut Woken) -> io::Result<()> {
+        let mut interrupted_at = None;
         let deadline = {
             let mut core = self.core.borrow_mut();
             let turn_cost = core.random.number() % core.turn_cost_max;
             core.spend(CALL_COST + turn_cost);
             let at_most = timeout.map(nanos);
             core.note(&Happened::Sleeps { at_most });
-            if core.strikes(Fault::InterruptedWait).is_some() {
-                core.note(&Happened::Interrupted);
-                core.quiet_polls = 0;
-                return Err(ErrorKind::Interrupted.into());
-            }
             if let Some(mut random) = core.strikes(Fault::Descheduled) {
                 core.spend(random.between(1, 20_000) as u64 * 1000);
             }
@@ -297,6 +295,10 @@ impl World {
             }
             if let Some(mut random) = core.strikes(Fault::WallClockSet) {
                 core.wall_ahead_ms = WALL_START_MS / 2 + random.number() % WALL_START_MS;
+            }
+            if let Some(mut random) = core.strikes(Fault::InterruptedWait) {
+                let within = at_most.unwrap_or(SECOND).clamp(1, SECOND);
+                interrupted_at = Some(core.now + random.number() % within);
             }
             // `mio` rounds up to whole milliseconds, so that a timer is never found not yet due.
             at_most.map(|nanos| core.now.saturating_add(nanos.div_ceil(MILLI).saturating_mul(MILLI)))
@@ -310,6 +312,15 @@ impl World {
                 return Ok(());
             }
             let next = core.coming.peek().map(|Reverse((due, _, _))| *due);
+            let soonest = next.into_iter().chain(deadline).min();
+            if let Some(moment) =
+                interrupted_at.filter(|moment| soonest.is_none_or(|soonest| *moment <= soonest))
+            {
+                core.now = core.now.max(moment);
+                core.quiet_polls = 0;
+                core.note(&Happened::Interrupted);
+                return Err(ErrorKind::Interrupted.into());
+            }
             match (next, deadline) {
                 (Some(next), Some(deadline)) if next <= deadline => core.now = core.now.max(next),
                 (Some(next), None) => core.now = core.now.max(next),
@@ -352,14 +363,20 @@ impl Core {
     /// A call of the server takes its time, and meanwhile the network goes on.
     fn spend(&mut self, cost: u64) {
         self.now += cost;
-        while let Some(Reverse((due, _, coming))) = self.coming.peek().copied() {
-            // Actors act, and the world ends, in a wait only.
-            if due > self.now || matches!(coming, Coming::Act(_) | Coming::End | Coming::Calm) {
+        // Actors act, and the world ends, in a wait only; what is due behind them happens now all the same.
+        let mut left = Vec::new();
+        while let Some(Reverse((due, sequence, coming))) = self.coming.peek().copied() {
+            if due > self.now {
                 break;
             }
             self.coming.pop();
-            self.happen(coming);
+            if matches!(coming, Coming::Act(_) | Coming::End | Coming::Calm) {
+                left.push(Reverse((due, sequence, coming)));
+            } else {
+                self.happen(coming);
+            }
         }
+        self.coming.extend(left);
     }
 
     fn plan(&mut self, due: u64, coming: Coming) {
@@ -469,9 +486,12 @@ impl Core {
                 due += random.between(1, 30) as u64 * SECOND;
                 self.network.clog(line, side, due);
             }
-            if self.strikes(Fault::Reset).is_some() {
-                self.plan(due, Coming::ResetAt(line, Side::Client));
-                self.plan(due, Coming::ResetAt(line, Side::Server));
+            if let Some(mut random) = self.strikes(Fault::Reset) {
+                // Whoever resets it from in between may tell one end only: the other learns when it next sends, or late.
+                let late = due + random.between(1, 30_000) as u64 * MILLI;
+                let (client, server) = random.pick(&[(due, due), (due, due), (due, late), (late, due)]);
+                self.plan(client, Coming::ResetAt(line, Side::Client));
+                self.plan(server, Coming::ResetAt(line, Side::Server));
             }
             let clogged_until = if self.is_calm { 0 } else { clogged_until };
             self.plan(due.max(clogged_until), Coming::Delivery(line, side));
@@ -537,14 +557,19 @@ impl Core {
         if self.strikes(Fault::StaleToken).is_some()
             && let Some(key) = self.network.closed.back().copied()
         {
-            woken.ready.push(Ready { key, readable: true, writable: true, read_closed: true, broken: true });
+            let (readable, writable, read_closed, broken) = (true, true, true, true);
+            woken.ready.push(Ready { readable, writable, read_closed, broken, ..Ready::quiet(key) });
         }
         if let Some(mut random) = self.strikes(Fault::SpuriousReady) {
             let keys: Vec<Key> = self.network.live_keys().collect();
             if !keys.is_empty() {
                 let key = random.pick(&keys);
-                let (readable, writable) = (random.chance(700), random.chance(500));
-                woken.ready.push(Ready { readable, writable, ..Ready::quiet(key) });
+                // Never what is so: to announce that again would save a server that has forgotten it. Nor nothing.
+                let (input, room) = self.network.would_find(key);
+                let (readable, writable) = (random.chance(700) && !input, random.chance(500) && !room);
+                if readable || writable {
+                    woken.ready.push(Ready { readable, writable, ..Ready::quiet(key) });
+                }
             }
         }
         if let Some(mut random) = self.strikes(Fault::ShuffledReady) {
@@ -562,6 +587,7 @@ impl Core {
             let Some(ready) = ready else { continue };
             if let Some(mut random) = self.strikes(Fault::WithheldReady) {
                 let due = self.now + random.between(1, 20) as u64 * MILLI;
+                self.network.withhold(key);
                 self.plan(due, Coming::Announce(key));
                 continue;
             }
@@ -780,6 +806,7 @@ impl Net for Handle<'_> {
             taken_max = random.between(1, bytes.len().max(2) - 1);
         }
         let wrote = core.network.write(line, side, bytes, taken_max);
+        core.trace.told(&bytes[..*wrote.as_ref().unwrap_or(&0)]);
         core.note(&match &wrote {
             Ok(count) => Happened::Wrote { side, line, bytes: *count, offered: bytes.len() },
             Err(error) => Happened::WriteFailed { side, line, why: error.kind() },

@@ -13,10 +13,12 @@
 //!   (`sk_stream_write_space`).
 //! - Closing with unread bytes sends a reset instead of an end, and a reset throws away what was not delivered.
 //! - Bytes that arrive at a closed socket are answered with a reset.
-//! - After a reset, what had arrived can still be read; then comes the error, once; then the end.
+//! - After a reset, what had arrived can still be read; then comes the error, once; then the end. Behind an end that
+//!   has arrived there is no error to read, only one to write (`SOCK_DONE` in `tcp_recvmsg`).
+//! - Shutting one's own side announces whatever is so, again (`inet_shutdown` calls `sk_state_change`).
 //! - A fresh socket is announced as writable when it is registered.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 
 use super::random::Random;
@@ -191,6 +193,8 @@ pub(super) struct Network {
     streams: Slots<Line>,
     /// What the poller will announce, in the order in which it happened, each key once.
     ready: VecDeque<Key>,
+    /// What the poller keeps back: news of these joins the announcement that is to come.
+    withheld: BTreeSet<Key>,
     /// Sockets that were closed lately, for announcements that come too late.
     pub closed: VecDeque<Key>,
     /// Told to nobody yet.
@@ -214,6 +218,7 @@ impl Network {
             listening: Listening::default(),
             streams: Slots::new(STREAM, wires.descriptors),
             ready: VecDeque::new(),
+            withheld: BTreeSet::new(),
             closed: VecDeque::new(),
             news: VecDeque::new(),
             to_deliver: VecDeque::new(),
@@ -277,6 +282,7 @@ impl Network {
     pub fn forget_key(&mut self, key: Key) -> Option<(Line, bool)> {
         let line = self.streams.remove(key)?;
         self.ready.retain(|ready| *ready != key);
+        self.withheld.remove(&key);
         self.closed.push_back(key);
         if self.closed.len() > CLOSED_KEPT_MAX {
             self.closed.pop_front();
@@ -356,9 +362,12 @@ impl Network {
             }
             return Ok(count);
         }
+        if end.ended {
+            return Ok(0);
+        }
         match end.error.take() {
             Some(error) => Err(error.into()),
-            None if end.ended || end.dead => Ok(0),
+            None if end.dead => Ok(0),
             None => Err(ErrorKind::WouldBlock.into()),
         }
     }
@@ -414,6 +423,9 @@ impl Network {
         }
         end.shut = true;
         self.to_deliver.push_back(News { line, side });
+        if side == Side::Server {
+            self.tell(line, side);
+        }
         true
     }
 
@@ -459,7 +471,8 @@ impl Network {
     /// From here on connections are as good as they get: nothing is clogged, and there is room.
     pub fn calm(&mut self) {
         self.is_calm = true;
-        self.wires = Wires { descriptors: self.wires.descriptors, ..Wires::default() };
+        let Wires { descriptors, events_per_wait, .. } = self.wires;
+        self.wires = Wires { descriptors, events_per_wait, ..Wires::default() };
         let lines: Vec<Line> = self.links.keys().copied().collect();
         for line in lines {
             for side in [Side::Client, Side::Server] {
@@ -483,11 +496,11 @@ impl Network {
         let Some(link) = self.links.get_mut(&line) else { return delivered };
         let (sender, receiver) = link.both(side);
         sender.delivery_queued = false;
-        if sender.dead || receiver.dead {
+        if sender.dead {
             return delivered;
         }
-        if receiver.closed {
-            delivered.refused = !sender.unsent.is_empty();
+        if receiver.closed || receiver.dead {
+            delivered.refused = !sender.unsent.is_empty() || receiver.dead;
             sender.unsent.clear();
             sender.shut_told = sender.shut;
             return delivered;
@@ -523,7 +536,8 @@ impl Network {
         if end.dead || end.closed {
             return false;
         }
-        end.die(Some(ErrorKind::ConnectionReset));
+        // `tcp_reset`: whoever has had the other side's end is told of a broken pipe.
+        end.die(Some(if end.ended { ErrorKind::BrokenPipe } else { ErrorKind::ConnectionReset }));
         if side == Side::Client {
             link.state = State::Reset;
         }
@@ -546,6 +560,9 @@ impl Network {
     // --- The poller -----------------------------------------------------------------------------------------------
 
     fn queue_ready(&mut self, key: Key) {
+        if self.withheld.contains(&key) {
+            return;
+        }
         if key.kind() == LISTENER {
             if !std::mem::replace(&mut self.listening.is_announced, true) {
                 self.ready.push_back(key);
@@ -555,8 +572,15 @@ impl Network {
         }
     }
 
-    /// Announces this key again later: the poller has kept it back.
+    /// Keeps back what there is to announce of this key, and what is yet to come, until `requeue`. Not twice: what is
+    /// announced later is no second announcement of what was told meanwhile.
+    pub fn withhold(&mut self, key: Key) {
+        self.withheld.insert(key);
+    }
+
+    /// Announces what was kept back.
     pub fn requeue(&mut self, key: Key) {
+        self.withheld.remove(&key);
         if key.kind() == LISTENER || self.streams.at(key).is_some() {
             self.queue_ready(key);
         }
@@ -570,6 +594,15 @@ impl Network {
     pub fn next_ready(&mut self) -> Option<(Key, Option<Ready>)> {
         let key = self.ready.pop_front()?;
         Some((key, self.look(key)))
+    }
+
+    /// Whether a read would find something, and whether a write would find room.
+    pub fn would_find(&self, key: Key) -> (bool, bool) {
+        let link = self.line(key).and_then(|line| self.links.get(&line));
+        link.map_or((false, false), |Link { server: end, .. }| {
+            let input = end.ended || end.dead || !end.arrived.is_empty();
+            (input, end.dead || end.shut || end.free() > 0)
+        })
     }
 
     /// What is so of this socket now. Finding no room is remembered, as `tcp_poll` does, so that room will be told.
@@ -594,6 +627,8 @@ impl Network {
             writable,
             read_closed: no_more_input || hung_up,
             broken: end.error.is_some(),
+            // Urgent data is not modelled.
+            urgent: false,
         };
         (ready != Ready::quiet(key)).then_some(ready)
     }

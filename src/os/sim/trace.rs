@@ -181,7 +181,7 @@ impl Trace {
 
     /// Notes what has happened.
     pub fn note(&mut self, now: Time, happened: &Happened) {
-        // What is only said changes nothing, and is only said if someone listens.
+        // What actors say is said only if someone reads along, and must not make that another run.
         if !matches!(happened, Happened::Said { .. }) {
             self.count += 1;
             now.hash(&mut self.hasher);
@@ -197,6 +197,11 @@ impl Trace {
             }
             Telling::All => println!("{}", sentence(now, happened)),
         }
+    }
+
+    /// Notes what the server has told: the same in length is not the same in words.
+    pub fn told(&mut self, bytes: &[u8]) {
+        self.hasher.write(bytes);
     }
 
     /// What two runs of one seed must share.

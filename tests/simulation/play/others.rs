@@ -91,6 +91,8 @@ struct Twin {
     next_write: Time,
     has_finished: bool,
     statuses: Vec<u16>,
+    /// What refusals said.
+    refusals: Vec<u8>,
     is_over: bool,
     /// Something happened to it that has nothing to do with what it sent.
     is_disturbed: bool,
@@ -98,10 +100,11 @@ struct Twin {
 
 impl Twin {
     fn new() -> Twin {
-        let (statuses, next_write) = (Vec::new(), Time::ZERO);
+        let (statuses, refusals, next_write) = (Vec::new(), Vec::new(), Time::ZERO);
         let parser = Parser::new();
         let (has_finished, is_over, is_disturbed) = (false, false, false);
-        Twin { line: None, parser, sent: 0, next_write, has_finished, statuses, is_over, is_disturbed }
+        let (line, sent) = (None, 0);
+        Twin { line, parser, sent, next_write, has_finished, statuses, refusals, is_over, is_disturbed }
     }
 }
 
@@ -232,7 +235,13 @@ impl Twins {
                     wake = Some(wake.map_or(twin.next_write, |wake| wake.min(twin.next_write)));
                 }
                 Received::Nothing => {}
-                Received::End => twin.is_over = true,
+                Received::End => {
+                    twin.is_over = true;
+                    if twin.parser.is_within_answer() {
+                        let wrong = "(twins) was sent the end of the connection in the middle of an answer";
+                        self.complaint.get_or_insert(wrong.to_owned());
+                    }
+                }
                 Received::Reset => (twin.is_over, twin.is_disturbed) = (true, true),
             }
         }
@@ -249,8 +258,9 @@ impl Twins {
         let [whole, drops] = &self.twins;
         let is_odd = |status: &u16| matches!(status, 408 | 503);
         let disturbed = [whole, drops].iter().any(|twin| {
-            // An answer may be cut off by a reset that follows what was sent behind the last request.
-            twin.is_disturbed || twin.sent < self.bytes.len() || twin.statuses.iter().any(is_odd)
+            // An answer may be cut off by a reset that follows what was sent behind the last request. But whoever is
+            // refused half-way, and so can't send the rest, must be refused in the same words.
+            twin.is_disturbed || twin.statuses.iter().any(is_odd)
         });
         outside.say(|| format!("(twins) are answered {:?} and {:?}", whole.statuses, drops.statuses));
         // Whoever takes too long, or must make room for others, is closed without a word.
@@ -264,11 +274,13 @@ impl Twins {
         if whole.statuses.iter().any(|status| *status >= 400) {
             self.seen.push("nonsense was refused");
         }
-        if whole.statuses != drops.statuses {
+        if whole.statuses != drops.statuses || whole.refusals != drops.refusals {
             self.complaint.get_or_insert(format!(
-                "sent the same bytes in one piece and drop by drop, and was answered {:?} and {:?}: {}",
+                "sent the same bytes in one piece and drop by drop, and was answered {:?} {} and {:?} {}: {}",
                 whole.statuses,
+                whole.refusals.escape_ascii(),
                 drops.statuses,
+                drops.refusals.escape_ascii(),
                 self.bytes.escape_ascii()
             ));
         }
@@ -279,9 +291,13 @@ fn read_statuses(twin: &mut Twin) -> Result<(), String> {
     // How many requests the nonsense holds only the server knows: any number may be answered.
     twin.parser.sent(false);
     while let Some(piece) = twin.parser.next().map_err(|wrong| format!("(twins) was sent {wrong}"))? {
-        if let Piece::Head(head) = piece {
-            twin.statuses.push(head.status);
-            twin.parser.sent(false);
+        match piece {
+            Piece::Head(head) => {
+                twin.statuses.push(head.status);
+                twin.parser.sent(false);
+            }
+            Piece::Body(bytes) if twin.statuses.last() >= Some(&400) => twin.refusals.extend(bytes),
+            Piece::Body(_) | Piece::Interim | Piece::End => {}
         }
     }
     Ok(())

@@ -79,6 +79,11 @@ impl Parser {
         self.state != State::Head || !self.bytes.is_empty()
     }
 
+    /// The last answer said that it is the last.
+    pub fn closes(&self) -> bool {
+        self.closes
+    }
+
     /// The next piece, if it is there.
     ///
     /// # Errors

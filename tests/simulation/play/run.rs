@@ -90,8 +90,8 @@ fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
             return Err(early);
         }
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
-        let did_nothing =
-            before == after && report.pending + report.ready + report.closed + report.timers == 0;
+        // That a connection had another go is no progress: it may ask for one for ever.
+        let did_nothing = before == after && report.ready + report.closed + report.timers == 0;
         checker.turn(town, world, &reactor, &app, did_nothing, &report)?;
         if town.is_stopping.get() {
             let since = *stopped_at.get_or_insert(world.now());
@@ -131,14 +131,18 @@ struct Progress {
     slices: u64,
     waiting: usize,
     timers: usize,
+    /// In inboxes, bodies and outboxes.
+    bytes: [usize; 3],
 }
 
 impl Progress {
     fn of(reactor: &Reactor, app: &App, counters: &oneloop::os::NetCounters) -> Progress {
         let calls = [counters.reads, counters.writes, counters.accepts, counters.turned_away];
+        let census = app.census();
         Progress {
             calls,
-            slices: app.census().slices,
+            slices: census.slices,
+            bytes: [census.unread_bytes, census.body_bytes, census.unsent_bytes],
             waiting: reactor.waiting(),
             timers: reactor.timers().len(),
         }
@@ -223,6 +227,7 @@ impl Checker {
             census.sync_waiters,
         )?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
+        equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         equal("tasks, and runs at work with the index", census.tasks, census.runs.running + 1)?;
         at_most("connections", census.connections, limits.connections_max + 1)?;
         at_most("bytes of bodies", census.body_bytes, limits.body_bytes_in_flight_max)?;
@@ -232,9 +237,10 @@ impl Checker {
         // What an answer quotes stands in it twice, once more in its tokens, and each byte may need six as JSON.
         let quoted = limits.answer_bytes_max + limits.sources_max * limits.passage_bytes_max;
         at_most("bytes of one log", census.log_bytes_most, 3 * 6 * quoted)?;
+        at_most("readers that wait to be told of news", census.news, limits.connections_max + 1)?;
         at_most("runs at work", census.runs.running, town.config.runs_max)?;
         let pending_max = town.config.runs_max + town.config.waiting_max;
-        at_most("runs that wait", census.runs.pending, pending_max)?;
+        at_most("runs that wait or are at work", census.runs.pending + census.runs.running, pending_max)?;
         let records_max = pending_max + town.config.task_keep + town.config.runs_max;
         at_most("runs that are kept", census.records, records_max)?;
         // Each turn runs a slice at least, and whoever had one goes to the back.

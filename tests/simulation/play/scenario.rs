@@ -106,6 +106,8 @@ impl Scenario {
         let mut town = Town::new(self.seed, self.config.clone(), self.limits.clone());
         town.evicts |= self.wires.descriptors < 100
             || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors);
+        let resets = [Fault::Reset, Fault::AbortedAccept];
+        town.resets = self.weather.per_mille.iter().any(|(fault, _)| resets.contains(fault));
         let town = Rc::new(town);
         let actors = (0..self.actors()).map(|index| self.actor(index, &town)).collect();
         let world = World::new(&plan, &self.limits, actors);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::base::Time;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
 use oneloop::os::sim::Random;
@@ -36,8 +37,12 @@ pub struct Town {
     pub forgets_runs: bool,
     /// Connections may be closed to make room for others.
     pub evicts: bool,
+    /// Connections may be reset by the network, or on being accepted.
+    pub resets: bool,
     /// A signal was sent.
     pub is_stopping: Cell<bool>,
+    /// A scan that was asked for in calm weather was answered: every subject's note is known from here on.
+    pub is_indexed: Cell<bool>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
 }
@@ -49,7 +54,9 @@ impl Town {
             seed,
             forgets_runs: config.task_keep < 1000 || config.task_ttl < Duration::from_secs(10_000),
             evicts: limits.connections_max < 100,
+            resets: false,
             is_stopping: Cell::new(false),
+            is_indexed: Cell::new(false),
             oracle: RefCell::new(Oracle::default()),
             config,
             limits,
@@ -64,6 +71,9 @@ pub type Shared = Rc<Town>;
 #[derive(Debug, Default)]
 struct Known {
     status: Option<String>,
+    /// When somebody was first told how it ended.
+    ended_known: Option<Time>,
+    response: Option<String>,
     events: BTreeMap<u64, String>,
     ended_at: Option<u64>,
     may_be_cancelled: bool,
@@ -116,17 +126,20 @@ impl Oracle {
         self.runs.keys().rev().nth(back.min(self.runs.len().saturating_sub(1))).cloned()
     }
 
-    /// Somebody was told a run's status.
+    /// Somebody who had asked at `asked` was told a run's status now.
     ///
     /// # Errors
     /// In words, how it contradicts what was told before.
-    pub fn status(&mut self, run: &str, status: &str) -> Result<(), String> {
+    pub fn status(&mut self, run: &str, status: &str, asked: Time, now: Time) -> Result<(), String> {
         let known = self.runs.entry(run.to_owned()).or_default();
         if let Some(before) = known.status.as_ref().filter(|before| is_terminal(before)) {
             if is_terminal(status) && status != before {
                 return Err(format!("run {run} was {before} and is {status} now"));
             }
-            // Whoever reads slowly is told of what was when he asked.
+            // Whoever reads slowly is told of what was when he asked, but no earlier.
+            if !is_terminal(status) && known.ended_known.is_some_and(|ended| ended < asked) {
+                return Err(format!("run {run} was {before} before somebody asked, and is {status}"));
+            }
             return Ok(());
         }
         if status == "failed" {
@@ -136,14 +149,30 @@ impl Oracle {
             return Err(format!("run {run} is cancelled, and nobody wanted that"));
         }
         known.status = Some(status.to_owned());
+        if is_terminal(status) {
+            known.ended_known = Some(now);
+        }
         Ok(())
+    }
+
+    /// Somebody was told a run's response.
+    ///
+    /// # Errors
+    /// If another was told before.
+    pub fn response(&mut self, run: &str, response: &str) -> Result<(), String> {
+        let known = self.runs.entry(run.to_owned()).or_default();
+        let before = known.response.get_or_insert_with(|| response.to_owned());
+        if before == response {
+            return Ok(());
+        }
+        Err(format!("the response of run {run} was {before} and is {response}"))
     }
 
     /// Somebody was told an event of a run.
     ///
     /// # Errors
     /// In words, how it contradicts what was told before.
-    pub fn event(&mut self, run: &str, number: u64, data: &str) -> Result<(), String> {
+    pub fn event(&mut self, run: &str, number: u64, data: &str, now: Time) -> Result<(), String> {
         let known = self.runs.entry(run.to_owned()).or_default();
         if known.ended_at.is_some_and(|end| number > end) {
             return Err(format!("run {run} has event {number} behind its last one"));
@@ -158,13 +187,19 @@ impl Oracle {
         let event: Value =
             serde_json::from_str(data).map_err(|error| format!("an event: {error}: {data}"))?;
         known.events.insert(number, data.to_owned());
+        if event["type"] == "complete" {
+            let response =
+                event["response"]["response"].as_str().ok_or("a complete event without a response")?;
+            self.response(run, response)?;
+        }
+        let known = self.runs.entry(run.to_owned()).or_default();
         if event["type"] == "done" {
             known.ended_at = Some(number);
             if known.events.range(number + 1..).next().is_some() {
                 return Err(format!("run {run} is done at {number}, and there are later events"));
             }
             let status = event["status"].as_str().unwrap_or("?").to_owned();
-            self.status(run, &status)?;
+            self.status(run, &status, now, now)?;
             return self.check_log(run);
         }
         Ok(())

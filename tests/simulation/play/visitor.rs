@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use oneloop::base::Time;
+use oneloop::limits::Limits;
 use oneloop::os::sim::{Actor, Line, Outside, Random, Received, State};
 use serde_json::{Value, json};
 
@@ -103,6 +104,32 @@ pub enum Errand {
     Rejoin { id: String, after: u64, done: bool },
 }
 
+impl Errand {
+    /// The server may have too much to do for it: it takes room for a body, a run or a scan.
+    fn may_be_too_much(&self) -> bool {
+        match self {
+            Errand::BrokenJson | Errand::Sync | Errand::SyncNote { .. } | Errand::ChatNote { .. } => true,
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
+            Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => false,
+        }
+    }
+
+    /// It asks about a run, which may be forgotten, or has one that may be forgotten before its end is told.
+    fn is_about_a_run(&self) -> bool {
+        match self {
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } | Errand::ChatNote { .. } => {
+                true
+            }
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
+            Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
+        }
+    }
+}
+
 /// A request that was sent, at least in part.
 #[derive(Debug)]
 struct Sent {
@@ -116,6 +143,10 @@ struct Sent {
     is_done: bool,
     /// `100 Continue` may come, once; it does not wait for it.
     expects: bool,
+    /// It was asked in calm weather.
+    in_calm: bool,
+    /// It was asked when every subject's note was known.
+    is_indexed: bool,
 }
 
 /// In calm weather whatever is asked for is done within this time, the disk helper's last slow job included; long
@@ -131,6 +162,9 @@ pub struct Visitor {
     agenda: VecDeque<Errand>,
     sent: VecDeque<Sent>,
     line: Option<Line>,
+    connected_at: Time,
+    /// Bytes sent over this connection.
+    sent_bytes: usize,
     parser: Parser,
     outgoing: Vec<u8>,
     next_write: Time,
@@ -158,6 +192,8 @@ impl Visitor {
             agenda: agenda.into(),
             sent: VecDeque::new(),
             line: None,
+            connected_at: Time::ZERO,
+            sent_bytes: 0,
             parser: Parser::new(),
             outgoing: Vec::new(),
             next_write: Time::ZERO,
@@ -198,6 +234,7 @@ impl Visitor {
             self.line = Some(outside.connect());
             self.line_is_calm = outside.is_calm();
             self.line_answers = 0;
+            (self.connected_at, self.sent_bytes) = (now, 0);
             self.parser = Parser::new();
             self.has_finished = false;
             return None;
@@ -245,7 +282,7 @@ impl Visitor {
             let Some(errand) = self.agenda.pop_front() else { break };
             let Some(errand) = self.decide(errand, outside) else { continue };
             outside.say(|| format!("({}) asks: {errand:?}", self.temper.name));
-            self.request(errand, now);
+            self.request(errand, now, calm);
             if !calm && pipeline == 1 {
                 let think = self.random.below(self.temper.think.as_millis() as usize + 1);
                 self.next_errand = now.after(Duration::from_millis(think as u64));
@@ -274,6 +311,7 @@ impl Visitor {
         let count = self.outgoing.len().min(most);
         let taken = outside.send(line, &self.outgoing[..count]);
         self.outgoing.drain(..taken);
+        self.sent_bytes += taken;
         self.next_write = now.after(self.temper.write_gap);
         (taken > 0 && !self.outgoing.is_empty()).then(|| if calm { now } else { self.next_write })
     }
@@ -299,12 +337,14 @@ impl Visitor {
             }
             Received::End => {
                 self.check_end();
+                self.check_unanswered(Loss::End, now);
                 outside.close(line);
                 self.lose(outside, Loss::End);
                 Some(self.next_errand)
             }
             Received::Reset => {
                 self.see("a client was reset");
+                self.check_unanswered(Loss::Reset, now);
                 outside.close(line);
                 self.lose(outside, Loss::Reset);
                 Some(self.next_errand)
@@ -321,6 +361,24 @@ impl Visitor {
         let may_cut = streams && self.town.forgets_runs;
         if self.parser.is_within_answer() && !may_cut {
             self.complain("was sent the end of the connection in the middle of an answer".to_owned());
+        }
+    }
+
+    /// Whoever has asked is answered, unless an answer said that it is the last or there was a reason that needs no
+    /// word: a timeout, for which a young connection has had no time, a lack of room, or a stop.
+    fn check_unanswered(&mut self, loss: Loss, now: Time) {
+        let Limits { head_timeout, idle_timeout, write_stall_timeout, linger_timeout, .. } = self.town.limits;
+        let patience = head_timeout.min(idle_timeout).min(write_stall_timeout).min(linger_timeout);
+        let is_young = now.since(self.connected_at) < patience;
+        let may_close = self.town.evicts || self.town.forgets_runs || self.town.is_stopping.get();
+        let may_reset = self.town.resets || self.sent_bytes > self.town.limits.linger_bytes_max;
+        let is_excused = match loss {
+            Loss::End => may_close,
+            Loss::Reset => may_close || may_reset,
+            Loss::Refused | Loss::Own => true,
+        };
+        if is_young && !is_excused && !self.sent.is_empty() && !self.parser.closes() {
+            self.complain(format!("lost its connection ({loss:?}) in place of an answer"));
         }
     }
 
@@ -372,7 +430,7 @@ impl Visitor {
         }
     }
 
-    fn request(&mut self, errand: Errand, now: Time) {
+    fn request(&mut self, errand: Errand, now: Time, in_calm: bool) {
         if let Errand::Cancel { id } = &errand {
             self.town.oracle.borrow_mut().to_be_cancelled(id);
         }
@@ -422,6 +480,11 @@ impl Visitor {
         }
         let mut bytes = head.into_bytes();
         match body {
+            None if errand == Errand::TooLarge => {
+                // It does not wait to hear that nobody wants all that.
+                bytes.extend(b"\r\n");
+                bytes.resize(bytes.len() + self.random.spread(2000), b'x');
+            }
             None => bytes.extend(b"\r\n"),
             Some(body) if self.random.chance(700) => {
                 bytes.extend(format!("Content-Length: {}\r\n\r\n{body}", body.len()).bytes());
@@ -456,6 +519,8 @@ impl Visitor {
             position,
             is_done,
             expects,
+            in_calm,
+            is_indexed: self.town.is_indexed.get(),
         });
     }
 
@@ -570,7 +635,7 @@ impl Visitor {
             if self.has_finished || self.town.is_stopping.get() {
                 self.town.oracle.borrow_mut().may_be_cancelled(&run);
             }
-            self.town.oracle.borrow_mut().event(&run, number, &event.data)?;
+            self.town.oracle.borrow_mut().event(&run, number, &event.data, outside.now())?;
             if !outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille) {
                 if self.random.chance(500) {
                     outside.reset(line)
@@ -584,7 +649,8 @@ impl Visitor {
     }
 
     fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
-        let Sent { errand, began, head, body, position, is_done, events, .. } = sent;
+        let Sent { errand, began, head, body, position, is_done, events, in_calm, is_indexed, .. } = sent;
+        let now = outside.now();
         let head = head.ok_or("was sent an answer without a head")?;
         let status = head.status;
         outside.say(|| format!("({}) is answered {status}", self.temper.name));
@@ -609,7 +675,7 @@ impl Visitor {
                 self.agenda.push_front(errand);
                 return Ok(());
             }
-            503 => {
+            503 if errand.may_be_too_much() => {
                 let seconds: u64 = head
                     .field("retry-after")
                     .and_then(|text| text.parse().ok())
@@ -619,7 +685,7 @@ impl Visitor {
                 self.agenda.push_front(errand);
                 return Ok(());
             }
-            410 if self.town.forgets_runs => {
+            410 if self.town.forgets_runs && errand.is_about_a_run() => {
                 self.see("a run was forgotten while somebody asked for it");
                 return Ok(());
             }
@@ -677,6 +743,9 @@ impl Visitor {
             Errand::Sync => {
                 expect(200)?;
                 self.see("a sync was answered");
+                if in_calm {
+                    self.town.is_indexed.set(true);
+                }
                 if json["added"].as_u64() > Some(0) && json["removed"].as_u64() > Some(0) {
                     self.see("a sync found notes added and removed");
                 }
@@ -689,8 +758,8 @@ impl Visitor {
                 }
                 expect(200)?;
                 let run = json["run_id"].as_str().ok_or("was sent an answer without a run")?;
-                self.town.oracle.borrow_mut().status(run, "completed")?;
-                self.check_answer(subject, &json)
+                self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
+                self.check_answer(run, subject, &json, is_indexed)
             }
             Errand::Begin { subject: _, cancels } => {
                 expect(202)?;
@@ -732,7 +801,7 @@ impl Visitor {
             }
             Errand::Cancel { id } => {
                 expect(200)?;
-                let status = self.check_task(&id, &json)?;
+                let status = self.check_task(&id, &json, began, now)?;
                 if !is_terminal(&status) {
                     return Err(format!("cancelled {id}, which is {status}"));
                 }
@@ -745,7 +814,7 @@ impl Visitor {
             }
             Errand::Poll { id, again } => {
                 expect(200)?;
-                let status = self.check_task(&id, &json)?;
+                let status = self.check_task(&id, &json, began, now)?;
                 match (status.as_str(), is_terminal(&status), again) {
                     (_, true, 0) => {}
                     (_, true, again) => self.agenda.push_front(Errand::Poll { id, again: again - 1 }),
@@ -779,7 +848,7 @@ impl Visitor {
         }
     }
 
-    fn check_task(&mut self, id: &str, json: &Value) -> Result<String, String> {
+    fn check_task(&mut self, id: &str, json: &Value, asked: Time, now: Time) -> Result<String, String> {
         if json["task_id"] != id {
             return Err(format!("asked for {id} and was told of {}", json["task_id"]));
         }
@@ -787,12 +856,15 @@ impl Visitor {
             self.town.oracle.borrow_mut().may_be_cancelled(id);
         }
         let status = json["status"].as_str().unwrap_or("?").to_owned();
-        let now = rank(&status).ok_or_else(|| format!("was told {status}, which is no status"))?;
-        let before = self.told.insert(id.to_owned(), now);
-        if before > Some(now) {
+        let far = rank(&status).ok_or_else(|| format!("was told {status}, which is no status"))?;
+        let before = self.told.insert(id.to_owned(), far);
+        if before > Some(far) {
             return Err(format!("was told that {id} is {status}, after it had been told better"));
         }
-        self.town.oracle.borrow_mut().status(id, &status)?;
+        self.town.oracle.borrow_mut().status(id, &status, asked, now)?;
+        if let Some(response) = json["result"]["response"].as_str() {
+            self.town.oracle.borrow_mut().response(id, response)?;
+        }
         if (status == "completed") != (json["result"]["run_id"] == id) {
             return Err(format!("was told {status} with the result {}", json["result"]));
         }
@@ -803,8 +875,18 @@ impl Visitor {
     }
 
     /// An answer that names codes must name the one that was asked for.
-    fn check_answer(&mut self, subject: usize, json: &Value) -> Result<(), String> {
+    fn check_answer(
+        &mut self,
+        run: &str,
+        subject: usize,
+        json: &Value,
+        is_indexed: bool,
+    ) -> Result<(), String> {
         let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
+        self.town.oracle.borrow_mut().response(run, answer)?;
+        if is_indexed && !answer.contains(&code(subject)) {
+            return Err(format!("was not told what is in a note that is indexed: {answer}"));
+        }
         let others =
             (0..SUBJECTS.len()).filter(|other| *other != subject).any(|other| answer.contains(&code(other)));
         if others && !answer.contains(&code(subject)) {
