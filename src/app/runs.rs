@@ -410,7 +410,9 @@ impl Runs {
             Status::Pending => {
                 self.counts.pending -= 1;
                 // Otherwise whoever asks and cancels in turn makes the queue grow while all places are taken.
-                self.waiting.retain(|waiting| *waiting != key);
+                if !is_planted(Planted::KeepsCancelledInQueue) {
+                    self.waiting.retain(|waiting| *waiting != key);
+                }
             }
             Status::Running => self.counts.running -= 1,
             Status::Completed | Status::Failed | Status::Cancelled => return,

@@ -64,6 +64,9 @@ planted! {
     FailsWhenInterrupted = "an interrupted wait ends the loop";
     EvictsTheBusy = "a connection in the middle of an answer makes room for another";
     ScansPastTheEnd = "where a head ends is not seen when it arrives in two parts";
+    ClosesWithoutLingering = "a connection is closed behind its last answer, whatever the peer still sends";
+    AsksForEver = "a connection that waits asks for another go all the same";
+    KeepsCancelledInQueue = "a run that is cancelled while it waits stays in the queue";
     ForgetsToBegin = "a place that is free is not given to a run that waits";
 }
 

@@ -14,7 +14,7 @@ pub(super) fn hang_up(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_
     if !peer.connection.outbox.is_empty() {
         return Stepped::Waits;
     }
-    if peer.connection.ended() {
+    if peer.connection.ended() || is_planted(Planted::ClosesWithoutLingering) {
         return Stepped::Over;
     }
     cx.os.net.shutdown_write(peer.connection.key);

@@ -252,7 +252,7 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         return;
     }
     // What is left to do here nobody will announce: a budget ended it, or a flush was interrupted.
-    if (ended == Stepped::Spent || peer.connection.may_write())
+    if (ended == Stepped::Spent || peer.connection.may_write() || is_planted(Planted::AsksForEver))
         && !is_planted(Planted::ForgetsAnotherGo)
         && let Some(again) = peer.connection.ask_again()
     {

@@ -76,8 +76,8 @@ impl Scenario {
             disconnect_grace: Duration::from_millis(random.pick(&[0, 50, 1000, 15_000])),
             task_ttl: Duration::from_secs(random.pick(&[1, 60, 86_400, 86_400])),
             task_keep: random.pick(&[1, 20, 10_000, 10_000]),
-            runs_max: random.pick(&[1, 2, 8, 64]),
-            waiting_max: random.pick(&[1, 3, 100, 1024]),
+            runs_max: random.pick(&[1, 1, 2, 8, 64]),
+            waiting_max: random.pick(&[1, 1, 3, 100, 1024]),
             ..Config::default()
         };
         let calm_after = Duration::from_secs(random.between(1, 90) as u64);
@@ -220,7 +220,7 @@ fn limits(random: &mut Random) -> Limits {
         limits.head_bytes_max = limits.buffer_bytes;
         limits.target_bytes_max = limits.buffer_bytes / 2;
     }
-    let (tiny_units, tiny_slice) = (random.chance(400), random.chance(400));
+    let (tiny_units, tiny_slice) = (random.chance(600), random.chance(500));
     if tiny_units {
         limits.units_per_turn = random.pick(&[1, 1, 5, 50]);
     }
