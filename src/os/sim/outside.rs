@@ -3,9 +3,10 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use super::core::{Coming, Core, MILLI};
+use super::folder::Note;
 use super::network::State;
 use super::trace::{Happened, Line, Side};
-use super::{Coming, Core, MILLI, Note, signal};
 use crate::base::Time;
 use crate::os::Signal;
 
@@ -150,7 +151,7 @@ impl<'c> Outside<'c> {
 
     /// Sends the process a signal.
     pub fn signal(&mut self, which: Signal) {
-        signal(self.core, which);
+        self.core.signal(which);
     }
 
     /// The next moment that a clock of whole milliseconds can tell apart from now.

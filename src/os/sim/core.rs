@@ -1,0 +1,350 @@
+//! All that is not the server and not an actor: what is, and what will happen when.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use super::folder::{self, Trouble};
+use super::network::{Join, Network, News};
+use super::random::Random;
+use super::trace::{Happened, Line, Side, Trace};
+use crate::base::{Key, Time};
+use crate::os::faults::{Fault, Faults};
+use crate::os::{Completion, DiskDone, Ready, Signal, Woken};
+
+/// Something that will happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Coming {
+    /// What is under way from one end of a line arrives.
+    Delivery(Line, Side),
+    /// A client's first packet arrives.
+    Knock(Line),
+    /// A reset arrives at one end.
+    ResetAt(Line, Side),
+    /// The disk helper finishes a piece of work.
+    Helper,
+    /// An announcement that was kept back is made.
+    Announce(Key),
+    /// An actor's time has come.
+    Act(usize),
+    /// The weather clears up.
+    Calm,
+    /// The world ends.
+    End,
+}
+
+/// All that is not the server and not an actor.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) now: u64,
+    /// What the wall clock is ahead of the monotonic one, in milliseconds.
+    pub(super) wall_ahead_ms: u64,
+    pub(super) coming: BinaryHeap<Reverse<(u64, u64, Coming)>>,
+    pub(super) sequence: u64,
+    pub(super) network: Network,
+    pub(super) disk: folder::Disk,
+    pub(super) completions: VecDeque<Completion>,
+    pub(super) faults: Faults,
+    pub(super) no_descriptors_until: u64,
+    pub(super) random: Random,
+    pub(super) entropy: Random,
+    pub(super) trace: Trace,
+    pub(super) log: Vec<u8>,
+    pub(super) log_dropped: usize,
+    /// When each actor acts next. What the queue holds for other times is out of date.
+    pub(super) next_act: Vec<u64>,
+    pub(super) has_ended: bool,
+    pub(super) is_calm: bool,
+    pub(super) quiet_polls: u32,
+    pub(super) turn_cost_max: u64,
+}
+
+/// What one call costs, in nanoseconds, so that busy turns take time.
+pub(super) const CALL_COST: u64 = 1_000;
+pub(super) const CLOCK_COST: u64 = 20;
+
+/// The wall clock at the start: 2026-01-01.
+pub(super) const WALL_START_MS: u64 = 1_767_225_600_000;
+
+/// Bytes of log that are kept.
+pub(super) const LOG_BYTES_MAX: usize = 256 * 1024;
+
+/// The address that the server is bound to, whatever it asked for: there is one machine in this world.
+pub(super) const BOUND: ([u8; 4], u16) = ([127, 0, 0, 1], 8000);
+
+/// Things that happen in one world at most; a usual one has fifty thousand.
+pub(super) const HAPPENINGS_MAX: u64 = 20_000_000;
+
+pub(super) const MILLI: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// A wait in nanoseconds; one without end is longer than any world.
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+}
+
+impl Core {
+    pub(super) fn time(&self) -> Time {
+        Time::from_nanos(self.now)
+    }
+
+    pub(super) fn note(&mut self, happened: &Happened) {
+        assert!(self.trace.count() < HAPPENINGS_MAX, "this goes on without end");
+        self.trace.note(Time::from_nanos(self.now), happened);
+    }
+
+    pub(super) fn strikes(&mut self, fault: Fault) -> Option<Random> {
+        let (strike, random) = self.faults.strike(fault, Time::from_nanos(self.now))?;
+        self.note(&Happened::Struck { strike });
+        Some(random)
+    }
+
+    /// A call of the server takes its time, and meanwhile the network goes on.
+    pub(super) fn spend(&mut self, cost: u64) {
+        self.now += cost;
+        // Actors act, and the world ends, in a wait only; what is due behind them happens now all the same.
+        let mut left = Vec::new();
+        while let Some(Reverse((due, sequence, coming))) = self.coming.peek().copied() {
+            if due > self.now {
+                break;
+            }
+            self.coming.pop();
+            if matches!(coming, Coming::Act(_) | Coming::End | Coming::Calm) {
+                left.push(Reverse((due, sequence, coming)));
+            } else {
+                self.happen(coming);
+            }
+        }
+        self.coming.extend(left);
+    }
+
+    pub(super) fn plan(&mut self, due: u64, coming: Coming) {
+        self.coming.push(Reverse((due, self.sequence, coming)));
+        self.sequence += 1;
+    }
+
+    pub(super) fn take_due(&mut self, until: u64) -> Option<(u64, Coming)> {
+        let Reverse((due, _, coming)) = self.coming.peek().copied()?;
+        if due > until {
+            return None;
+        }
+        self.coming.pop();
+        Some((due, coming))
+    }
+
+    /// The actor acts soon, once, however many things call for it.
+    pub(super) fn call(&mut self, actor: usize) {
+        self.plan_act(actor, self.now);
+    }
+
+    pub(super) fn plan_act(&mut self, actor: usize, due: u64) {
+        if due < self.next_act[actor] {
+            self.next_act[actor] = due;
+            self.plan(due, Coming::Act(actor));
+        }
+    }
+
+    pub(super) fn happen(&mut self, coming: Coming) {
+        match coming {
+            Coming::Delivery(line, side) => self.deliver(News { line, side }),
+            Coming::Knock(line) => self.knock(line),
+            Coming::ResetAt(line, side) => {
+                if self.network.break_end(line, side) {
+                    self.note(&Happened::ResetArrived { side, line });
+                    self.pass_on();
+                }
+            }
+            Coming::Helper => self.help(),
+            Coming::Announce(key) => self.network.requeue(key),
+            // It was called sooner meanwhile, and has said anew when it wants to be called.
+            Coming::Act(_) => {}
+            Coming::Calm => {
+                self.faults.calm();
+                self.is_calm = true;
+                self.turn_cost_max = 1;
+                self.no_descriptors_until = 0;
+                self.network.calm();
+                self.note(&Happened::Calm);
+                self.pass_on();
+                for actor in 0..self.next_act.len() {
+                    self.call(actor);
+                }
+            }
+            Coming::End => self.has_ended = true,
+        }
+    }
+
+    // --- The network ----------------------------------------------------------------------------------------------
+
+    pub(super) fn delay(&mut self) -> u64 {
+        1 + self.random.number() % self.network.wires.delay_max.max(1)
+    }
+
+    pub(super) fn knock(&mut self, line: Line) {
+        match self.network.join_backlog(line) {
+            Ok(waiting) => self.note(&Happened::Connected { line, waiting }),
+            Err(Join::Refused) => self.note(&Happened::Refused { line }),
+            // The packet is dropped, and the client's system sends it again after a second (RFC 6298 §2).
+            Err(Join::Full) => self.plan(self.now + SECOND, Coming::Knock(line)),
+            Err(Join::GaveUp) => {}
+        }
+        self.pass_on();
+    }
+
+    pub(super) fn deliver(&mut self, from: News) {
+        let wires = &self.network.wires;
+        let mut segment_bytes = wires.segment_bytes;
+        if let Some(mut random) = self.strikes(Fault::TinySegment) {
+            segment_bytes = random.between(1, 3);
+        }
+        let News { line, side } = from;
+        let delivered = self.network.deliver(from, segment_bytes);
+        if delivered.bytes > 0 {
+            self.note(&Happened::Arrived { side: side.other(), line, bytes: delivered.bytes });
+        }
+        if delivered.ended {
+            self.note(&Happened::EndArrived { side: side.other(), line });
+        }
+        if delivered.refused {
+            let due = self.now + self.delay();
+            self.plan(due, Coming::ResetAt(line, side));
+        }
+        self.pass_on();
+    }
+
+    /// Sends on its way what can go, and calls whom the network has news for.
+    pub(super) fn pass_on(&mut self) {
+        while let Some(from) = self.network.to_deliver.pop_front() {
+            let News { line, side } = from;
+            let Some(clogged_until) = self.network.begin_delivery(from) else { continue };
+            let mut due = self.now + self.delay();
+            if let Some(mut random) = self.strikes(Fault::SlowDelivery) {
+                due += random.between(1, 3000) as u64 * MILLI;
+            }
+            if let Some(mut random) = self.strikes(Fault::Clog) {
+                due += random.between(1, 30) as u64 * SECOND;
+                self.network.clog(line, side, due);
+            }
+            if let Some(mut random) = self.strikes(Fault::Reset) {
+                // Whoever resets it from in between may tell one end only: the other learns when it next sends, or late.
+                let late = due + random.between(1, 30_000) as u64 * MILLI;
+                let (client, server) = random.pick(&[(due, due), (due, due), (due, late), (late, due)]);
+                self.plan(client, Coming::ResetAt(line, Side::Client));
+                self.plan(server, Coming::ResetAt(line, Side::Server));
+            }
+            let clogged_until = if self.is_calm { 0 } else { clogged_until };
+            self.plan(due.max(clogged_until), Coming::Delivery(line, side));
+        }
+        while let Some(News { line, .. }) = self.network.news.pop_front() {
+            if let Some(owner) = self.network.owner(line) {
+                self.call(owner);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, line: Line, side: Side, reset: bool) {
+        let reset = self.network.close(line, side, reset);
+        self.note(&Happened::Closed { side, line, reset });
+        if reset {
+            let due = self.now + self.delay();
+            self.plan(due, Coming::ResetAt(line, side.other()));
+        }
+        self.pass_on();
+    }
+
+    // --- The disk -------------------------------------------------------------------------------------------------
+
+    pub(super) fn plan_help(&mut self) {
+        let mut due = self.now + 10_000 + self.random.number() % (2 * MILLI);
+        if let Some(mut random) = self.strikes(Fault::SlowHelper) {
+            due += random.between(1, 8000) as u64 * MILLI;
+        }
+        self.plan(due, Coming::Helper);
+    }
+
+    pub(super) fn help(&mut self) {
+        let mut trouble = Trouble::default();
+        if let Some(mut random) = self.strikes(Fault::UnreadableFile) {
+            trouble.unreadable = Some(random.below(8));
+        }
+        trouble.incomplete = self.strikes(Fault::BrokenListing).is_some();
+        let Some(news) = self.disk.step(trouble) else { return };
+        let (words, count) = match &news {
+            DiskDone::Listed { files, problems } => ("files listed:", files.len() + problems.len()),
+            DiskDone::ListEnded { complete } => ("the listing has ended, complete:", usize::from(*complete)),
+            DiskDone::Read(files) => ("files read:", files.len()),
+        };
+        self.note(&Happened::JobDone { news: words, count });
+        self.completions.push_back(Completion::Disk(news));
+        if self.disk.is_busy() {
+            self.plan_help();
+        }
+    }
+
+    // --- The poller -----------------------------------------------------------------------------------------------
+
+    /// Takes what there is to announce; `true` if there is anything.
+    pub(super) fn collect(&mut self, woken: &mut Woken) -> bool {
+        if self.network.has_ready() || !self.completions.is_empty() {
+            self.announce(woken);
+        }
+        let done = self.completions.len();
+        woken.done.extend(self.completions.drain(..));
+        if woken.ready.is_empty() && done == 0 {
+            return false;
+        }
+        if self.strikes(Fault::StaleToken).is_some()
+            && let Some(key) = self.network.closed.back().copied()
+        {
+            let (readable, writable, read_closed, broken) = (true, true, true, true);
+            woken.ready.push(Ready { readable, writable, read_closed, broken, ..Ready::quiet(key) });
+        }
+        if let Some(mut random) = self.strikes(Fault::SpuriousReady) {
+            let keys: Vec<Key> = self.network.live_keys().collect();
+            if !keys.is_empty() {
+                let key = random.pick(&keys);
+                // Never what is so: to announce that again would save a server that has forgotten it. Nor nothing.
+                let (input, room) = self.network.would_find(key);
+                let (readable, writable) = (random.chance(700) && !input, random.chance(500) && !room);
+                if readable || writable {
+                    woken.ready.push(Ready { readable, writable, ..Ready::quiet(key) });
+                }
+            }
+        }
+        if let Some(mut random) = self.strikes(Fault::ShuffledReady) {
+            for index in (1..woken.ready.len()).rev() {
+                woken.ready.swap(index, random.below(index + 1));
+            }
+        }
+        self.note(&Happened::Wakes { ready: woken.ready.len(), done });
+        true
+    }
+
+    pub(super) fn announce(&mut self, woken: &mut Woken) {
+        while woken.ready.len() < self.network.wires.events_per_wait {
+            let Some((key, ready)) = self.network.next_ready() else { return };
+            let Some(ready) = ready else { continue };
+            if let Some(mut random) = self.strikes(Fault::WithheldReady) {
+                let due = self.now + random.between(1, 20) as u64 * MILLI;
+                self.network.withhold(key);
+                self.plan(due, Coming::Announce(key));
+                continue;
+            }
+            let happened = match self.network.line(key) {
+                None => Happened::ListenerAnnounced,
+                Some(line) => {
+                    let Ready { readable, writable, read_closed, broken, .. } = ready;
+                    Happened::Announced { line, readable, writable, read_closed, broken }
+                }
+            };
+            self.note(&happened);
+            woken.ready.push(ready);
+        }
+    }
+
+    /// Hands a signal to the process, as the poller tells it.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.note(&Happened::Signalled { number: signal.number() });
+        self.completions.push_back(Completion::Signal(signal));
+    }
+}
