@@ -1,0 +1,389 @@
+//! How closely a visitor looks at what it is answered.
+
+use std::time::Duration;
+
+use oneloop::base::Time;
+use oneloop::os::sim::{Line, Outside};
+use serde_json::{Value, json};
+
+use super::super::parser::{Head, Piece, show};
+use super::super::town::{SUBJECTS, code, is_terminal, rank};
+use super::errand::{Errand, note_code};
+use super::{Loss, Sent, Visitor};
+
+/// In calm weather whatever is asked for is done within this time, the disk helper's last slow job included; long
+/// before some timeout wakes a loop that has forgotten it.
+const PROMPT: Duration = Duration::from_secs(15);
+
+impl Visitor {
+    pub(super) fn take_pieces(&mut self, line: Line, outside: &mut Outside<'_>) {
+        loop {
+            let piece = match self.parser.next() {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return,
+                Err(wrong) => return self.complain(format!("was sent {wrong}")),
+            };
+            if let Err(wrong) = self.take_piece(piece, line, outside) {
+                let errand = self.sent.front().map(|sent| format!("{:?}", sent.errand));
+                return self.complain(format!("{wrong}, when asked {}", errand.unwrap_or_default()));
+            }
+            if self.line.is_none() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn take_piece(
+        &mut self,
+        piece: Piece,
+        line: Line,
+        outside: &mut Outside<'_>,
+    ) -> Result<(), String> {
+        match piece {
+            Piece::Interim => {
+                let asked =
+                    self.sent.front_mut().is_some_and(|sent| std::mem::replace(&mut sent.expects, false));
+                if !asked {
+                    return Err("was sent 100 and had not asked for it, or twice".to_owned());
+                }
+                self.see("a client was told to go on with its body");
+                Ok(())
+            }
+            Piece::Head(head) => {
+                let now = outside.now();
+                let Some(sent) = self.sent.front_mut() else {
+                    return self.unasked(&head);
+                };
+                if head.status == 408 {
+                    let limits = &self.town.limits;
+                    let least = limits.head_timeout.min(limits.body_gap_timeout).min(limits.body_timeout);
+                    let took = now.since(sent.began);
+                    if took < least {
+                        return Err(format!("was timed out after {took:?}, before {least:?}"));
+                    }
+                }
+                sent.head = Some(head);
+                Ok(())
+            }
+            Piece::Body(bytes) => {
+                let Some(sent) = self.sent.front_mut() else { return Ok(()) };
+                let head = sent.head.as_ref().ok_or("has a body without a head")?;
+                if head.status == 200 && head.field("content-type") == Some("text/event-stream") {
+                    sent.events.feed(&bytes);
+                    return self.take_events(line, outside);
+                }
+                sent.body.extend(bytes);
+                Ok(())
+            }
+            Piece::End => {
+                let Some(sent) = self.sent.pop_front() else { return Ok(()) };
+                let errand = sent.errand.clone();
+                self.answered(sent, outside).map_err(|wrong| format!("{wrong}, when asked {errand:?}"))
+            }
+        }
+    }
+
+    /// The server may refuse before anything is asked only for being too slow.
+    pub(super) fn unasked(&mut self, head: &Head) -> Result<(), String> {
+        if head.status == 408 { Ok(()) } else { Err(format!("was answered {} unasked", head.status)) }
+    }
+
+    pub(super) fn take_events(&mut self, line: Line, outside: &mut Outside<'_>) -> Result<(), String> {
+        loop {
+            let Some(sent) = self.sent.front_mut() else { return Ok(()) };
+            let next = sent.events.next()?;
+            let has_heartbeat = sent.events.heartbeats() > 0;
+            let Some(event) = next else {
+                if has_heartbeat {
+                    self.see("a silent stream had a heartbeat");
+                }
+                return Ok(());
+            };
+            let (run, number) = event.id.ok_or("was sent an event without an id")?;
+            let expected = match &sent.position {
+                Some((known, _)) if *known != run => return Err(format!("was sent an event of {run}")),
+                Some((_, last)) => last + 1,
+                None => 1,
+            };
+            if number != expected {
+                return Err(format!("was sent event {number} of run {run} in place of {expected}"));
+            }
+            if sent.is_done {
+                return Err(format!("was sent event {number} behind the last of run {run}"));
+            }
+            sent.position = Some((run.clone(), number));
+            sent.is_done = event.data.contains("\"type\":\"done\"");
+            if self.has_finished || self.town.is_stopping.get() {
+                self.town.oracle.borrow_mut().may_be_cancelled(&run);
+            }
+            self.town.oracle.borrow_mut().event(&run, number, &event.data, outside.now())?;
+            if !outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille) {
+                if self.random.chance(500) {
+                    outside.reset(line)
+                } else {
+                    outside.close(line)
+                }
+                self.lose(outside, Loss::Own);
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
+        let Sent { errand, began, head, body, position, is_done, events, in_calm, is_indexed, .. } = sent;
+        let now = outside.now();
+        let head = head.ok_or("was sent an answer without a head")?;
+        let status = head.status;
+        outside.say(|| format!("({}) is answered {status}", self.temper.name));
+        let text = || show(&body);
+        if let Some(length) = head.field("content-length")
+            && length != body.len().to_string()
+            && errand != Errand::HeadOnly
+        {
+            return Err(format!("was promised {length} bytes and sent {}", body.len()));
+        }
+        let calm = outside.is_calm();
+        let took = outside.now().since(began);
+        if self.line_is_calm && !self.town.evicts && took > PROMPT {
+            return Err(format!("waited {took:?} in calm weather"));
+        }
+        match status {
+            408 => {
+                if self.line_is_calm {
+                    return Err("was timed out although it said all at once".to_owned());
+                }
+                self.see("a slow request was answered 408");
+                self.agenda.push_front(errand);
+                return Ok(());
+            }
+            503 if errand.may_be_too_much() => {
+                let seconds: u64 = head
+                    .field("retry-after")
+                    .and_then(|text| text.parse().ok())
+                    .ok_or("503 without Retry-After")?;
+                self.see("a request was answered 503");
+                self.next_errand = outside.now().after(Duration::from_secs(seconds));
+                self.agenda.push_front(errand);
+                return Ok(());
+            }
+            410 if self.town.forgets_runs && errand.is_about_a_run() => {
+                self.see("a run was forgotten while somebody asked for it");
+                return Ok(());
+            }
+            _ => {}
+        }
+        let json: Value = match status {
+            200 | 202 if errand != Errand::HeadOnly && position.is_none() => serde_json::from_slice(&body)
+                .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?,
+            _ => Value::Null,
+        };
+        self.done_count += 1;
+        self.line_answers += 1;
+        let expect = |wanted: u16| {
+            if status == wanted {
+                Ok(())
+            } else {
+                Err(format!("was answered {status} in place of {wanted}: {}", show(&body)))
+            }
+        };
+        match errand {
+            Errand::Health => {
+                expect(200)?;
+                let stopping = self.town.is_stopping.get();
+                match json["status"].as_str() {
+                    Some("healthy") => Ok(()),
+                    Some("stopping") if stopping => {
+                        self.see("a request was answered while stopping");
+                        Ok(())
+                    }
+                    other => Err(format!("was told {other:?}")),
+                }
+            }
+            Errand::HeadOnly | Errand::Info => expect(200),
+            Errand::Options => expect(204),
+            Errand::Nowhere => expect(404),
+            Errand::BrokenJson => expect(422),
+            Errand::TooLarge => {
+                expect(413)?;
+                self.see("a body was refused from its declared size");
+                Ok(())
+            }
+            Errand::Tasks => {
+                expect(200)?;
+                let ids: Vec<&str> = json["tasks"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|task| task["task_id"].as_str())
+                    .collect();
+                if !ids.windows(2).all(|pair| pair[0] > pair[1]) {
+                    return Err(format!("was told tasks out of order: {ids:?}"));
+                }
+                Ok(())
+            }
+            Errand::Sync => {
+                expect(200)?;
+                self.see("a sync was answered");
+                if in_calm {
+                    self.town.is_indexed.set(true);
+                }
+                if json["added"].as_u64() > Some(0) && json["removed"].as_u64() > Some(0) {
+                    self.see("a sync found notes added and removed");
+                }
+                Ok(())
+            }
+            Errand::Chat { subject } => {
+                if status == 409 && (self.has_finished || self.town.is_stopping.get()) {
+                    self.see("a chat was cancelled under a client that had half-closed");
+                    return Ok(());
+                }
+                expect(200)?;
+                let run = json["run_id"].as_str().ok_or("was sent an answer without a run")?;
+                self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
+                self.check_answer(run, subject, &json, is_indexed)
+            }
+            Errand::Begin { subject: _, cancels } => {
+                expect(202)?;
+                let id = json["task_id"].as_str().ok_or("was sent no task_id")?.to_owned();
+                if head.field("location") != Some(&format!("/chat/task/{id}")) {
+                    return Err(format!("was sent to {:?}", head.field("location")));
+                }
+                if json["status"] == "pending" {
+                    self.see("a task was accepted");
+                }
+                self.agenda.push_front(Errand::Poll { id: id.clone(), again: 2 });
+                if cancels {
+                    self.agenda.push_front(Errand::Cancel { id });
+                }
+                Ok(())
+            }
+            Errand::Follow | Errand::Meddle | Errand::Write => Err("is undecided".to_owned()),
+            Errand::SyncNote { name } => {
+                expect(200)?;
+                // What could not be read is told, and may be the note.
+                if json["problems"] == json!([]) {
+                    self.agenda.push_front(Errand::ChatNote { name });
+                }
+                Ok(())
+            }
+            Errand::ChatNote { name } => {
+                if status == 409 && (self.has_finished || self.town.is_stopping.get()) {
+                    return Ok(());
+                }
+                expect(200)?;
+                if !json["response"].as_str().is_some_and(|answer| answer.contains(&note_code(&name))) {
+                    return Err(format!(
+                        "saved {name} and synced, and is not told of it: {}",
+                        json["response"]
+                    ));
+                }
+                self.see("a note was saved, synced and found");
+                Ok(())
+            }
+            Errand::Cancel { id } => {
+                expect(200)?;
+                let status = self.check_task(&id, &json, began, now)?;
+                if !is_terminal(&status) {
+                    return Err(format!("cancelled {id}, which is {status}"));
+                }
+                if status == "cancelled" {
+                    self.see("a run was cancelled by request");
+                } else {
+                    self.see("a cancel came too late");
+                }
+                Ok(())
+            }
+            Errand::Poll { id, again } => {
+                expect(200)?;
+                let status = self.check_task(&id, &json, began, now)?;
+                match (status.as_str(), is_terminal(&status), again) {
+                    (_, true, 0) => {}
+                    (_, true, again) => self.agenda.push_front(Errand::Poll { id, again: again - 1 }),
+                    (status, false, _) => {
+                        if status == "pending" && json["place"].as_u64() > Some(1) {
+                            self.see("a task waited behind another");
+                        }
+                        let pause = if calm { 20 } else { self.random.between(1, 300) as u64 };
+                        self.next_errand = outside.now().after(Duration::from_millis(pause));
+                        self.agenda.push_front(Errand::Poll { id, again });
+                    }
+                }
+                Ok(())
+            }
+            Errand::Rejoin { done: true, .. } => {
+                expect(204)?;
+                self.see("a reader of an ended stream was told 204");
+                Ok(())
+            }
+            Errand::Stream { .. } | Errand::Rejoin { .. } => {
+                expect(200)?;
+                if !is_done || events.is_within_event() {
+                    return Err("was sent the end of a stream that is not done".to_owned());
+                }
+                let (id, after) = position.ok_or("was sent an empty stream")?;
+                if self.random.chance(300) {
+                    self.agenda.push_front(Errand::Rejoin { id, after, done: true });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn check_task(
+        &mut self,
+        id: &str,
+        json: &Value,
+        asked: Time,
+        now: Time,
+    ) -> Result<String, String> {
+        if json["task_id"] != id {
+            return Err(format!("asked for {id} and was told of {}", json["task_id"]));
+        }
+        if self.town.is_stopping.get() {
+            self.town.oracle.borrow_mut().may_be_cancelled(id);
+        }
+        let status = json["status"].as_str().unwrap_or("?").to_owned();
+        let far = rank(&status).ok_or_else(|| format!("was told {status}, which is no status"))?;
+        let before = self.told.insert(id.to_owned(), far);
+        if before > Some(far) {
+            return Err(format!("was told that {id} is {status}, after it had been told better"));
+        }
+        self.town.oracle.borrow_mut().status(id, &status, asked, now)?;
+        if let Some(response) = json["result"]["response"].as_str() {
+            self.town.oracle.borrow_mut().response(id, response)?;
+        }
+        if (status == "completed") != (json["result"]["run_id"] == id) {
+            return Err(format!("was told {status} with the result {}", json["result"]));
+        }
+        if is_terminal(&status) != json["completed_at"].is_string() {
+            return Err(format!("was told {status}, completed at {}", json["completed_at"]));
+        }
+        Ok(status)
+    }
+
+    /// An answer that names codes must name the one that was asked for.
+    pub(super) fn check_answer(
+        &mut self,
+        run: &str,
+        subject: usize,
+        json: &Value,
+        is_indexed: bool,
+    ) -> Result<(), String> {
+        let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
+        self.town.oracle.borrow_mut().response(run, answer)?;
+        if is_indexed && !answer.contains(&code(subject)) {
+            return Err(format!("was not told what is in a note that is indexed: {answer}"));
+        }
+        let others =
+            (0..SUBJECTS.len()).filter(|other| *other != subject).any(|other| answer.contains(&code(other)));
+        if others && !answer.contains(&code(subject)) {
+            return Err(format!("was told of another subject: {answer}"));
+        }
+        if answer.contains(&code(subject)) {
+            self.see("a chat was answered out of the right note");
+        } else {
+            self.see("a chat was asked before its note was indexed");
+        }
+        Ok(())
+    }
+}

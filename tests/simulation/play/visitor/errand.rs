@@ -1,0 +1,216 @@
+//! What a visitor comes for, and the bytes that it asks with.
+
+use oneloop::base::Time;
+use oneloop::os::sim::Outside;
+use serde_json::json;
+
+use super::super::parser::EventReader;
+use super::super::town::SUBJECTS;
+use super::{Sent, Visitor};
+
+/// One request to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// `GET /health`.
+    Health,
+    /// `HEAD /health`.
+    HeadOnly,
+    /// `GET /info`.
+    Info,
+    /// `OPTIONS /chat`.
+    Options,
+    /// A path that does not exist.
+    Nowhere,
+    /// A chat request whose JSON is broken.
+    BrokenJson,
+    /// A body that is declared larger than is taken.
+    TooLarge,
+    /// `GET /tasks`.
+    Tasks,
+    /// `POST /sync`.
+    Sync,
+    /// Saves a note, syncs, and asks for what it has just written.
+    Write,
+    /// `POST /sync`, after which the note with this name, and its code, must be known.
+    SyncNote { name: String },
+    /// `POST /chat` about it.
+    ChatNote { name: String },
+    /// `POST /chat`.
+    Chat { subject: usize },
+    /// `POST /chat/async`, then what becomes of it.
+    Begin { subject: usize, cancels: bool },
+    /// `GET /chat/task/{id}`, until it has ended, and once more.
+    Poll { id: String, again: u8 },
+    /// `DELETE /tasks/{id}`.
+    Cancel { id: String },
+    /// Joins the stream of a run that somebody else may have begun.
+    Follow,
+    /// Cancels such a run.
+    Meddle,
+    /// `POST /chat/stream`.
+    Stream { subject: usize },
+    /// `GET /chat/task/{id}/stream` from behind event `after`; `done` if its last event was seen.
+    Rejoin { id: String, after: u64, done: bool },
+}
+
+impl Errand {
+    /// The server may have too much to do for it: it takes room for a body, a run or a scan.
+    pub(super) fn may_be_too_much(&self) -> bool {
+        match self {
+            Errand::BrokenJson | Errand::Sync | Errand::SyncNote { .. } | Errand::ChatNote { .. } => true,
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
+            Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => false,
+        }
+    }
+
+    /// It asks about a run, which may be forgotten, or has one that may be forgotten before its end is told.
+    pub(super) fn is_about_a_run(&self) -> bool {
+        match self {
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } | Errand::ChatNote { .. } => {
+                true
+            }
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
+            Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
+        }
+    }
+}
+
+impl Visitor {
+    /// What others have begun is known only when the time comes.
+    pub(super) fn decide(&mut self, errand: Errand, outside: &mut Outside<'_>) -> Option<Errand> {
+        match errand {
+            Errand::Write => {
+                let name = format!("zq{}", self.random.between(100_000, 999_999));
+                let text = format!("# {name}\n\nThe code of {name} is {}.\n", note_code(&name));
+                outside.save(&format!("written/{name}.md"), text.into_bytes());
+                Some(Errand::SyncNote { name })
+            }
+            Errand::Follow => {
+                let id = self.town.oracle.borrow().any_run(&mut self.random)?;
+                Some(Errand::Rejoin { id, after: 0, done: false })
+            }
+            Errand::Meddle => {
+                let id = self.town.oracle.borrow().any_run(&mut self.random)?;
+                Some(Errand::Cancel { id })
+            }
+            errand => Some(errand),
+        }
+    }
+
+    pub(super) fn request(&mut self, errand: Errand, now: Time, in_calm: bool) {
+        if let Errand::Cancel { id } = &errand {
+            self.town.oracle.borrow_mut().to_be_cancelled(id);
+        }
+        let (method, path, body) = match &errand {
+            Errand::Health => ("GET", "/health".to_owned(), None),
+            Errand::HeadOnly => ("HEAD", "/health".to_owned(), None),
+            Errand::Info => ("GET", "/info".to_owned(), None),
+            Errand::Options => ("OPTIONS", "/chat".to_owned(), None),
+            Errand::Nowhere => ("GET", "/no/such/path?x=%20".to_owned(), None),
+            Errand::BrokenJson => ("POST", "/chat".to_owned(), Some("{\"message\": ".to_owned())),
+            Errand::TooLarge => ("POST", "/chat".to_owned(), None),
+            Errand::Tasks => ("GET", format!("/tasks?limit={}", self.random.between(1, 20)), None),
+            Errand::Sync => ("POST", "/sync".to_owned(), Some(String::new())),
+            Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(SUBJECTS[*subject]))),
+            Errand::Begin { subject, .. } => {
+                ("POST", "/chat/async".to_owned(), Some(self.question(SUBJECTS[*subject])))
+            }
+            Errand::Stream { subject } => {
+                ("POST", "/chat/stream".to_owned(), Some(self.question(SUBJECTS[*subject])))
+            }
+            Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
+            Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
+            Errand::ChatNote { name } => ("POST", "/chat".to_owned(), Some(self.question(name))),
+            Errand::Poll { id, .. } => ("GET", format!("/chat/task/{id}"), None),
+            Errand::Cancel { id } => ("DELETE", format!("/tasks/{id}"), None),
+            Errand::Rejoin { id, after, .. } if self.random.chance(500) => {
+                ("GET", format!("/chat/task/{id}/stream?after={after}"), None)
+            }
+            Errand::Rejoin { id, .. } => ("GET", format!("/chat/task/{id}/stream"), None),
+        };
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+        if let Errand::Rejoin { id, after, .. } = &errand
+            && !path.contains('?')
+            && *after > 0
+        {
+            head += &format!("Last-Event-ID: {id}-{after}\r\n");
+        }
+        if method == "POST" {
+            head += "Content-Type: application/json\r\n";
+        }
+        if errand == Errand::TooLarge {
+            head += &format!("Content-Length: {}\r\n", self.town.limits.chat_body_bytes_max + 1);
+        }
+        let expects = body.is_some() && self.random.chance(150);
+        if expects {
+            head += "Expect: 100-continue\r\n";
+        }
+        let mut bytes = head.into_bytes();
+        match body {
+            None if errand == Errand::TooLarge => {
+                // It does not wait to hear that nobody wants all that.
+                bytes.extend(b"\r\n");
+                bytes.resize(bytes.len() + self.random.spread(2000), b'x');
+            }
+            None => bytes.extend(b"\r\n"),
+            Some(body) if self.random.chance(700) => {
+                bytes.extend(format!("Content-Length: {}\r\n\r\n{body}", body.len()).bytes());
+            }
+            Some(body) => {
+                bytes.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+                let mut rest = body.as_bytes();
+                while !rest.is_empty() {
+                    let (chunk, left) = rest.split_at(self.random.between(1, rest.len()));
+                    bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                    bytes.extend(chunk);
+                    bytes.extend(b"\r\n");
+                    rest = left;
+                }
+                bytes.extend(b"0\r\n\r\n");
+            }
+        }
+        self.parser.sent(method == "HEAD");
+        self.outgoing.extend(bytes);
+        let position = match &errand {
+            Errand::Rejoin { id, after, .. } => Some((id.clone(), *after)),
+            _ => None,
+        };
+        let is_done = matches!(errand, Errand::Rejoin { done: true, .. });
+        let (body, events) = (Vec::new(), EventReader::default());
+        self.sent.push_back(Sent {
+            errand,
+            began: now,
+            head: None,
+            body,
+            events,
+            position,
+            is_done,
+            expects,
+            in_calm,
+            is_indexed: self.town.is_indexed.get(),
+        });
+    }
+
+    pub(super) fn question(&mut self, name: &str) -> String {
+        let mut question = json!({ "message": format!("What is the code of {name}?") });
+        if self.random.chance(200) {
+            question["conversation_history"] = json!([
+                { "role": "user", "content": "Good morning." },
+                { "role": "assistant", "content": "Grüße, 日本 ☂" },
+            ]);
+        }
+        if self.random.chance(200) {
+            question["padding"] = json!("x".repeat(self.random.spread(20_000)));
+        }
+        question.to_string()
+    }
+}
+
+/// The code that a visitor's own note tells.
+pub(super) fn note_code(name: &str) -> String {
+    format!("{}-{}", name.to_uppercase(), name.len())
+}
