@@ -94,7 +94,7 @@ const QUESTIONS: &[Asked] = &[
     },
     Asked {
         question: "Which bug did the simulator find?",
-        words: &["Clients left in the backlog", "pipelined", "an interrupted write"],
+        words: &["lients left in the backlog", "pipelined", "an interrupted write"],
         chapter: "simulation.md",
     },
     Asked {
