@@ -18,7 +18,44 @@ use play::run::run;
 use play::scenario::{Omitted, Scenario};
 
 /// The first world that shows each.
-const SHOWN_BY: &[(Planted, u64)] = &[];
+const SHOWN_BY: &[(Planted, u64)] = &[
+    (Planted::ForgetsAnotherGo, 244),
+    (Planted::ReadsOnce, 183),
+    (Planted::MissesTheEnd, 2494),
+    (Planted::WritesOnce, 3),
+    (Planted::CountsUnsent, 2),
+    (Planted::HonoursStaleKeys, 2),
+    (Planted::FiresEarly, 3),
+    (Planted::CancelsNoTimer, 1),
+    (Planted::ForgetsDeadlines, 23),
+    (Planted::ForgetsToClose, 577),
+    (Planted::KeepsClosedPeers, 1),
+    (Planted::LetsOneMoreIn, 20),
+    (Planted::QueuesOneMore, 6),
+    (Planted::EndsTwice, 74),
+    (Planted::KeepsCancelledTask, 74),
+    (Planted::ForgetsThatSomeoneCame, 846),
+    (Planted::RepeatsOnRejoin, 9),
+    (Planted::SkipsOnRejoin, 9),
+    (Planted::LeaksBodyBytes, 15),
+    (Planted::PromisesOneByteMore, 3),
+    (Planted::LosesSmallRest, 2),
+    (Planted::KeepsSyncWaiter, 255),
+    (Planted::SyncJoinsRunning, 237),
+    (Planted::KeepsWatcher, 56),
+    (Planted::TellsNewsOnce, 3),
+    (Planted::StarvesTasks, 1),
+    (Planted::ForgetsTheBacklog, 447),
+    (Planted::DropsAnswersAtTheEnd, 3),
+    (Planted::NeverAcceptsAgain, 4),
+    (Planted::FailsWhenInterrupted, 4),
+    (Planted::EvictsTheBusy, 20),
+    (Planted::ScansPastTheEnd, 2),
+    (Planted::ClosesWithoutLingering, 6),
+    (Planted::AsksForEver, 1),
+    (Planted::KeepsCancelledInQueue, 253),
+    (Planted::ForgetsToBegin, 12691),
+];
 
 fn fails(seed: u64, mistake: Option<Planted>) -> Option<String> {
     plant(mistake);
