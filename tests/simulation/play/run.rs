@@ -258,7 +258,7 @@ impl Checker {
         let excused = report.closed > 0 || town.config.disconnect_grace.is_zero() || town.is_stopping.get();
         for record in app.runs().filter(|record| record.status == Status::Cancelled) {
             let was_read = self.attended.contains(&record.id);
-            if was_read && !excused && !town.oracle.borrow().is_to_be_cancelled(&record.id.to_string()) {
+            if was_read && !excused && !town.oracle.borrow().has_end_wanted(&record.id.to_string()) {
                 return Err(format!("run {} is cancelled although somebody reads it", record.id));
             }
         }

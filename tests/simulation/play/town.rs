@@ -77,7 +77,7 @@ struct Known {
     events: BTreeMap<u64, String>,
     ended_at: Option<u64>,
     may_be_cancelled: bool,
-    is_to_be_cancelled: bool,
+    has_end_wanted: bool,
 }
 
 /// What anyone has learnt about runs.
@@ -110,14 +110,14 @@ impl Oracle {
     }
 
     /// Somebody is about to ask for this run's end.
-    pub fn to_be_cancelled(&mut self, run: &str) {
+    pub fn want_end(&mut self, run: &str) {
         let known = self.runs.entry(run.to_owned()).or_default();
-        (known.may_be_cancelled, known.is_to_be_cancelled) = (true, true);
+        (known.may_be_cancelled, known.has_end_wanted) = (true, true);
     }
 
     /// Somebody has asked for this run's end, or is about to.
-    pub fn is_to_be_cancelled(&self, run: &str) -> bool {
-        self.runs.get(run).is_some_and(|known| known.is_to_be_cancelled)
+    pub fn has_end_wanted(&self, run: &str) -> bool {
+        self.runs.get(run).is_some_and(|known| known.has_end_wanted)
     }
 
     /// Some run that somebody has heard of: the newest are the most interesting.

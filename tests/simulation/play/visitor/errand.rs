@@ -103,7 +103,7 @@ impl Visitor {
 
     pub(super) fn request(&mut self, errand: Errand, now: Time, in_calm: bool) {
         if let Errand::Cancel { id } = &errand {
-            self.town.oracle.borrow_mut().to_be_cancelled(id);
+            self.town.oracle.borrow_mut().want_end(id);
         }
         let (method, path, body) = match &errand {
             Errand::Health => ("GET", "/health".to_owned(), None),

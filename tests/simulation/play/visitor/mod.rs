@@ -242,7 +242,7 @@ impl Visitor {
         self.outgoing.drain(..taken);
         self.sent_bytes += taken;
         self.next_write = now.after(self.temper.write_gap);
-        (taken > 0 && !self.outgoing.is_empty()).then(|| if calm { now } else { self.next_write })
+        (taken > 0 && !self.outgoing.is_empty()).then_some(if calm { now } else { self.next_write })
     }
 
     fn read(&mut self, line: Line, calm: bool, outside: &mut Outside<'_>) -> Option<Time> {
@@ -255,9 +255,8 @@ impl Visitor {
         let received = outside.receive(line, most, &mut bytes);
         self.parser.feed(&bytes);
         self.take_pieces(line, outside);
-        if self.line.is_none() {
-            return None;
-        }
+        // A complaint, or a whim, may have ended it.
+        self.line?;
         match received {
             Received::Nothing => None,
             Received::Bytes => {
