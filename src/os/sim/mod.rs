@@ -1,6 +1,6 @@
 //! A world made up from one number: network, clock, disk, randomness and everybody else in it.
 //!
-//! The server that runs here is the one that ships: it sees the same [`Os`] and can't tell the difference. All that
+//! The server that runs here is the one that ships: it sees the same [`Os`](super::Os) and can't tell the difference. All that
 //! is not the server lives in here and is a function of the seed, so a run that went wrong goes wrong again.
 //!
 //! ```text
@@ -12,7 +12,7 @@
 //!               actors ──► Outside ───┘
 //! ```
 //!
-//! Time stands still while the server computes, but for a small cost of each call. It passes in [`Wait::wait`]: there
+//! Time stands still while the server computes, but for a small cost of each call. It passes in [`Wait::wait`](super::Wait::wait): there
 //! the queue is worked off, the actors act, and what they do reaches the server's sockets, until there is something to
 //! announce or the timeout is over.
 

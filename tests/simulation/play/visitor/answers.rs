@@ -59,7 +59,8 @@ impl Visitor {
                 if head.status == 408 {
                     let limits = &self.town.limits;
                     let least = limits.head_timeout.min(limits.body_gap_timeout).min(limits.body_timeout);
-                    let took = now.since(sent.began);
+                    // The first head has its time from when the connection was accepted.
+                    let took = now.since(if self.line_answers == 0 { self.connected_at } else { sent.began });
                     if took < least {
                         return Err(format!("was timed out after {took:?}, before {least:?}"));
                     }
