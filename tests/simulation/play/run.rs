@@ -387,10 +387,10 @@ impl Checker {
         equal("bytes of bodies", census.body_bytes_counted, 0)?;
         equal("bytes of buffers", census.buffer_bytes, 0)?;
         equal("listeners", census.listeners, 1)?;
-        // One may sweep ended runs, one wait for room for the next client, one give memory back; and a run that ended within its grace
-        // keeps that until it is over.
+        // One may sweep ended runs, one wait for room for the next client, one give memory back, one try the disk
+        // helper again; and a run that ended within its grace keeps that until it is over.
         let graces = app.runs().filter(|record| record.grace.is_some()).count();
-        at_most("timers", reactor.timers().len(), 3 + graces)?;
+        at_most("timers", reactor.timers().len(), 4 + graces)?;
         at_most("ended runs that are kept", census.records, town.config.task_keep)?;
         for (id, status) in town.oracle.borrow().ended() {
             let found = self.ended.iter().find(|(known, _)| known.to_string() == id);
