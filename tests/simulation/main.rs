@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use oneloop::config::Config;
 use oneloop::limits::Limits;
-use oneloop::os::faults::{Fault, Weather};
+use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Telling, Wires, World};
 
 use play::others::Supervisor;
@@ -161,6 +161,26 @@ fn telling_a_world_does_not_change_it() {
     let (silent, told) = (run(&scenario, Telling::Nothing), run(&scenario, Telling::Last(50)));
     assert_eq!(silent.hash, told.hash);
     assert_eq!(told.last.len(), 50);
+}
+
+#[test]
+fn a_failure_is_made_as_small_as_it_can_be() {
+    let scenario = (1..)
+        .map(|seed| Scenario::new(seed, Omitted::default()))
+        .find(|scenario| scenario.actors() > 5 && scenario.weather.per_mille.len() > 3)
+        .expect("there are many such worlds");
+    let faults: Vec<Fault> = scenario.weather.per_mille.iter().map(|(fault, _)| *fault).collect();
+    let strikes: Vec<Strike> = (0..40).map(|opportunity| Strike { fault: faults[2], opportunity }).collect();
+    // Two actors, one kind of fault and one strike of it are needed.
+    let fails = |omitted: &Omitted| {
+        let has = [1, 4].iter().all(|actor| !omitted.actors.contains(actor));
+        has && !omitted.faults.contains(&faults[2]) && !omitted.strikes.contains(&strikes[17])
+    };
+    let smallest = shrink(&scenario, fails, |_| strikes.clone());
+    assert_eq!(scenario.actors() - smallest.actors.len(), 2);
+    assert_eq!(faults.len() - smallest.faults.len(), 1);
+    assert_eq!(strikes.len() - smallest.strikes.len(), 1);
+    assert!(fails(&smallest));
 }
 
 /// A check that never fails proves nothing. The mistakes are planted in a build of their own (see `base::planted`), so

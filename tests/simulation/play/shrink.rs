@@ -43,6 +43,7 @@ fn omit<T: Copy + PartialEq>(
 ) {
     let mut left: Vec<T> = things.iter().filter(|thing| !list(omitted).contains(thing)).copied().collect();
     let mut part = left.len();
+    let mut had_less = false;
     while part > 0 {
         let mut at = 0;
         while at < left.len() && *tries > 0 {
@@ -53,10 +54,15 @@ fn omit<T: Copy + PartialEq>(
             if fails(&candidate) {
                 *omitted = candidate;
                 left.drain(at..end);
+                had_less = true;
             } else {
                 at = end;
             }
         }
         part /= 2;
+        // What was needed beside something that is gone by now may be needed no more.
+        if part == 0 && std::mem::take(&mut had_less) && *tries > 0 {
+            part = left.len() / 2;
+        }
     }
 }
