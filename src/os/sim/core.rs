@@ -49,8 +49,6 @@ pub(super) struct Core {
     pub(super) random: Random,
     pub(super) entropy: Random,
     pub(super) trace: Trace,
-    pub(super) log: Vec<u8>,
-    pub(super) log_dropped: usize,
     /// When each actor acts next. What the queue holds for other times is out of date.
     pub(super) next_act: Vec<u64>,
     pub(super) has_ended: bool,
@@ -65,9 +63,6 @@ pub(super) const CLOCK_COST: u64 = 20;
 
 /// The wall clock at the start: 2026-01-01.
 pub(super) const WALL_START_MS: u64 = 1_767_225_600_000;
-
-/// Bytes of log that are kept.
-pub(super) const LOG_BYTES_MAX: usize = 256 * 1024;
 
 /// The address that the server is bound to, whatever it asked for: there is one machine in this world.
 pub(super) const BOUND: ([u8; 4], u16) = ([127, 0, 0, 1], 8000);

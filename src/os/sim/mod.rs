@@ -1,7 +1,7 @@
 //! A world made up from one number: network, clock, disk, randomness and everybody else in it.
 //!
-//! The server that runs here is the one that ships: it sees the same [`Os`](super::Os) and can't tell the difference. All that
-//! is not the server lives in here and is a function of the seed, so a run that went wrong goes wrong again.
+//! The server that runs here is the one that ships: it sees the same [`Os`](super::Os) and can't tell the difference.
+//! All that is not the server lives in here and is a function of the seed, so a run that went wrong goes wrong again.
 //!
 //! ```text
 //!    App, Reactor, wire, … ──► Os { net, clock, disk, entropy, log, waiter }
@@ -12,9 +12,9 @@
 //!               actors ──► Outside ───┘
 //! ```
 //!
-//! Time stands still while the server computes, but for a small cost of each call. It passes in [`Wait::wait`](super::Wait::wait): there
-//! the queue is worked off, the actors act, and what they do reaches the server's sockets, until there is something to
-//! announce or the timeout is over.
+//! Time stands still while the server computes, but for a small cost of each call. It passes in
+//! [`wait`](super::Wait::wait): there the queue is worked off, the actors act, and what they do reaches the server's
+//! sockets, until there is something to announce or the timeout is over.
 
 mod core;
 mod folder;
@@ -94,8 +94,6 @@ impl World {
             random: Random::new(plan.seed, 2),
             entropy: Random::new(plan.seed, 3),
             trace: Trace::new(plan.telling),
-            log: Vec::new(),
-            log_dropped: 0,
             next_act: vec![u64::MAX; actors.len()],
             has_ended: false,
             is_calm: false,
@@ -127,11 +125,6 @@ impl World {
         self.core.borrow().has_ended
     }
 
-    /// Ends the world now.
-    pub fn end(&self) {
-        self.core.borrow_mut().has_ended = true;
-    }
-
     /// Nothing goes wrong any more.
     pub fn is_calm(&self) -> bool {
         self.core.borrow().is_calm
@@ -161,12 +154,6 @@ impl World {
     /// The sentences kept.
     pub fn last_sentences(&self) -> Vec<String> {
         self.core.borrow().trace.last().map(str::to_owned).collect()
-    }
-
-    /// What the server wrote to its log, as far as the pipe took it, and how many bytes it did not take.
-    pub fn log(&self) -> (Vec<u8>, usize) {
-        let core = self.core.borrow();
-        (core.log.clone(), core.log_dropped)
     }
 
     /// Consecutive waits up to now that were told not to sleep and found nothing.
