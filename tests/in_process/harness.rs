@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use oneloop::app::App;
+use oneloop::app::census::Census;
 use oneloop::base::HashSeed;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
@@ -98,6 +99,11 @@ impl Server {
         client.write_all(request).expect("the server reads");
         self.turn();
         client.read(answer).expect("the server has answered within the turn")
+    }
+
+    /// What the application holds.
+    pub fn census(&self) -> Census {
+        self.app.census()
     }
 
     /// System calls on sockets, and waits.

@@ -221,6 +221,21 @@ fn a_broken_stream_is_cancelled_after_the_grace_unless_someone_comes_back() {
 }
 
 #[test]
+fn a_run_that_is_cancelled_while_it_waits_leaves_the_queue() {
+    let mut server = server_that_holds_runs_back(Limits::default(), Duration::ZERO);
+    let mut client = server.connect();
+    let mut answer = vec![0; 4096];
+    for _ in 0..10 {
+        server.ask(&mut client, &post("/chat/async", QUESTION), &mut answer);
+        let id = newest_run(&mut server);
+        let request = format!("DELETE /tasks/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        server.ask(&mut client, request.as_bytes(), &mut answer);
+        assert_eq!(run_status(&mut server, &id), "cancelled");
+    }
+    assert_eq!(server.census().queued, 0);
+}
+
+#[test]
 fn on_disconnect_continue_keeps_a_run_whose_client_was_reset() {
     let mut server = server_that_holds_runs_back(Limits::default(), Duration::ZERO);
     let mut client = server.connect();
