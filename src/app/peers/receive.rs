@@ -42,8 +42,8 @@ pub(super) fn receive(
 ) -> Stepped {
     let is_spent =
         allowance.requests == 0 || service.has_spent_requests() || peer.queued() >= allowance.queued_to;
-    // What was begun may end: it is one more request at most, and its bytes have a bound of their own.
-    if is_spent && peer.server.is_idle() {
+    // A request that was counted may end: its bytes have a bound of their own.
+    if is_spent && !matches!(peer.exchange, Exchange::Receiving { .. }) {
         return Stepped::Spent;
     }
     let unread = peer.connection.inbox.unread();
@@ -59,7 +59,7 @@ pub(super) fn receive(
     let consumed = step.consumed;
     match step.event {
         Some(RequestEvent::Head(head)) => {
-            allowance.requests = allowance.requests.saturating_sub(1);
+            allowance.requests -= 1;
             service.requests_this_turn += 1;
             let routed = route(&head, &service.doors);
             peer.by_head = head.method == Method::Head;
