@@ -89,32 +89,38 @@ impl Parser {
     /// # Errors
     /// In words, what is wrong with the bytes.
     pub fn next(&mut self) -> Result<Option<Piece>, String> {
-        match self.state {
-            State::Head => self.head(),
-            State::Sized(0) => Ok(Some(self.end())),
-            State::Sized(left) => Ok(self.take(left).map(|bytes| {
-                self.state = State::Sized(left - bytes.len());
-                Piece::Body(bytes)
-            })),
-            State::ChunkSize => self.chunk_size(),
-            State::Chunk(left) => Ok(self.take(left).map(|bytes| {
-                let left = left - bytes.len();
-                self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
-                Piece::Body(bytes)
-            })),
-            State::ChunkEnd => {
-                if !self.line_end()? {
-                    return Ok(None);
+        loop {
+            match self.state {
+                State::Head => return self.head(),
+                State::Sized(0) => return Ok(Some(self.end())),
+                State::Sized(left) => {
+                    return Ok(self.take(left).map(|bytes| {
+                        self.state = State::Sized(left - bytes.len());
+                        Piece::Body(bytes)
+                    }));
                 }
-                self.state = State::ChunkSize;
-                self.next_in_chunks()
+                State::Chunk(left) => {
+                    return Ok(self.take(left).map(|bytes| {
+                        let left = left - bytes.len();
+                        self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                        Piece::Body(bytes)
+                    }));
+                }
+                State::LastEnd => return Ok(if self.line_end()? { Some(self.end()) } else { None }),
+                // These two are no piece of their own.
+                State::ChunkEnd => {
+                    if !self.line_end()? {
+                        return Ok(None);
+                    }
+                    self.state = State::ChunkSize;
+                }
+                State::ChunkSize => {
+                    if !self.chunk_size()? {
+                        return Ok(None);
+                    }
+                }
             }
-            State::LastEnd => Ok(if self.line_end()? { Some(self.end()) } else { None }),
         }
-    }
-
-    fn next_in_chunks(&mut self) -> Result<Option<Piece>, String> {
-        self.chunk_size()
     }
 
     fn end(&mut self) -> Piece {
@@ -139,33 +145,25 @@ impl Parser {
         Ok(true)
     }
 
-    fn chunk_size(&mut self) -> Result<Option<Piece>, String> {
+    /// Reads the line that begins a chunk; `false` if it is not whole yet.
+    fn chunk_size(&mut self) -> Result<bool, String> {
         let Some(end) = self.bytes.windows(2).position(|pair| pair == b"\r\n") else {
-            return if self.bytes.len() > 16 {
+            let is_too_long = self.bytes.len() > 16;
+            return if is_too_long {
                 Err(format!("no chunk size: {:?}", show(&self.bytes)))
             } else {
-                Ok(None)
+                Ok(false)
             };
         };
         let line: Vec<u8> = self.bytes.drain(..end + 2).take(end).collect();
         let text = std::str::from_utf8(&line).unwrap_or("?");
         let is_hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let size = usize::from_str_radix(text, 16).ok().filter(|_| is_hex);
-        match size {
-            Some(0) => {
-                self.state = State::LastEnd;
-                Ok(if self.line_end()? { Some(self.end()) } else { None })
-            }
-            Some(size) => {
-                self.state = State::Chunk(size);
-                self.next_or_none()
-            }
-            None => Err(format!("no chunk size: {:?}", show(&line))),
-        }
-    }
-
-    fn next_or_none(&mut self) -> Result<Option<Piece>, String> {
-        if self.bytes.is_empty() { Ok(None) } else { self.next() }
+        self.state = match usize::from_str_radix(text, 16).ok().filter(|_| is_hex) {
+            Some(0) => State::LastEnd,
+            Some(size) => State::Chunk(size),
+            None => return Err(format!("no chunk size: {:?}", show(&line))),
+        };
+        Ok(true)
     }
 
     fn head(&mut self) -> Result<Option<Piece>, String> {
