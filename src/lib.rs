@@ -5,10 +5,11 @@
 //! # Layers: who may import whom
 //!
 //! ```text
-//! main ─► cli ─► app ─► net ─► reactor ─► os ─► base
-//!                 │      └───► wire ──────────► base     wire, text, notes and agent are pure: bytes, values and the
-//!                 ├─► agent ──► text ─────────► base     time in, events and bytes out. No socket, no file, no clock,
-//!                 └─► notes ──► text ─────────► base     no randomness.
+//! main ─► cli ─► app ─► net ─► reactor ─► os ─► store, base
+//!                 │      └───► wire ──────────► base     wire, text, notes, agent and store are pure: bytes, values
+//!                 ├─► agent ──► text ─────────► base     and the time in, events and bytes out. No socket, no file,
+//!                 ├─► notes ──► text ─────────► base     no clock, no randomness.
+//!                 └─► store ──────────────────► base
 //! limits: read by everyone, imports nothing.  config: read by cli and app.
 //! ```
 //!
@@ -25,7 +26,8 @@
 //! 6. [`agent::run`]: a question as a machine that is resumed, and [`app::work`], which carries out what it asks for
 //!    in slices ([`reactor::tasks`]).
 //! 7. [`notes`]: the index that those slices search.
-//! 8. [`limits`]: every bound, with its reason.
+//! 8. [`store`]: what is kept of runs, and what whoever keeps it promises.
+//! 9. [`limits`]: every bound, with its reason.
 //!
 //! `docs/` tells the same as a book, and is also the folder of notes that the examples serve.
 
@@ -39,5 +41,6 @@ pub mod net;
 pub mod notes;
 pub mod os;
 pub mod reactor;
+pub mod store;
 pub mod text;
 pub mod wire;

@@ -13,12 +13,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wire", &["base"]),
     ("notes", &["text", "base"]),
     ("agent", &["text", "base"]),
-    ("os", &["base"]),
+    ("store", &["base"]),
+    ("os", &["store", "base"]),
     ("reactor", &["os", "base"]),
     ("net", &["reactor", "os", "wire", "base"]),
     ("config", &[]),
-    ("app", &["config", "net", "wire", "agent", "notes", "text", "reactor", "os", "base"]),
-    ("cli", &["app", "config", "agent", "reactor", "os", "base"]),
+    ("app", &["config", "net", "wire", "agent", "notes", "store", "text", "reactor", "os", "base"]),
+    ("cli", &["app", "config", "agent", "store", "reactor", "os", "base"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];
@@ -35,7 +36,7 @@ const IMPURE: &[&str] = &[
     "SystemTime",
     "getrandom",
 ];
-const PURE: &[&str] = &["limits", "base", "text", "wire", "notes", "agent", "config"];
+const PURE: &[&str] = &["limits", "base", "text", "wire", "notes", "agent", "store", "config"];
 
 #[test]
 fn no_import_points_the_wrong_way() {

@@ -1,0 +1,209 @@
+//! A storage in memory: as forgetful as the process, and the plainest reading of the contract.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::record::{
+    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Record, Row, Sweep, Swept,
+    Unfinished,
+};
+use super::storage::{Storage, Trouble};
+use crate::base::WallTime;
+
+/// Runs, kept in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    runs: BTreeMap<Uuid, Entry>,
+    keys: BTreeMap<Box<str>, Uuid>,
+    /// Ended runs, in the order in which they ended.
+    ended: BTreeSet<(WallTime, Uuid)>,
+    swept_to: Option<Uuid>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    admitted: Admitted,
+    attempts: u32,
+    inputs: Vec<InputText>,
+    events: BTreeMap<u64, Box<str>>,
+    ending: Option<Ending>,
+}
+
+impl Memory {
+    /// Runs that are kept, the oldest first.
+    pub fn runs(&self) -> impl Iterator<Item = KeptRun> {
+        self.runs.values().map(Entry::kept)
+    }
+
+    fn admit(&mut self, admitted: &Admitted) -> Result<(), Trouble> {
+        let run = admitted.run;
+        if let Some(entry) = self.runs.get(&run) {
+            let is_same = entry.admitted.created_at == admitted.created_at
+                && entry.admitted.key == admitted.key
+                && (entry.ending.is_some() || entry.admitted.question == admitted.question);
+            return if is_same { Ok(()) } else { Err(other("another run", run)) };
+        }
+        if let Some(key) = &admitted.key {
+            if self.keys.contains_key(&key.key) {
+                return Err(other("another run under the idempotency key of", run));
+            }
+            self.keys.insert(key.key.clone(), run);
+        }
+        let (inputs, events) = (Vec::new(), BTreeMap::new());
+        let entry = Entry { admitted: admitted.clone(), attempts: 0, inputs, events, ending: None };
+        self.runs.insert(run, entry);
+        Ok(())
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<(), Trouble> {
+        if let Record::Admitted(admitted) = record {
+            return self.admit(admitted);
+        }
+        let Some(entry) = self.runs.get_mut(&record.run()) else { return Ok(()) };
+        match record {
+            Record::Admitted(_) => {}
+            Record::Inputs { run, first, inputs } if entry.ending.is_none() => {
+                let first = usize::try_from(*first).map_err(|_| other("another input", *run))?;
+                for (place, input) in (first..).zip(inputs) {
+                    match entry.inputs.get(place) {
+                        Some(kept) if kept == input => {}
+                        None if place == entry.inputs.len() => entry.inputs.push(input.clone()),
+                        Some(_) | None => return Err(other("another input", *run)),
+                    }
+                }
+            }
+            Record::Events { run, events } => {
+                for EventText { number, json } in events {
+                    let kept = entry.events.entry(*number).or_insert_with(|| json.clone());
+                    if kept != json {
+                        return Err(other("another event under the same number", *run));
+                    }
+                }
+            }
+            Record::Bounds { reserved, attempts, .. } if entry.ending.is_none() => {
+                entry.admitted.reserved = *reserved;
+                entry.attempts = *attempts;
+            }
+            // They came with the run's end already.
+            Record::Inputs { .. } | Record::Bounds { .. } => {}
+            Record::Ended { run, ending } => match &entry.ending {
+                Some(kept) if kept != ending => return Err(other("another end", *run)),
+                Some(_) => {}
+                None => {
+                    entry.ending = Some(ending.clone());
+                    entry.inputs = Vec::new();
+                    entry.admitted.question = "".into();
+                    self.ended.insert((ending.at, *run));
+                }
+            },
+            Record::Forgotten { run } => self.remove(*run),
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, run: Uuid, before: Option<Entry>) {
+        self.remove(run);
+        let Some(entry) = before else { return };
+        if let Some(key) = &entry.admitted.key {
+            self.keys.insert(key.key.clone(), run);
+        }
+        if let Some(ending) = &entry.ending {
+            self.ended.insert((ending.at, run));
+        }
+        self.runs.insert(run, entry);
+    }
+
+    fn remove(&mut self, run: Uuid) {
+        let Some(entry) = self.runs.remove(&run) else { return };
+        if let Some(key) = entry.admitted.key {
+            self.keys.remove(&key.key);
+        }
+        if let Some(ending) = entry.ending {
+            self.ended.remove(&(ending.at, run));
+        }
+    }
+}
+
+impl Entry {
+    fn events(&self) -> Vec<EventText> {
+        let events = self.events.iter();
+        events.map(|(number, json)| EventText { number: *number, json: json.clone() }).collect()
+    }
+
+    fn kept(&self) -> KeptRun {
+        let (created_at, ending) = (self.admitted.created_at, self.ending.clone());
+        KeptRun { run: self.admitted.run, created_at, ending, events: self.events() }
+    }
+}
+
+fn other(what: &str, run: Uuid) -> Trouble {
+    Trouble::contradiction(format!("{what} is kept: run {run}"))
+}
+
+impl Storage for Memory {
+    fn load(&mut self) -> Result<Loaded, Trouble> {
+        let unfinished = self.runs.values().filter(|entry| entry.ending.is_none());
+        let unfinished = unfinished.map(|entry| Unfinished {
+            admitted: entry.admitted.clone(),
+            attempts: entry.attempts,
+            inputs: entry.inputs.clone(),
+            events: entry.events(),
+        });
+        Ok(Loaded {
+            unfinished: unfinished.collect(),
+            ended: self.ended.len() as u64,
+            oldest_end: self.ended.first().map(|(at, _)| *at),
+            swept_to: self.swept_to,
+            newest: self.runs.keys().next_back().copied(),
+        })
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), Trouble> {
+        // Only a mistake of ours is refused under way; then all is as it was before.
+        let mut before = BTreeMap::new();
+        for record in &batch.records {
+            before.entry(record.run()).or_insert_with(|| self.runs.get(&record.run()).cloned());
+        }
+        let applied = batch.records.iter().try_for_each(|record| self.apply(record));
+        if applied.is_err() {
+            before.into_iter().for_each(|(run, entry)| self.put_back(run, entry));
+        }
+        applied
+    }
+
+    fn find(&mut self, run: Uuid) -> Result<Option<KeptRun>, Trouble> {
+        Ok(self.runs.get(&run).map(Entry::kept))
+    }
+
+    fn list(&mut self, before: Option<Uuid>, rows_max: usize) -> Result<Vec<Row>, Trouble> {
+        let end = before.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let runs = self.runs.range((std::ops::Bound::Unbounded, end)).rev().take(rows_max);
+        let rows = runs.map(|(run, entry)| Row {
+            run: *run,
+            created_at: entry.admitted.created_at,
+            ended: entry.ending.as_ref().map(|ending| (ending.outcome, ending.at)),
+        });
+        Ok(rows.collect())
+    }
+
+    fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
+        let run = self.keys.get(key).and_then(|run| self.runs.get(run));
+        Ok(run.and_then(|entry| Some((entry.admitted.run, entry.admitted.key.clone()?))))
+    }
+
+    fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {
+        let mut runs = 0;
+        while runs < sweep.runs_max as u64 {
+            let Some((at, run)) = self.ended.first().copied() else { break };
+            if runs >= sweep.excess && at >= sweep.ended_before {
+                break;
+            }
+            self.remove(run);
+            self.swept_to = self.swept_to.max(Some(run));
+            runs += 1;
+        }
+        let oldest_end = self.ended.first().map(|(at, _)| *at);
+        Ok(Swept { runs, swept_to: self.swept_to, oldest_end })
+    }
+}

@@ -1,0 +1,206 @@
+//! The words in which runs are kept: what a batch changes, and what can be asked for later.
+//!
+//! The texts of questions, inputs and events are JSON that the store does not look into.
+
+use uuid::Uuid;
+
+use crate::base::WallTime;
+
+/// One change of what is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A run was accepted.
+    Admitted(Admitted),
+    /// Inputs that a run was given, in order.
+    Inputs {
+        /// The run.
+        run: Uuid,
+        /// The place of the first one among all inputs of the run, counted from 0.
+        first: u64,
+        /// Each as JSON.
+        inputs: Vec<InputText>,
+    },
+    /// Events that a run has told.
+    Events {
+        /// The run.
+        run: Uuid,
+        /// In the order of their numbers.
+        events: Vec<EventText>,
+    },
+    /// What a run may still do.
+    Bounds {
+        /// The run.
+        run: Uuid,
+        /// Event numbers up to this one may have been told. None above it has.
+        reserved: u64,
+        /// How often it was set to work since a process last ended in good order.
+        attempts: u32,
+    },
+    /// A run has ended. Its question and its inputs are not needed any more.
+    Ended {
+        /// The run.
+        run: Uuid,
+        /// How.
+        ending: Ending,
+    },
+    /// A run that was accepted is not to be, after all: it was refused before anybody heard of it.
+    Forgotten {
+        /// The run.
+        run: Uuid,
+    },
+}
+
+/// A run as it is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its id.
+    pub run: Uuid,
+    /// When.
+    pub created_at: WallTime,
+    /// What is asked, as JSON.
+    pub question: Box<str>,
+    /// It is cancelled when its last reader has left for good.
+    pub ends_when_left: bool,
+    /// The client's own name for its request.
+    pub key: Option<Idempotency>,
+    /// Event numbers that may be told.
+    pub reserved: u64,
+}
+
+/// A client's own name for a request, so that asking twice is asking once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The name.
+    pub key: Box<str>,
+    /// A digest of what was asked: another under the same name is a mistake of the client's.
+    pub fingerprint: Uuid,
+}
+
+/// An input as JSON.
+pub type InputText = Box<str>;
+
+/// An event's number and its JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventText {
+    /// Its number in the run's log.
+    pub number: u64,
+    /// What readers get.
+    pub json: Box<str>,
+}
+
+/// How and when a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub outcome: Outcome,
+    /// When.
+    pub at: WallTime,
+    /// Why it failed.
+    pub error: Option<Box<str>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// With an answer.
+    Completed,
+    /// Without one.
+    Failed,
+    /// By request.
+    Cancelled,
+}
+
+/// Changes that are kept together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// In the order in which they are made.
+    pub records: Vec<Record>,
+}
+
+/// What a new process finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Loaded {
+    /// Runs that have not ended, the oldest first.
+    pub unfinished: Vec<Unfinished>,
+    /// Ended runs that are kept.
+    pub ended: u64,
+    /// When the one that ended first did.
+    pub oldest_end: Option<WallTime>,
+    /// The newest id of a run that was swept away.
+    pub swept_to: Option<Uuid>,
+    /// The newest id of all that are kept.
+    pub newest: Option<Uuid>,
+}
+
+/// A run that has not ended, with all that is needed to carry on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// How it was accepted; `reserved` is the newest bound.
+    pub admitted: Admitted,
+    /// How often it was set to work.
+    pub attempts: u32,
+    /// What it was given, in order.
+    pub inputs: Vec<InputText>,
+    /// What it has told, in order.
+    pub events: Vec<EventText>,
+}
+
+/// A run as whoever asks for it finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRun {
+    /// Its id.
+    pub run: Uuid,
+    /// When it was accepted.
+    pub created_at: WallTime,
+    /// How it ended; `None` if it has not.
+    pub ending: Option<Ending>,
+    /// What it has told, in order.
+    pub events: Vec<EventText>,
+}
+
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its id.
+    pub run: Uuid,
+    /// When it was accepted.
+    pub created_at: WallTime,
+    /// How and when it ended; `None` if it has not.
+    pub ended: Option<(Outcome, WallTime)>,
+}
+
+/// Which ended runs are to be let go of: the oldest ends first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    /// Those that ended before this moment.
+    pub ended_before: WallTime,
+    /// And so many of the oldest in any case.
+    pub excess: u64,
+    /// But at most so many at once.
+    pub runs_max: usize,
+}
+
+/// What a sweep has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Runs that were let go of.
+    pub runs: u64,
+    /// The newest id that was ever swept away.
+    pub swept_to: Option<Uuid>,
+    /// When the one that ended first of those that are left did.
+    pub oldest_end: Option<WallTime>,
+}
+
+impl Record {
+    /// The run that it is about.
+    pub fn run(&self) -> Uuid {
+        match self {
+            Record::Admitted(Admitted { run, .. })
+            | Record::Inputs { run, .. }
+            | Record::Events { run, .. }
+            | Record::Bounds { run, .. }
+            | Record::Ended { run, .. }
+            | Record::Forgotten { run } => *run,
+        }
+    }
+}
