@@ -7,6 +7,7 @@ mod log_sink;
 mod memory;
 mod poller;
 mod sockets;
+mod sqlite;
 
 use std::io;
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use helper::{DiskHelper, check_folder};
 pub use log_sink::Stderr;
 pub use poller::Poller;
 pub use sockets::Sockets;
+pub use sqlite::{OpenTrouble, Sqlite};
 
 use super::Os;
 use crate::limits::Limits;

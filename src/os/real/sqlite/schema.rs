@@ -1,0 +1,91 @@
+//! What the tables look like, and how those of an older file become those of today.
+//!
+//! Each step leads from one version to the next, in one transaction with the version itself (`PRAGMA user_version`). A
+//! step that has been released is never changed: files out there have taken it.
+
+use rusqlite::Connection;
+
+/// Says in a file's head that it is ours (`PRAGMA application_id`): "1lup", read as four bytes.
+pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"1lup");
+
+/// Steps from an empty file to the schema of today; the step at index 0 leads to version 1.
+pub(super) const STEPS: &[&str] = &[CREATE];
+
+/// Events and inputs name their run by `serial`, which is shorter than its id: with 15 events to a run, most of what an
+/// index takes is that name. A serial may be used again after its run is gone with all that named it.
+///
+/// The unique indexes are what makes the database itself refuse a number that is used twice.
+const CREATE: &str = "
+    CREATE TABLE runs (
+        serial INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+        created_ms INTEGER NOT NULL,
+        question TEXT NOT NULL,
+        ends_when_left INTEGER NOT NULL,
+        idempotency_key TEXT,
+        fingerprint BLOB CHECK (length(fingerprint) = 16),
+        reserved INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        outcome INTEGER CHECK (outcome IN (0, 1, 2)),
+        ended_ms INTEGER,
+        error TEXT,
+        CHECK ((outcome IS NULL) = (ended_ms IS NULL)),
+        CHECK ((idempotency_key IS NULL) = (fingerprint IS NULL))
+    ) STRICT;
+    CREATE INDEX runs_unfinished ON runs (id) WHERE ended_ms IS NULL;
+    CREATE INDEX runs_ended ON runs (ended_ms, id) WHERE ended_ms IS NOT NULL;
+    CREATE UNIQUE INDEX runs_by_key ON runs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+    CREATE TABLE inputs (run INTEGER NOT NULL, number INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+    CREATE UNIQUE INDEX inputs_in_order ON inputs (run, number);
+
+    CREATE TABLE events (run INTEGER NOT NULL, number INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+    CREATE UNIQUE INDEX events_in_order ON events (run, number);
+
+    CREATE TABLE sweeps (swept_to BLOB CHECK (length(swept_to) = 16)) STRICT;
+    INSERT INTO sweeps VALUES (NULL);
+";
+
+/// Takes the steps that a file of `version` has not taken.
+pub(super) fn migrate(connection: &Connection, version: usize, steps: &[&str]) -> rusqlite::Result<()> {
+    for (index, step) in steps.iter().enumerate().skip(version) {
+        let whole = format!("BEGIN IMMEDIATE; {step}; PRAGMA user_version = {}; COMMIT;", index + 1);
+        if let Err(error) = connection.execute_batch(&whole) {
+            // If it can't be rolled back now, it is by whoever opens the file next.
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEXT: &str = "CREATE TABLE more (a INTEGER) STRICT";
+
+    fn version_and_tables(connection: &Connection) -> (i64, i64) {
+        let number = |sql: &str| connection.query_row(sql, (), |row| row.get(0)).expect("it can be asked");
+        (number("PRAGMA user_version"), number("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"))
+    }
+
+    #[test]
+    fn an_older_file_takes_only_the_steps_that_it_lacks() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, 0, STEPS).unwrap();
+        let (version, tables) = version_and_tables(&connection);
+        migrate(&connection, STEPS.len(), &[STEPS, &[NEXT]].concat()).unwrap();
+        assert_eq!(version_and_tables(&connection), (version + 1, tables + 1));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_and_the_tables_of_before() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, 0, STEPS).unwrap();
+        let before = version_and_tables(&connection);
+        let step = format!("{NEXT}; INSERT INTO nowhere VALUES (1)");
+        assert!(migrate(&connection, STEPS.len(), &[STEPS, &[&step]].concat()).is_err());
+        assert_eq!(version_and_tables(&connection), before);
+    }
+}
