@@ -102,9 +102,8 @@ impl Memory {
         Ok(())
     }
 
-    fn put_back(&mut self, run: Uuid, before: Option<Entry>) {
-        self.remove(run);
-        let Some(entry) = before else { return };
+    fn put_back(&mut self, entry: Entry) {
+        let run = entry.admitted.run;
         if let Some(key) = &entry.admitted.key {
             self.keys.insert(key.key.clone(), run);
         }
@@ -167,7 +166,9 @@ impl Storage for Memory {
         }
         let applied = batch.records.iter().try_for_each(|record| self.apply(record));
         if applied.is_err() {
-            before.into_iter().for_each(|(run, entry)| self.put_back(run, entry));
+            // All are removed before any is put back: a key may have passed from one run to another on the way.
+            before.keys().for_each(|run| self.remove(*run));
+            before.into_values().flatten().for_each(|entry| self.put_back(entry));
         }
         applied
     }
