@@ -8,6 +8,7 @@ mod memory;
 mod poller;
 mod sockets;
 mod sqlite;
+mod state_folder;
 
 use std::io;
 use std::path::Path;
@@ -19,6 +20,7 @@ pub use log_sink::Stderr;
 pub use poller::Poller;
 pub use sockets::Sockets;
 pub use sqlite::{OpenTrouble, Sqlite};
+pub use state_folder::{StateFolder, StateTrouble};
 
 use super::Os;
 use crate::limits::Limits;
