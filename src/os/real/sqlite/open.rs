@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::ffi::Error as Failure;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{APPLICATION_ID, STEPS, migrate};
@@ -205,15 +206,23 @@ fn checkpoint_on_close(connection: &Connection, is_wanted: bool) -> rusqlite::Re
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
 }
 
-/// Looks at the first bytes of a database (SQLite, "Database File Format", 1.3).
+/// Looks at the first bytes of a database (SQLite, "Database File Format", 1.3), and whether the last are there.
 fn check_head(file: &Path) -> Result<(), OpenTrouble> {
+    let opened = File::open(file)?;
+    let bytes = opened.metadata()?.len();
     let mut head = Vec::with_capacity(100);
-    File::open(file)?.take(100).read_to_end(&mut head)?;
+    opened.take(100).read_to_end(&mut head)?;
     let Some(head) = head.first_chunk::<100>().filter(|head| head.starts_with(b"SQLite format 3\0")) else {
         return Err(OpenTrouble::NotADatabase);
     };
     let number = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    check_owner(number(68), number(60)).map(|_| ())
+    check_owner(number(68), number(60))?;
+    // SQLite takes a last page that was cut for one that ends in zeros. With a log, pages may be in it alone.
+    let log_bytes = std::fs::metadata(beside(file, "-wal")).map_or(0, |log| log.len());
+    if log_bytes == 0 && bytes < u64::from(number(28)) * PAGE_BYTES {
+        return Err(rusqlite::Error::SqliteFailure(Failure::new(rusqlite::ffi::SQLITE_CORRUPT), None).into());
+    }
+    Ok(())
 }
 
 /// Answers the schema's version.
