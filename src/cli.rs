@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 
 use crate::agent::Response;
@@ -16,10 +16,14 @@ use crate::app::App;
 use crate::app::runs::Record;
 use crate::base::HashSeed;
 use crate::config::Config;
-use crate::limits::Limits;
+use crate::limits::{Limits, MIB, STATE_BYTES_MAX};
 use crate::os::Entropy;
-use crate::os::real::{RealWorld, SystemEntropy, check_folder, raise_descriptor_limit, start_logging};
+use crate::os::real::{
+    RealWorld, Sqlite, StateFolder, StateTrouble, SystemEntropy, check_folder, raise_descriptor_limit,
+    start_logging,
+};
 use crate::reactor::Reactor;
+use crate::store::{Loaded, Memory, Storage};
 
 /// Asks a folder of Markdown notes, over HTTP or from the command line, on one event-loop thread.
 #[derive(Debug, Parser)]
@@ -53,7 +57,9 @@ enum Command {
     oneloop serve ~/notes --allow-host notes.example   behind a proxy that passes that Host on\n\n\
     Once connections are accepted, one line on stdout says where:\n  \
     listening on http://127.0.0.1:8000\n\n\
-    SIGINT or SIGTERM: stops accepting, lets what runs finish within 10 s, exits 0; a second signal exits at once.")]
+    Runs are kept in NOTES/.oneloop and survive the process; --state-dir names another folder, --state none keeps none.\n\n\
+    SIGINT or SIGTERM: stops accepting, lets what runs finish within 10 s, leaves the rest to the next process and exits 0;\n\
+    a second signal exits at once.")]
 struct Serve {
     /// The folder of Markdown notes.
     #[arg(env = "NOTES_DIRECTORY", default_value = "notes", value_name = "NOTES")]
@@ -85,10 +91,30 @@ struct Serve {
     /// Runs that may wait; beyond it requests are answered 503.
     #[arg(long, default_value_t = 1024, value_name = "COUNT", value_parser = positive)]
     waiting_max: usize,
+    /// Where runs are kept, so that they survive the process: disk, or none for memory only.
+    #[arg(long, default_value = "disk", value_name = "WHERE")]
+    state: State,
+    /// The folder that runs are kept in [default: $STATE_DIRECTORY, else the hidden folder .oneloop in NOTES].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Room for what is kept, in MiB; without room new work is answered 507.
+    #[arg(long, default_value_t = STATE_MIB_MAX, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=16_777_216))]
+    state_size: u64,
     /// Write no line for each request.
     #[arg(long)]
     no_access_log: bool,
 }
+
+/// Where runs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum State {
+    /// In a folder, by SQLite.
+    Disk,
+    /// In memory only.
+    None,
+}
+
+const STATE_MIB_MAX: u64 = STATE_BYTES_MAX / MIB as u64;
 
 /// Arguments of `ask`.
 #[derive(Debug, Args)]
@@ -189,6 +215,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         task_keep: serve.task_keep,
         runs_max: serve.runs_max,
         waiting_max: serve.waiting_max,
+        is_durable: serve.state == State::Disk,
     };
     if !config.listen.ip().is_loopback() && !serve.insecure {
         return Err(Failure::World(format!(
@@ -198,12 +225,59 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
     }
     let mut limits = Limits::default();
     limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);
-    let mut world = open_world(&config.notes, &limits)?;
-    let mut server = Server::start(&config, &limits, &mut world, |bound| {
+    check_notes(&config.notes)?;
+    let (mut storage, _lock) = open_state(serve)?;
+    let loaded = load(&mut *storage)?;
+    let mut world = open_world(&config.notes, storage, &limits)?;
+    let mut server = Server::start(&config, &limits, &loaded, &mut world, |bound| {
         // Whoever started us may have closed its end; then nobody wants to know.
         let _ = writeln!(io::stdout(), "listening on http://{bound}").and_then(|()| io::stdout().flush());
     })?;
     server.run(&mut world)
+}
+
+/// Opens what runs are kept in. The folder is ours as long as the second value lives.
+fn open_state(serve: &Serve) -> Result<(Box<dyn Storage>, Option<StateFolder>), Failure> {
+    if serve.state == State::None {
+        // Asked for, but whoever did may not be who reads this.
+        log::warn!("runs are kept in memory only (--state none): they are lost when the process ends");
+        return Ok((Box::new(Memory::default()), None));
+    }
+    let path = state_path(serve);
+    let failure = |reason: String, hint: &str| {
+        Failure::World(format!("can't keep runs in {}: {reason}; {hint}", path.display()))
+    };
+    const WAYS_OUT: &str =
+        "give --state-dir a folder that can be written to, or --state none to keep runs in memory only";
+    let folder = StateFolder::open(&path).map_err(|trouble| match &trouble {
+        StateTrouble::InUse { .. } => {
+            failure(trouble.to_string(), "one process serves a state folder at a time")
+        }
+        StateTrouble::NotMade(_) | StateTrouble::NotWritable(_) | StateTrouble::NoLock(_) => {
+            failure(plain(&trouble.to_string()), WAYS_OUT)
+        }
+    })?;
+    let bytes_max = serve.state_size.saturating_mul(MIB as u64);
+    let storage = Sqlite::open(&folder.database(), bytes_max).map_err(|trouble| {
+        failure(plain(&trouble.to_string()), "it is left as it is; --state-dir names another folder")
+    })?;
+    Ok((Box::new(storage), Some(folder)))
+}
+
+/// `--state-dir`, or the first of the folders that a supervisor names (systemd parts them by colons), or a hidden one.
+fn state_path(serve: &Serve) -> PathBuf {
+    let by_supervisor = || {
+        let named = std::env::var_os("STATE_DIRECTORY")?;
+        let first =
+            named.to_str().map_or(Path::new(&named), |text| Path::new(text.split(':').next().unwrap_or("")));
+        (!first.as_os_str().is_empty()).then(|| first.to_owned())
+    };
+    serve.state_dir.clone().or_else(by_supervisor).unwrap_or_else(|| serve.notes.join(".oneloop"))
+}
+
+/// What the process before this one has left.
+fn load(storage: &mut dyn Storage) -> Result<Loaded, Failure> {
+    storage.load().map_err(|trouble| Failure::World(format!("can't read what is kept of runs: {trouble}")))
 }
 
 /// Connections for which there are descriptors, beside those that are needed anyway.
@@ -225,6 +299,7 @@ impl Server {
     fn start(
         config: &Config,
         limits: &Limits,
+        loaded: &Loaded,
         world: &mut RealWorld,
         told: impl FnOnce(SocketAddr),
     ) -> Result<Server, Failure> {
@@ -232,6 +307,10 @@ impl Server {
         let mut reactor = Reactor::new(limits);
         let bound = reactor.enter(&mut world.os(), |cx| {
             let bound = app.listen(config.listen, cx)?;
+            let count = app.take_over(loaded, cx);
+            if count > 0 {
+                log::info!("{count} runs that had not ended are taken up again");
+            }
             app.read_folder(cx);
             Ok(bound)
         });
@@ -260,9 +339,15 @@ impl Server {
 ///
 /// # Errors
 /// In words, what the command line would have said.
-pub fn serve(config: &Config, limits: &Limits, told: impl FnOnce(SocketAddr)) -> Result<u8, String> {
-    let served = open_world(&config.notes, limits).and_then(|mut world| {
-        let mut server = Server::start(config, limits, &mut world, told)?;
+pub fn serve(
+    config: &Config,
+    limits: &Limits,
+    mut storage: Box<dyn Storage>,
+    told: impl FnOnce(SocketAddr),
+) -> Result<u8, String> {
+    let served = load(&mut *storage).and_then(|loaded| {
+        let mut world = open_world(&config.notes, storage, limits)?;
+        let mut server = Server::start(config, limits, &loaded, &mut world, told)?;
         server.run(&mut world)
     });
     served.map_err(|failure| match failure {
@@ -270,11 +355,16 @@ pub fn serve(config: &Config, limits: &Limits, told: impl FnOnce(SocketAddr)) ->
     })
 }
 
-fn open_world(notes: &Path, limits: &Limits) -> Result<RealWorld, Failure> {
+fn open_world(notes: &Path, storage: Box<dyn Storage>, limits: &Limits) -> Result<RealWorld, Failure> {
+    check_notes(notes)?;
+    RealWorld::new(notes, storage, limits)
+        .map_err(|error| Failure::World(format!("can't start: {}", reason(&error))))
+}
+
+fn check_notes(notes: &Path) -> Result<(), Failure> {
     check_folder(notes).map_err(|error| {
         Failure::World(format!("can't read the notes folder {}: {}", notes.display(), reason(&error)))
-    })?;
-    RealWorld::new(notes, limits).map_err(|error| Failure::World(format!("can't start: {}", reason(&error))))
+    })
 }
 
 fn seed() -> HashSeed {
@@ -286,9 +376,14 @@ fn reason(error: &io::Error) -> String {
     log::debug!("caused by {error:?}");
     let text = error.to_string();
     match text.rfind(" (os error") {
-        Some(end) => text[..end].to_lowercase(),
+        Some(_) => plain(&text.to_lowercase()),
         None => text,
     }
+}
+
+/// A message without the number that the system gives an error.
+fn plain(text: &str) -> String {
+    text.rfind(" (os error").map_or(text, |end| &text[..end]).to_owned()
 }
 
 // --- ask ----------------------------------------------------------------------------------------------------------
@@ -302,14 +397,14 @@ fn run_ask(ask: &Ask) -> Result<u8, Failure> {
     }
     let limits = Limits::default();
     let config = Config { notes: ask.notes.clone(), ..Config::default() };
-    let mut world = open_world(&config.notes, &limits)?;
+    let mut world = open_world(&config.notes, Box::new(Memory::default()), &limits)?;
     let mut app = App::new(&config, &limits, seed());
     let mut reactor = Reactor::new(&limits);
     reactor.enter(&mut world.os(), |cx| app.read_folder(cx));
     turn_until(&mut reactor, &mut world, &mut app, App::is_ready)?;
     let run = reactor.enter(&mut world.os(), |cx| app.ask(&ask.question, cx)).map_err(Failure::World)?;
     turn_until(&mut reactor, &mut world, &mut app, |app| {
-        app.run(run).is_none_or(|record| record.status.is_final())
+        app.run(run).is_none_or(|record| record.shown().is_final() || record.refused.is_some())
     })?;
     let Some(answer) = app.run(run).and_then(Record::response) else {
         let why = app.run(run).and_then(|record| record.error.clone());

@@ -21,6 +21,8 @@ pub struct Config {
     pub task_ttl: Duration,
     /// How many ended runs are kept, the newest.
     pub task_keep: usize,
+    /// Runs are kept beyond the end of the process.
+    pub is_durable: bool,
     /// Runs at work at once.
     pub runs_max: usize,
     /// Runs that wait for a place.
@@ -37,6 +39,7 @@ impl Default for Config {
             disconnect_grace: Duration::from_secs(15),
             task_ttl: Duration::from_secs(86_400),
             task_keep: 10_000,
+            is_durable: false,
             runs_max: 64,
             waiting_max: 1024,
         }

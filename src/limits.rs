@@ -250,6 +250,50 @@ limits! {
     /// Pause before the next try when the disk helper can't be started. Meanwhile `POST /sync` is answered 503.
     DISK_BACKOFF / disk_backoff: Duration = Duration::from_secs(1);
 
+    /// Jobs that wait for the store's helper: one batch, one sweep, and reads.
+    STORE_JOBS_MAX / store_jobs_max: usize = 8;
+
+    /// Reads handed to the store's helper at once; more wait for their turn with us.
+    STORE_READS_MAX / store_reads_max: usize = 4;
+
+    /// Reads of the store that wait for their turn. Over it: 503 with `Retry-After`.
+    STORE_READS_WAITING_MAX / store_reads_waiting_max: usize = 1024;
+
+    /// Bytes of one batch from which on no further run is added to it; the rest goes with the next. It bounds what a turn
+    /// copies.
+    BATCH_BYTES / batch_bytes: usize = 256 * KIB;
+
+    /// Ended runs whose end is not kept yet, while commits are slow. Over it: 503 with `Retry-After`.
+    UNKEPT_RUNS_MAX / unkept_runs_max: usize = 1024;
+
+    /// Pause before the next try when something could not be kept. Meanwhile new work is answered 507 or 503.
+    STORE_BACKOFF / store_backoff: Duration = Duration::from_secs(1);
+
+    /// Event numbers that a run reserves at a time. A number is told only once its reservation is kept, so that no
+    /// process uses it again; half of them are left when the next are asked for.
+    EVENTS_RESERVED / events_reserved: u64 = 1024;
+
+    /// How often a run is set to work by processes that end under it, before it is given up.
+    RUN_ATTEMPTS_MAX / run_attempts_max: u32 = 3;
+
+    /// Ended runs that one sweep lets go of. More wait for the next, behind whatever else the store has to do.
+    RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 64;
+
+    /// Longest that a poller may wait for a task to end, in seconds (`?wait=`). Over it: 422.
+    TASK_WAIT_SECONDS_MAX / task_wait_seconds_max: u32 = 60;
+
+    /// Longest idempotency key, in bytes of printable ASCII. Over it: 400. Others: Stripe 255.
+    IDEMPOTENCY_KEY_BYTES_MAX / idempotency_key_bytes_max: usize = 255;
+
+    /// Bytes that all kept runs together may take on disk. Over it: 507 until some were swept.
+    STATE_BYTES_MAX / state_bytes_max: u64 = 4096 * MIB as u64;
+
+    /// After the last run was stopped, how long the end of the process waits for what is to be kept.
+    FAREWELL_TIMEOUT / farewell_timeout: Duration = Duration::from_secs(5);
+
+    /// Pause after which a reader of a stream comes back, in milliseconds, when the server restarts (`retry:`).
+    STREAM_RETRY_MS / stream_retry_ms: u64 = 1000;
+
     /// News from helpers that wait for the loop; a helper with more waits itself.
     COMPLETIONS_MAX / completions_max: usize = 16;
 

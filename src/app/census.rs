@@ -41,8 +41,10 @@ pub struct Census {
     pub runs: RunCounts,
     /// Runs that stand in the queue for a place.
     pub queued: usize,
-    /// Runs that are kept, whatever their state.
+    /// Runs that are here, whatever their state.
     pub records: usize,
+    /// Runs at work that may not be worked on before it is kept that they are tried again.
+    pub awaiting_attempt: usize,
     /// The most bytes of memory that one of their logs holds.
     pub log_bytes_most: usize,
     /// Tasks, one for each run at work and one for the index.
@@ -61,13 +63,14 @@ impl App {
     /// Counts what is held. Looks at everything, so it is not for every request.
     pub fn census(&self) -> Census {
         let service = &self.service;
-        let own =
-            [&self.stop_timer, &self.sweep_timer, &self.evict_timer, &self.tidy_timer, &self.disk_timer];
+        let own = [&self.stop_timer, &self.evict_timer, &self.tidy_timer, &self.disk_timer];
         let backing_off = self.listeners.iter().filter(|listener| listener.backing_off.is_some()).count();
         let mut census = Census {
             connections: self.peers.len(),
             body_bytes_counted: service.body_bytes_in_flight,
-            timers: own.iter().filter(|timer| timer.is_some()).count() + backing_off,
+            timers: own.iter().filter(|timer| timer.is_some()).count()
+                + backing_off
+                + service.journal.timers(),
             sync_waiters: service.folder.waiters(),
             news: self.news.len(),
             runs: service.runs.counts(),
@@ -92,8 +95,9 @@ impl App {
             census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
             census.with_sync += usize::from(holds.awaits_sync);
         }
-        for record in service.runs.newest(None) {
+        for record in service.runs.iter() {
             census.records += 1;
+            census.awaiting_attempt += usize::from(record.awaits_attempt());
             census.log_bytes_most = census.log_bytes_most.max(record.log_bytes());
             census.watchers += record.watchers();
             census.timers += usize::from(record.grace.is_some());
@@ -101,8 +105,8 @@ impl App {
         census
     }
 
-    /// Runs that are kept, the newest first.
+    /// Runs that are here, in no order.
     pub fn runs(&self) -> impl Iterator<Item = &super::runs::Record> {
-        self.service.runs.newest(None)
+        self.service.runs.iter()
     }
 }

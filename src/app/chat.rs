@@ -3,14 +3,17 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use crate::agent::{Question, Role, Run, Turn};
 use crate::base::Key;
 use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
 
+use super::record::json;
 use super::respond::{Detail, Invalid, Place, Problem};
-use super::runs::{OnDisconnect, Runs};
+use super::runs::{Asked, OnDisconnect, Runs};
+use crate::store::Idempotency;
 
 /// Seconds after which a client that was refused for want of a place may try again.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -70,6 +73,15 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
     Err(Problem { status: 422, detail: Detail::Fields(wrong), allow: None, retry_after: None })
 }
 
+/// A client's own name for what it asks, with a digest of that: the same name for something else is a mistake.
+///
+/// Two bodies that ask the same are the same, however they are written.
+pub fn idempotency(key: Box<str>, question: &Question) -> Idempotency {
+    // A name-based UUID (RFC 9562 §5.5) is a digest of 122 bits that any later version of this program makes again.
+    let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, json(question).as_bytes());
+    Idempotency { key, fingerprint }
+}
+
 /// Begins the run of a question.
 ///
 /// # Errors
@@ -77,13 +89,15 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
 pub fn begin(
     question: &Question,
     on_disconnect: OnDisconnect,
+    key: Option<Idempotency>,
     runs: &mut Runs,
     limits: &Limits,
     clock: &dyn Clock,
     entropy: &mut dyn Entropy,
 ) -> Result<Key, Problem> {
     let machine = |id| Run::new(id, question, limits);
-    runs.admit(on_disconnect, clock, entropy, machine)
+    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), key };
+    runs.admit(asked, clock, entropy, machine)
         .map_err(|busy| Problem::busy(busy.to_string(), RETRY_AFTER_SECONDS))
 }
 

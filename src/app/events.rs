@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 
-use super::peers::{self, Peer};
+use super::peers::{self, Found, Peer};
 use super::runs::RUN;
 use super::service::Service;
-use super::{App, OWN};
+use super::{App, own_key};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, tidy_queue};
 use crate::limits::KIB;
 use crate::net::{Listener, Next};
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
+use crate::store::{Cause, Done, Trouble};
 
 impl Host for App {
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>) {
@@ -28,6 +29,7 @@ impl Host for App {
                 folder.done(news, library, cx.os.disk);
                 works.wake_index();
             }
+            Event::Done(Completion::Store(done)) => self.store_done(done, cx),
             Event::Done(Completion::Signal(signal)) => self.signal(signal, cx),
             Event::Check => self.check(cx),
             Event::Closed(key) => self.closed(key, cx),
@@ -35,10 +37,11 @@ impl Host for App {
     }
 
     fn is_runnable(&self) -> bool {
-        let Service { works, runs, .. } = &self.service;
+        let Service { works, runs, journal, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news();
         // A process that is to end must not sleep on it.
-        self.exit.is_some() || has_news || works.is_runnable() || runs.could_begin() || self.could_accept()
+        let has_work = !self.service.is_parked() && (works.is_runnable() || runs.could_begin());
+        self.exit.is_some() || has_news || has_work || journal.could_send(runs) || self.could_accept()
     }
 }
 
@@ -67,9 +70,11 @@ impl App {
                 self.time_is_up(cx);
             }
             // The check of this turn is over, and the next may be far away.
-            _ if self.sweep_timer == Some(id) => {
-                self.sweep_timer = None;
-                self.sweep(cx);
+            _ if self.service.journal.owns(id) => {
+                if self.service.journal.timer(id, &self.service.runs) {
+                    self.service.runs.tell_readers();
+                }
+                self.service.journal.sweep(cx);
             }
             _ if self.evict_timer == Some(id) => {
                 self.evict_timer = None;
@@ -200,6 +205,7 @@ impl App {
         self.peers.tidy();
         self.service.pool.tidy();
         self.service.runs.tidy();
+        self.service.journal.tidy();
         tidy_queue(&mut self.news);
         cx.tidy();
     }
@@ -207,13 +213,15 @@ impl App {
     // --- Once a turn ----------------------------------------------------------------------------------------------
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
-        let Service { works, runs, library, folder, .. } = &mut self.service;
-        works.check(runs, library, folder, cx);
+        if !self.service.is_parked() {
+            let Service { works, runs, library, folder, .. } = &mut self.service;
+            works.check(runs, library, folder, cx);
+        }
         self.tell_scan(cx);
         self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
-        self.sweep(cx);
         self.accept(cx);
+        self.send_to_store(cx);
         self.tidy_later(cx);
         self.service.access_log.flush(cx.os.log);
         self.stop_if_done(cx);
@@ -275,13 +283,41 @@ impl App {
         }
     }
 
-    fn sweep(&mut self, cx: &mut Cx<'_, '_>) {
-        // A run may end, and be too many, while it still has its grace.
-        let next = self.service.runs.sweep(cx.now, |mut record| cx.cancel_timer(&mut record.grace));
-        if let Some(due) = next
-            && self.sweep_timer.is_none()
-        {
-            self.sweep_timer = Some(cx.set_timer(due, own_key()));
+    // --- The store ------------------------------------------------------------------------------------------------
+
+    /// Sends what this turn has to keep, and asks what there is to ask.
+    fn send_to_store(&mut self, cx: &mut Cx<'_, '_>) {
+        let Service { journal, runs, .. } = &mut self.service;
+        if let Err(trouble) = journal.send_batch(runs, cx.os.store) {
+            self.service.not_kept(&trouble, cx);
+        }
+        for key in self.service.journal.send_reads(cx.os.store) {
+            let trouble = Trouble::new(Cause::Failed, "the store's helper can't be started");
+            self.found(key, Found::Nothing(trouble), cx);
+        }
+        self.service.journal.sweep(cx);
+    }
+
+    fn store_done(&mut self, done: Done, cx: &mut Cx<'_, '_>) {
+        match done {
+            Done::Committed(Ok(())) => self.service.kept(cx),
+            Done::Committed(Err(trouble)) => self.service.not_kept(&trouble, cx),
+            Done::Swept(swept) => self.service.journal.swept(swept, cx),
+            Done::Found { asker, found } => self.read_done(asker, found.map(Found::Run), cx),
+            Done::Listed { asker, found } => self.read_done(asker, found.map(Found::Rows), cx),
+            Done::FoundKey { asker, found } => self.read_done(asker, found.map(Found::Key), cx),
+        }
+        self.stop_if_done(cx);
+    }
+
+    fn read_done(&mut self, asker: Key, found: Result<Found, Trouble>, cx: &mut Cx<'_, '_>) {
+        self.service.journal.read_done();
+        self.found(asker, found.unwrap_or_else(Found::Nothing), cx);
+    }
+
+    fn found(&mut self, asker: Key, found: Found, cx: &mut Cx<'_, '_>) {
+        if let Some(peer) = self.peers.at_mut(asker) {
+            peers::found(peer, found, &mut self.service, cx);
         }
     }
 
@@ -315,24 +351,47 @@ impl App {
         self.stop_if_done(cx);
     }
 
-    /// What has not finished by now is cancelled, its readers are told, and the process ends.
+    /// What has not finished by now is left to the next process, or is cancelled if nothing is kept for one. Readers are
+    /// told, and the process ends once what is to be kept is, within a bound.
     fn time_is_up(&mut self, cx: &mut Cx<'_, '_>) {
-        log::warn!("{:?} are over: cancelling what still runs", self.service.limits.shutdown_timeout);
-        for run in self.service.runs.unfinished() {
-            self.service.cancel(run, cx);
+        if self.service.is_parked() {
+            log::error!("not all could be kept within {:?}", self.service.limits.farewell_timeout);
+            return self.exit_with(1, cx);
+        }
+        if self.service.journal.is_durable() {
+            let count = self.service.park();
+            log::info!("{count} runs are left to the next process");
+        } else {
+            log::warn!("{:?} are over: cancelling what still runs", self.service.limits.shutdown_timeout);
+            for run in self.service.runs.unfinished() {
+                self.service.cancel(run, cx);
+            }
+            self.service.park();
         }
         self.tell_news(usize::MAX, cx);
-        self.service.access_log.flush(cx.os.log);
-        self.exit.get_or_insert(0);
+        let farewell = cx.now.after(self.service.limits.farewell_timeout);
+        self.stop_timer = Some(cx.set_timer(farewell, own_key()));
+        self.send_to_store(cx);
+        self.stop_if_done(cx);
     }
 
     fn stop_if_done(&mut self, cx: &mut Cx<'_, '_>) {
-        let counts = self.service.runs.counts();
-        let done = counts.pending + counts.running == 0 && self.peers.is_empty();
-        if self.service.is_stopping() && done && self.exit.is_none() {
-            cx.cancel_timer(&mut self.stop_timer);
-            self.exit = Some(0);
+        let Service { journal, runs, .. } = &self.service;
+        if !self.service.is_stopping() || self.exit.is_some() || !journal.is_at_rest(runs) {
+            return;
         }
+        let counts = runs.counts();
+        let done = counts.pending + counts.running == 0 && self.peers.is_empty();
+        if done || self.service.is_parked() {
+            self.exit_with(0, cx);
+        }
+    }
+
+    fn exit_with(&mut self, code: u8, cx: &mut Cx<'_, '_>) {
+        cx.cancel_timer(&mut self.stop_timer);
+        self.tell_news(usize::MAX, cx);
+        self.service.access_log.flush(cx.os.log);
+        self.exit = Some(code);
     }
 }
 
@@ -341,8 +400,3 @@ const CONNECTION_BYTES: usize = KIB;
 
 /// Problems of one scan that are logged, a line each; `POST /sync` tells more of them.
 const PROBLEMS_LOGGED_MAX: usize = 10;
-
-/// For timers that are the application's own; which one it is, its id tells.
-fn own_key() -> Key {
-    Key::new(OWN, 0, 0)
-}

@@ -6,6 +6,7 @@ use crate::notes::{IndexState, Library, ScanReport};
 use crate::os::NetCounters;
 use crate::reactor::Cx;
 
+use super::journal::Journal;
 use super::respond::{Reply, write_json};
 use super::runs::Runs;
 
@@ -30,17 +31,30 @@ fn index(library: &Library) -> IndexView {
 }
 
 /// `GET /health`. Allocates nothing.
-pub fn health(library: &Library, stopping: bool, body: &mut Vec<u8>) -> Reply {
+pub fn health(library: &Library, journal: &Journal, stopping: bool, body: &mut Vec<u8>) -> Reply {
     #[derive(Serialize)]
     struct Health {
         status: &'static str,
         service: &'static str,
         version: &'static str,
         index: IndexView,
+        store: &'static str,
     }
     let status = if stopping { "stopping" } else { "healthy" };
-    write_json(&Health { status, service: SERVICE, version: VERSION, index: index(library) }, body);
+    write_json(
+        &Health { status, service: SERVICE, version: VERSION, index: index(library), store: store(journal) },
+        body,
+    );
     Reply::OK
+}
+
+/// Whether runs are kept: `disk`, `memory` or `failing`.
+fn store(journal: &Journal) -> &'static str {
+    match journal.trouble() {
+        Some(_) => "failing",
+        None if journal.is_durable() => "disk",
+        None => "memory",
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -55,6 +69,7 @@ struct ConnectionsView {
 pub fn info(
     library: &Library,
     runs: &Runs,
+    journal: &Journal,
     open_connections: usize,
     cx: &Cx<'_, '_>,
     body: &mut Vec<u8>,
@@ -67,11 +82,12 @@ pub fn info(
         notes: NotesView,
         index: IndexView,
         runs: RunsView,
+        store: StoreView,
         #[serde(rename = "loop")]
         turns: LoopView,
         connections: ConnectionsView,
     }
-    let (counts, figures, runs) = (library.counts(), cx.figures(), runs.counts());
+    let (counts, figures, runs, kept) = (library.counts(), cx.figures(), runs.counts(), journal.figures());
     let NetCounters { accepts, turned_away, reads, writes, registrations } = cx.os.net.counters();
     let uptime = cx.now.since(crate::base::Time::ZERO);
     let busy_share = figures.busy.as_secs_f64() / uptime.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -92,6 +108,13 @@ pub fn info(
             completed: runs.completed,
             failed: runs.failed,
             cancelled: runs.cancelled,
+        },
+        store: StoreView {
+            state: store(journal),
+            detail: journal.trouble().map(ToString::to_string),
+            ended: kept.ended,
+            batches: kept.batches,
+            records: kept.records,
         },
         turns: LoopView {
             turns: figures.turns,
@@ -151,6 +174,19 @@ struct RunsView {
     completed: u64,
     failed: u64,
     cancelled: u64,
+}
+
+/// What is kept of runs.
+#[derive(Debug, Serialize)]
+struct StoreView {
+    state: &'static str,
+    /// Why it fails.
+    detail: Option<String>,
+    /// Ended runs that are kept.
+    ended: u64,
+    /// Batches that were sent since start, and the records in them.
+    batches: u64,
+    records: u64,
 }
 
 /// What the loop knows of itself; the last four count system calls.

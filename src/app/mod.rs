@@ -11,9 +11,15 @@ pub mod doors;
 mod events;
 pub mod folder;
 pub mod health;
+pub mod journal;
+pub mod keeping;
+
 pub mod peers;
+pub mod record;
 pub mod respond;
+pub mod restore;
 pub mod routes;
+pub mod run_log;
 pub mod runs;
 pub mod service;
 pub mod tasks;
@@ -29,12 +35,18 @@ use crate::limits::Limits;
 use crate::net::Listener;
 use crate::reactor::{Cx, TimerId};
 
+use crate::store::Loaded;
 use peers::Peer;
 use runs::{OnDisconnect, Record};
 use service::Service;
 
 /// Keys that name no table's entry but the application itself, for its own timers.
 const OWN: Kind = Kind(5);
+
+/// For timers that are the application's own; which one it is, its id tells.
+fn own_key() -> Key {
+    Key::new(OWN, 0, 0)
+}
 
 /// The whole application.
 #[derive(Debug)]
@@ -45,7 +57,6 @@ pub struct App {
     /// Connections that are kept at most.
     connections_max: usize,
     stop_timer: Option<TimerId>,
-    sweep_timer: Option<TimerId>,
     evict_timer: Option<TimerId>,
     tidy_timer: Option<TimerId>,
     disk_timer: Option<TimerId>,
@@ -67,7 +78,6 @@ impl App {
             listeners: Vec::new(),
             connections_max: limits.connections_max,
             stop_timer: None,
-            sweep_timer: None,
             evict_timer: None,
             tidy_timer: None,
             disk_timer: None,
@@ -95,6 +105,15 @@ impl App {
         works.wake_index();
     }
 
+    /// Takes over what the process before this one has left; answers how many runs had not ended.
+    pub fn take_over(&mut self, loaded: &Loaded, cx: &mut Cx<'_, '_>) -> usize {
+        let Service { runs, works, journal, limits, .. } = &mut self.service;
+        journal.loaded(loaded);
+        let count = restore::take_over(loaded, runs, works, limits, cx.os.clock);
+        self.service.await_readers(cx);
+        count
+    }
+
     /// Asks a question without a client: the run goes on by itself.
     ///
     /// # Errors
@@ -103,8 +122,11 @@ impl App {
         let question = crate::agent::Question { message: message.to_owned(), history: Vec::new() };
         let Service { runs, limits, .. } = &mut self.service;
         let (clock, entropy) = (cx.os.clock, &mut *cx.os.entropy);
-        let run = chat::begin(&question, OnDisconnect::Continue, runs, limits, clock, entropy);
-        run.map_err(|problem| format!("{:?}", problem.detail))
+        let run = chat::begin(&question, OnDisconnect::Continue, None, runs, limits, clock, entropy);
+        let run = run.map_err(|problem| format!("{:?}", problem.detail))?;
+        // Somebody reads it, so that it stays when it has ended.
+        runs.watch(run, own_key());
+        Ok(run)
     }
 
     /// The run that [`ask`](App::ask) began.

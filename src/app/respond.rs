@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::store::{Cause, Trouble};
+
 /// Why a request is refused, ready to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -113,6 +115,21 @@ impl Problem {
             allow: None,
             retry_after: Some(retry_after),
         }
+    }
+
+    /// 422: an idempotency key was used before, for something else.
+    pub fn key_taken() -> Problem {
+        Problem::new(422, "this Idempotency-Key was used for another request")
+    }
+
+    /// 507 (RFC 4918 §11.5) for want of room, else 503: something can't be kept for now.
+    pub fn not_kept(trouble: &Trouble) -> Problem {
+        let status = match trouble.cause {
+            Cause::Full => 507,
+            Cause::Failed | Cause::Contradiction => 503,
+        };
+        let detail = format!("this can't be kept for now: {trouble}");
+        Problem { status, detail: Detail::Text(detail.into()), allow: None, retry_after: Some(1) }
     }
 
     /// The body of the answer, appended to `body`.

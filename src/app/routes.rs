@@ -4,6 +4,8 @@
 //! `Allow`), the kind of body (415), the parameters (422). All of it is known from the head, so a body that is not
 //! wanted is never read.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::limits::Limits;
@@ -14,7 +16,7 @@ use super::doors::{Doors, Shut};
 use super::respond::{Invalid, Problem};
 
 /// What a request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// `GET /health`
     Health,
@@ -25,9 +27,17 @@ pub enum Route {
     /// `POST /chat/stream`
     ChatStream,
     /// `POST /chat/async`
-    ChatAsync,
+    ChatAsync {
+        /// The client's own name for it (`Idempotency-Key`).
+        key: Option<Box<str>>,
+    },
     /// `GET /chat/task/{id}`
-    Task(Uuid),
+    Task {
+        /// The run.
+        id: Uuid,
+        /// How long the answer may wait for the run to end.
+        wait: Duration,
+    },
     /// `GET /chat/task/{id}/stream`, from behind event number `after`.
     TaskStream {
         /// The run.
@@ -52,12 +62,12 @@ pub enum Route {
 
 impl Route {
     /// Bytes of body that the route takes.
-    pub fn body_bytes_max(self, limits: &Limits) -> usize {
+    pub fn body_bytes_max(&self, limits: &Limits) -> usize {
         match self {
-            Route::Chat | Route::ChatStream | Route::ChatAsync => limits.chat_body_bytes_max,
+            Route::Chat | Route::ChatStream | Route::ChatAsync { .. } => limits.chat_body_bytes_max,
             Route::Health
             | Route::Info
-            | Route::Task(_)
+            | Route::Task { .. }
             | Route::TaskStream { .. }
             | Route::Sync
             | Route::Tasks { .. }
@@ -67,8 +77,8 @@ impl Route {
     }
 
     /// The route looks at its body; others read and drop it.
-    pub fn wants_body(self) -> bool {
-        matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync)
+    pub fn wants_body(&self) -> bool {
+        matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync { .. })
     }
 }
 
@@ -109,7 +119,7 @@ impl Resource {
 ///
 /// # Errors
 /// The [`Problem`] to answer with.
-pub fn route(head: &Head<'_>, doors: &Doors) -> Result<Route, Problem> {
+pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, Problem> {
     doors.pass(head).map_err(|shut| match shut {
         Shut::Host => Problem::new(421, shut.detail()),
         Shut::Origin => Problem::new(403, shut.detail()),
@@ -128,7 +138,7 @@ pub fn route(head: &Head<'_>, doors: &Doors) -> Result<Route, Problem> {
     } else {
         find(path)?
     };
-    let route = with_method(resource, head, query)?;
+    let route = with_method(resource, head, query, limits)?;
     if route.wants_body() && !is_json(head) {
         return Err(Problem::new(415, "the body must be application/json, and its Content-Type must say so"));
     }
@@ -170,19 +180,21 @@ fn parse_id(text: &str) -> Result<Uuid, Problem> {
     Err(Problem::unknown_task())
 }
 
-fn with_method(resource: Resource, head: &Head<'_>, query: &str) -> Result<Route, Problem> {
+fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits) -> Result<Route, Problem> {
     match (head.method, resource) {
         (Method::Options, resource) => Ok(Route::Options(resource.allow())),
         (Method::Get | Method::Head, Resource::Health) => Ok(Route::Health),
         (Method::Get | Method::Head, Resource::Info) => Ok(Route::Info),
-        (Method::Get | Method::Head, Resource::Task(id)) => Ok(Route::Task(id)),
+        (Method::Get | Method::Head, Resource::Task(id)) => {
+            Ok(Route::Task { id, wait: task_wait(query, limits)? })
+        }
         (Method::Get | Method::Head, Resource::TaskStream(id)) => {
             Ok(Route::TaskStream { id, after: stream_position(id, head, query)? })
         }
         (Method::Get | Method::Head, Resource::Tasks) => tasks_page(query),
         (Method::Post, Resource::Chat) => Ok(Route::Chat),
         (Method::Post, Resource::ChatStream) => Ok(Route::ChatStream),
-        (Method::Post, Resource::ChatAsync) => Ok(Route::ChatAsync),
+        (Method::Post, Resource::ChatAsync) => Ok(Route::ChatAsync { key: idempotency_key(head, limits)? }),
         (Method::Post, Resource::Sync) => Ok(Route::Sync),
         (Method::Delete, Resource::OneTask(id)) => Ok(Route::CancelTask(id)),
         (_, resource) => Err(Problem::method_not_allowed(resource.allow())),
@@ -200,6 +212,35 @@ fn stream_position(id: Uuid, head: &Head<'_>, query: &str) -> Result<u64, Proble
         Some((run, sequence)) if Uuid::try_parse(run) == Ok(id) => Ok(sequence),
         Some(_) | None => Err(Problem::new(400, "Last-Event-ID is not the id of an event of this run")),
     }
+}
+
+/// How long a poller wants to wait for a task to end: `?wait=SECONDS`.
+fn task_wait(query: &str, limits: &Limits) -> Result<Duration, Problem> {
+    let Some(text) = parameter(query, "wait")? else { return Ok(Duration::ZERO) };
+    let seconds_max = limits.task_wait_seconds_max;
+    match text.parse::<u32>() {
+        Ok(seconds) if seconds <= seconds_max => Ok(Duration::from_secs(seconds.into())),
+        Ok(_) => Err(Problem::invalid(Invalid::out_of_range("query", "wait", 0, seconds_max as usize))),
+        Err(_) => Err(Problem::invalid(Invalid::not_an_integer("query", "wait"))),
+    }
+}
+
+/// The client's own name for its request. The draft of the field (draft-ietf-httpapi-idempotency-key-header) wants a
+/// quoted string, most clients send the bare text: both name the same.
+fn idempotency_key(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>, Problem> {
+    let mut keys = head.fields("idempotency-key");
+    let Some(key) = keys.next() else { return Ok(None) };
+    let text = std::str::from_utf8(key).unwrap_or("");
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let is_in_bounds = (1..=limits.idempotency_key_bytes_max).contains(&text.len());
+    if keys.next().is_some() || !is_printable || !is_in_bounds {
+        let bytes_max = limits.idempotency_key_bytes_max;
+        let detail =
+            format!("Idempotency-Key must be one text of 1 to {bytes_max} printable ASCII characters");
+        return Err(Problem::new(400, detail));
+    }
+    Ok(Some(text.into()))
 }
 
 fn tasks_page(query: &str) -> Result<Route, Problem> {
@@ -262,7 +303,7 @@ mod tests {
         let mut server = Server::new();
         let step = server.receive(bytes.as_bytes(), &Limits::default()).unwrap();
         let Some(RequestEvent::Head(head)) = step.event else { panic!("no head in {request}") };
-        route(&head, &doors).map_err(|problem| problem.status)
+        route(&head, &doors, &Limits::default()).map_err(|problem| problem.status)
     }
 
     const ID: &str = "0198c0de-0000-7000-8000-000000000001";
@@ -278,8 +319,13 @@ mod tests {
             ("GET /info".to_owned(), Route::Info),
             (format!("POST /chat{json}"), Route::Chat),
             (format!("POST /chat/stream{json}"), Route::ChatStream),
-            (format!("POST /chat/async{json}"), Route::ChatAsync),
-            (format!("GET /chat/task/{ID}"), Route::Task(id)),
+            (format!("POST /chat/async{json}"), Route::ChatAsync { key: None }),
+            (
+                format!("POST /chat/async{json}\r\nIdempotency-Key: \"a b\""),
+                Route::ChatAsync { key: Some("a b".into()) },
+            ),
+            (format!("GET /chat/task/{ID}"), Route::Task { id, wait: Duration::ZERO }),
+            (format!("GET /chat/task/{ID}?wait=9"), Route::Task { id, wait: Duration::from_secs(9) }),
             (format!("GET /chat/task/{ID}/stream"), Route::TaskStream { id, after: 0 }),
             (format!("GET /chat/task/{ID}/stream?after=7"), Route::TaskStream { id, after: 7 }),
             (format!("GET /chat/task/{ID}/stream|Last-Event-ID: {ID}-9"), Route::TaskStream { id, after: 9 }),
@@ -305,6 +351,11 @@ mod tests {
             ("POST /chat".to_owned(), 415),
             ("POST /chat|Content-Type: text/plain".to_owned(), 415),
             (format!("GET /chat/task/{ID}/stream?after=x"), 422),
+            (format!("GET /chat/task/{ID}?wait=61"), 422),
+            (format!("GET /chat/task/{ID}?wait=-1"), 422),
+            (format!("POST /chat/async{json}\r\nIdempotency-Key: "), 400),
+            (format!("POST /chat/async{json}\r\nIdempotency-Key: a\r\nIdempotency-Key: b"), 400),
+            (format!("POST /chat/async{json}\r\nIdempotency-Key: {}", "x".repeat(256)), 400),
             ("GET /tasks?limit=0".to_owned(), 422),
             ("GET /tasks?before=7".to_owned(), 422),
             ("GET /tasks?limit=%zz".to_owned(), 400),

@@ -1,239 +1,40 @@
-//! All runs: each owns one log of numbered events, and everything that reads it is a cursor.
+//! Runs that are at work, wait, or are being read: each owns one log of numbered events, and everything that reads it is
+//! a cursor.
 //!
-//! A log is one text arena and the offset at which each event ends. An event is kept as the JSON that readers get, so
-//! a reader costs a number: where it is. Events are numbered from 1, and a reader that has seen event *n* asks for
-//! what comes after *n*.
+//! An event is kept as the JSON that readers get, so a reader costs a number: where it is. Events are numbered from 1,
+//! and a reader that has seen event *n* asks for what comes after *n*.
 //!
 //! ```text
 //!            admit                    begin                     finish
 //!   (asked) ───────► Pending ─────────────────► Running ─────────────────► Completed │ Failed │ Cancelled
 //!                      └── cancel ─────────────────┴─────────────────────────────────────────────▲
 //! ```
+//!
+//! What a run is and what a client may be told of it are two things: that it was accepted, that it is at work and how it
+//! ended is told once it is kept ([`Record::shown`]). A run whose end is kept, and that nobody reads, is let go of here;
+//! whoever asks for it later has it fetched ([`Runs::revive`]).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::agent::{Composer, Outcome, Run, RunEvent};
+use super::keeping::{Keeping, Marks, Told};
+use super::record::Watcher;
+use super::run_log::Log;
+use crate::agent::{Input, Outcome, Run, RunEvent};
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Key, Kind, Slots, Time, WallTime, tidy_queue};
-use crate::notes::Search;
+use crate::base::{Key, Kind, Slots, WallTime, tidy_queue};
+use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
 use crate::reactor::TimerId;
+use crate::store::{self, Batch, Idempotency, KeptRun, Trouble, Unfinished};
+
+pub use super::record::{Left, OnDisconnect, Record, Stage, Status};
+pub use super::run_log::Read;
 
 /// Keys of runs.
 pub const RUN: Kind = Kind(4);
-
-/// Where a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Accepted; waits for a place.
-    Pending,
-    /// At work.
-    Running,
-    /// Ended with an answer.
-    Completed,
-    /// Ended without one.
-    Failed,
-    /// Ended by request, or because nobody waited for it any more.
-    Cancelled,
-}
-
-impl Status {
-    /// As clients see it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Pending => "pending",
-            Status::Running => "running",
-            Status::Completed => "completed",
-            Status::Failed => "failed",
-            Status::Cancelled => "cancelled",
-        }
-    }
-
-    /// It won't change any more.
-    pub fn is_final(self) -> bool {
-        match self {
-            Status::Pending | Status::Running => false,
-            Status::Completed | Status::Failed | Status::Cancelled => true,
-        }
-    }
-}
-
-impl From<Outcome> for Status {
-    fn from(outcome: Outcome) -> Status {
-        match outcome {
-            Outcome::Completed => Status::Completed,
-            Outcome::Failed => Status::Failed,
-            Outcome::Cancelled => Status::Cancelled,
-        }
-    }
-}
-
-/// What a run does when its last reader goes away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDisconnect {
-    /// It is cancelled after a grace.
-    Cancel,
-    /// It goes on.
-    Continue,
-}
-
-/// What a run is at work on between two inputs.
-#[derive(Debug)]
-pub enum Stage {
-    /// Nothing is outstanding: it waits for its place, or has ended.
-    None,
-    /// A search.
-    Searching(Box<Search>),
-    /// An answer in the making.
-    Composing(Box<Composer>),
-}
-
-/// A run's events as the JSON that readers get.
-#[derive(Debug, Default)]
-pub struct Log {
-    text: String,
-    ends: Vec<usize>,
-}
-
-/// What a cursor finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Read<'l> {
-    /// The next event: its number and its JSON.
-    Event(u64, &'l str),
-    /// The reader has seen all there is so far.
-    CaughtUp,
-    /// The reader has seen all, and the run has ended.
-    End,
-}
-
-impl Log {
-    /// The number of the last event; 0 for none.
-    pub fn last(&self) -> u64 {
-        self.ends.len() as u64
-    }
-
-    fn append(&mut self, json: &str) {
-        self.text.push_str(json);
-        self.ends.push(self.text.len());
-    }
-
-    fn event(&self, number: u64) -> Option<&str> {
-        let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        let end = *self.ends.get(index)?;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        self.text.get(start..end)
-    }
-}
-
-/// One run: the machine, its log, and who reads it.
-#[derive(Debug)]
-pub struct Record {
-    /// Its id, and its task's.
-    pub id: Uuid,
-    /// Where it is.
-    pub status: Status,
-    /// When it was accepted.
-    pub created_at: WallTime,
-    /// When it ended.
-    pub completed_at: Option<WallTime>,
-    /// What became of it when it failed.
-    pub error: Option<String>,
-    /// What it is at work on.
-    pub stage: Stage,
-    /// The task that works on it.
-    pub task: Option<Key>,
-    /// What happens when its last reader goes.
-    pub on_disconnect: OnDisconnect,
-    /// Runs out when nobody came back in time.
-    pub grace: Option<TimerId>,
-    machine: Option<Run>,
-    log: Log,
-    /// Where in the log the answer's object stands.
-    response: Option<(usize, usize)>,
-    watchers: Vec<Watcher>,
-    told: bool,
-}
-
-/// A connection that wants to hear of a run's events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Watcher {
-    connection: Key,
-    /// Its peer has shut its sending side: it may be half-closed and still read, or it may be gone.
-    leaving: bool,
-}
-
-impl Record {
-    /// What comes after event number `after`.
-    pub fn read(&self, after: u64) -> Read<'_> {
-        match self.log.event(after.saturating_add(1)) {
-            Some(json) => Read::Event(after + 1, json),
-            None if self.status.is_final() => Read::End,
-            None => Read::CaughtUp,
-        }
-    }
-
-    /// The number of the last event.
-    pub fn last_event(&self) -> u64 {
-        self.log.last()
-    }
-
-    /// The answer, as the JSON object of `POST /chat`.
-    pub fn response(&self) -> Option<&str> {
-        let (start, end) = self.response?;
-        self.log.text.get(start..end)
-    }
-
-    /// Someone still wants its events, and has not begun to leave.
-    pub fn is_attended(&self) -> bool {
-        self.watchers.iter().any(|watcher| !watcher.leaving)
-    }
-
-    /// Bytes of memory in its log.
-    pub fn log_bytes(&self) -> usize {
-        self.log.text.capacity() + self.log.ends.capacity() * size_of::<usize>()
-    }
-
-    /// Connections that want to hear of it, leaving ones included.
-    pub fn watchers(&self) -> usize {
-        self.watchers.len()
-    }
-
-    fn append(&mut self, event: &RunEvent, scratch: &mut String) {
-        scratch.clear();
-        match event {
-            RunEvent::Complete { response } => {
-                // Written by hand around the object, so that its place is known: `/chat` answers with the object alone.
-                scratch.push_str("{\"type\":\"complete\",\"response\":");
-                let start = scratch.len();
-                push_json(response, scratch);
-                let base = self.log.text.len();
-                self.response = Some((base + start, base + scratch.len()));
-                scratch.push('}');
-            }
-            RunEvent::Error { detail } => {
-                self.error = Some(detail.clone());
-                push_json(event, scratch);
-            }
-            RunEvent::Status { .. }
-            | RunEvent::Sources { .. }
-            | RunEvent::Token { .. }
-            | RunEvent::Done { .. } => {
-                push_json(event, scratch);
-            }
-        }
-        self.log.append(scratch);
-    }
-}
-
-fn push_json(value: &impl serde::Serialize, text: &mut String) {
-    let json =
-        serde_json::to_string(value).expect("our own types have string keys and no failing serializers");
-    text.push_str(&json);
-}
 
 /// Runs by state, as `/info` shows them. Ended ones are counted since start, kept or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -263,65 +64,84 @@ impl fmt::Display for Busy {
     }
 }
 
-/// What is known of an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookup {
-    /// A run, kept.
-    Known(Key),
-    /// It may have been a run; what was kept of it is gone.
-    Expired,
-    /// No run had it.
-    Unknown,
+/// What comes with a run that is to be accepted.
+#[derive(Debug)]
+pub struct Asked {
+    /// What happens when its last reader goes.
+    pub on_disconnect: OnDisconnect,
+    /// What is asked, as JSON.
+    pub question: Box<str>,
+    /// The client's own name for its request.
+    pub key: Option<Idempotency>,
 }
 
-/// All runs.
+/// All runs that are not over and done with.
 #[derive(Debug)]
 pub struct Runs {
     records: Slots<Record>,
     by_id: BTreeMap<Uuid, Key>,
+    by_idempotency_key: BTreeMap<Box<str>, Key>,
     waiting: VecDeque<Key>,
-    ended: VecDeque<(Time, Key)>,
+    /// Runs of an earlier process that may be set to work: that they are is kept.
+    ready: VecDeque<Key>,
     counts: RunCounts,
     runs_max: usize,
     waiting_max: usize,
-    keep_max: usize,
-    ttl: Duration,
-    /// The newest id of what was swept. Ids grow with time, so an id above it was never given out.
-    swept_to: Option<Uuid>,
+    unkept_max: usize,
+    batch_bytes: usize,
+    events_reserved: u64,
     newest: Option<Uuid>,
     /// Runs whose readers have news.
     news: Vec<Key>,
+    /// Runs that have something to keep.
+    unkept: VecDeque<Key>,
+    /// Runs that the batch under way is about.
+    in_flight: Vec<Key>,
+    /// Runs that were refused and may be kept all the same.
+    to_forget: Vec<Uuid>,
+    /// Of these, how many the batch under way has.
+    forgetting: usize,
+    /// Runs that have ended, and whose end is not kept yet.
+    ended_unkept: usize,
     scratch: String,
 }
 
 impl Runs {
-    /// No runs. At most `runs_max` at work (with 0, none ever begins), `waiting_max` waiting, and `keep_max` ended ones kept for `ttl`.
-    pub fn new(runs_max: usize, waiting_max: usize, keep_max: usize, ttl: Duration) -> Runs {
-        let records_max = runs_max.saturating_add(waiting_max).saturating_add(keep_max).saturating_add(1);
+    /// No runs. At most `runs_max` at work (with 0, none ever begins) and `waiting_max` waiting.
+    pub fn new(runs_max: usize, waiting_max: usize, limits: &Limits) -> Runs {
+        let live_max = runs_max.saturating_add(waiting_max).saturating_add(limits.unkept_runs_max);
+        // Those that are over are kept here while someone reads them, one for each connection.
+        let records_max = live_max.saturating_add(limits.connections_max).saturating_add(2);
         Runs {
             records: Slots::new(RUN, records_max),
             by_id: BTreeMap::new(),
+            by_idempotency_key: BTreeMap::new(),
             waiting: VecDeque::new(),
-            ended: VecDeque::new(),
+            ready: VecDeque::new(),
             counts: RunCounts::default(),
             runs_max,
             waiting_max,
-            keep_max,
-            ttl,
-            swept_to: None,
+            unkept_max: limits.unkept_runs_max,
+            batch_bytes: limits.batch_bytes,
+            events_reserved: limits.events_reserved,
             newest: None,
             news: Vec::new(),
+            unkept: VecDeque::new(),
+            in_flight: Vec::new(),
+            to_forget: Vec::new(),
+            forgetting: 0,
+            ended_unkept: 0,
             scratch: String::new(),
         }
     }
 
-    /// Accepts a run; it waits for its place. `machine` makes it from its id.
+    /// Accepts a run; it waits for its place, and nobody is told of it before it is kept. `machine` makes it from its id.
     ///
     /// # Errors
-    /// [`Busy`] when too many wait.
+    /// [`Busy`] when too many wait, for a place or for their end to be kept.
     pub fn admit(
         &mut self,
-        on_disconnect: OnDisconnect,
+        asked: Asked,
         clock: &dyn Clock,
         entropy: &mut dyn Entropy,
         machine: impl FnOnce(String) -> Run,
@@ -329,34 +149,127 @@ impl Runs {
         // Runs begin in the check phase: of those that are pending now, so many will not have to wait.
         let places = self.runs_max.saturating_sub(self.counts.running);
         let one_more = usize::from(is_planted(Planted::QueuesOneMore));
-        if self.counts.pending >= self.waiting_max.saturating_add(places + one_more) {
-            return Err(Busy { waiting: self.counts.pending });
+        let is_full = self.counts.pending >= self.waiting_max.saturating_add(places + one_more);
+        let busy = Busy { waiting: self.counts.pending + self.ended_unkept };
+        if is_full || self.ended_unkept >= self.unkept_max {
+            return Err(busy);
         }
         let created_at = clock.wall();
         let id = self.next_id(created_at, entropy);
-        let record = Record {
-            id,
-            status: Status::Pending,
-            created_at,
-            completed_at: None,
-            error: None,
-            stage: Stage::None,
-            task: None,
-            on_disconnect,
-            grace: None,
-            machine: Some(machine(id.to_string())),
-            log: Log::default(),
-            response: None,
-            watchers: Vec::new(),
-            told: false,
-        };
-        let Ok(key) = self.records.insert(record) else {
-            return Err(Busy { waiting: self.counts.pending });
-        };
+        let Asked { on_disconnect, question, key: idempotency } = asked;
+        let name = idempotency.as_ref().map(|idempotency| idempotency.key.clone());
+        let keeping = Keeping::new(question, idempotency, self.events_reserved);
+        let mut record = Record::new(id, created_at, on_disconnect, keeping);
+        record.machine = Some(machine(id.to_string()));
+        let key = self.records.insert(record).map_err(|_| busy)?;
         self.by_id.insert(id, key);
+        if let Some(name) = name {
+            self.by_idempotency_key.insert(name, key);
+        }
         self.waiting.push_back(key);
         self.counts.pending += 1;
+        self.keep(key);
         Ok(key)
+    }
+
+    /// Takes over a run that a process before this one has left: `machine` has been given its inputs again, and `left` is
+    /// where that leaves it. It waits for its place, ahead of those that had not begun.
+    pub fn take_over(&mut self, unfinished: &Unfinished, machine: Run, left: Left) -> Option<Key> {
+        let Unfinished { admitted, attempts, inputs, events } = unfinished;
+        let marks = Marks {
+            admitted: true,
+            inputs: inputs.len() as u64,
+            events: events.len(),
+            reserved: admitted.reserved,
+            attempts: *attempts,
+            ended: false,
+        };
+        let on_disconnect =
+            if admitted.ends_when_left { OnDisconnect::Cancel } else { OnDisconnect::Continue };
+        let keeping = Keeping::all(marks, admitted.key.clone());
+        let mut record = Record::new(admitted.run, admitted.created_at, on_disconnect, keeping);
+        record.machine = Some(machine);
+        record.log = Log::kept(events);
+        if record.log.last() < admitted.reserved && !is_planted(Planted::ReusesNumbers) {
+            // What was told beyond the last event that is kept is void, and so are the numbers of it.
+            let keep = record.log.last();
+            record.log.skip_to(admitted.reserved);
+            record.log.append(&format!("{{\"type\":\"restart\",\"keep\":{keep}}}"));
+        }
+        record.keeping.reserve(record.log.last(), self.events_reserved);
+        let has_begun = matches!(left, Left::At(_));
+        record.left = Some(left);
+        let key = self.records.insert(record).ok()?;
+        self.by_id.insert(admitted.run, key);
+        if let Some(idempotency) = &admitted.key {
+            self.by_idempotency_key.insert(idempotency.key.clone(), key);
+        }
+        let place = if has_begun { self.begun_waiting() } else { self.waiting.len() };
+        self.waiting.insert(place, key);
+        self.counts.pending += 1;
+        self.keep(key);
+        Some(key)
+    }
+
+    /// How many at the head of the queue had begun in a process before this one.
+    fn begun_waiting(&self) -> usize {
+        let has_begun =
+            |key: &&Key| matches!(self.records.at(**key), Some(Record { left: Some(Left::At(_)), .. }));
+        self.waiting.iter().take_while(has_begun).count()
+    }
+
+    /// The newest id that was given out; every further one is above it.
+    pub fn skip_ids_to(&mut self, newest: Option<Uuid>) {
+        self.newest = self.newest.max(newest);
+    }
+
+    /// Brings back a run that had ended and was kept, for whoever asks for it.
+    ///
+    /// # Errors
+    /// [`Busy`] when there are too many.
+    pub fn revive(&mut self, kept: &KeptRun) -> Result<Key, Busy> {
+        if let Some(key) = self.by_id.get(&kept.run) {
+            return Ok(*key);
+        }
+        let busy = Busy { waiting: self.records.len() };
+        let Some(ending) = &kept.ending else { return Err(busy) };
+        let marks = Marks {
+            admitted: true,
+            events: kept.events.len(),
+            reserved: u64::MAX,
+            ended: true,
+            ..Marks::default()
+        };
+        let keeping = Keeping::all(marks, None);
+        let mut record = Record::new(kept.run, kept.created_at, OnDisconnect::Continue, keeping);
+        record.status = ending.outcome.into();
+        record.completed_at = Some(ending.at);
+        record.error = ending.error.as_deref().map(str::to_owned);
+        record.log = Log::kept(&kept.events);
+        let key = self.records.insert(record).map_err(|_| busy)?;
+        self.by_id.insert(kept.run, key);
+        Ok(key)
+    }
+
+    /// Lets go of a run that is over and that nobody reads; otherwise it does nothing. Answers its grace, to be cancelled.
+    pub fn retire(&mut self, key: Key) -> Option<TimerId> {
+        if !self.records.at(key)?.is_settled() {
+            return None;
+        }
+        let record = self.records.remove(key)?;
+        self.forget_names(&record, key);
+        record.grace
+    }
+
+    fn forget_names(&mut self, record: &Record, key: Key) {
+        if self.by_id.get(&record.id) == Some(&key) {
+            self.by_id.remove(&record.id);
+        }
+        if let Some(idempotency) = record.keeping.key()
+            && self.by_idempotency_key.get(&idempotency.key) == Some(&key)
+        {
+            self.by_idempotency_key.remove(&idempotency.key);
+        }
     }
 
     /// A UUIDv7 (RFC 9562 §5.7) above every earlier one, even when the clock stands still or goes back.
@@ -373,15 +286,39 @@ impl Runs {
         id
     }
 
-    /// Takes the next waiting run if there is a place for it, as running.
+    // --- At work --------------------------------------------------------------------------------------------------
+
+    /// Takes the next waiting run if there is a place for it, as running. One that was left by a process before this one
+    /// is not to be worked on before [`take_ready`](Runs::take_ready) says so.
     pub fn begin_next(&mut self) -> Option<Key> {
         while self.counts.running < self.runs_max {
             let key = self.waiting.pop_front()?;
             let Some(record) = self.records.at_mut(key) else { continue };
             record.status = Status::Running;
+            if !is_planted(Planted::TriesForEver) {
+                record.keeping.attempts += 1;
+            }
             self.counts.pending -= 1;
             self.counts.running += 1;
-            return Some(key);
+            let is_left = record.left.is_some();
+            self.keep(key);
+            if !is_left {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Takes a run that was left by a process before this one, now that it is kept that it is tried again, and where it
+    /// was left. A run that kills the process would do so for ever if that were not kept first.
+    pub fn take_ready(&mut self) -> Option<(Key, Left)> {
+        while let Some(key) = self.ready.pop_front() {
+            let Some(record) = self.records.at_mut(key) else { continue };
+            if record.status == Status::Running
+                && let Some(left) = record.left.take()
+            {
+                return Some((key, left));
+            }
         }
         None
     }
@@ -391,20 +328,29 @@ impl Runs {
         self.records.at_mut(key)?.machine.as_mut()
     }
 
+    /// Remembers an input that a run was given and that did not end it.
+    pub fn given(&mut self, key: Key, input: Input) {
+        if let Some(record) = self.records.at_mut(key) {
+            record.keeping.give(input);
+            self.keep(key);
+        }
+    }
+
     /// Appends what a run has told to its log.
     pub fn told(&mut self, key: Key, events: &[RunEvent]) {
         let Some(record) = self.records.at_mut(key) else { return };
         for event in events {
             record.append(event, &mut self.scratch);
         }
-        if !events.is_empty() && !record.told {
-            record.told = true;
-            self.news.push(key);
+        record.keeping.reserve(record.log.last(), self.events_reserved);
+        if !events.is_empty() {
+            self.tell(key);
+            self.keep(key);
         }
     }
 
-    /// Ends a run. What it can't need any more is let go; its log stays until it is swept.
-    pub fn finish(&mut self, key: Key, outcome: Outcome, now: Time, wall: WallTime) {
+    /// Ends a run. What it can't need any more is let go.
+    pub fn finish(&mut self, key: Key, outcome: Outcome, wall: WallTime) {
         let Some(record) = self.records.at_mut(key) else { return };
         match record.status {
             Status::Pending => {
@@ -427,43 +373,165 @@ impl Runs {
         record.machine = None;
         record.stage = Stage::None;
         record.task = None;
-        record.log.text.shrink_to_fit();
-        record.log.ends.shrink_to_fit();
-        if !record.told {
-            record.told = true;
-            self.news.push(key);
-        }
-        self.ended.push_back((now, key));
+        record.left = None;
+        record.log.close();
+        self.ended_unkept += 1;
+        self.tell(key);
+        self.keep(key);
     }
 
-    /// Lets go of ended runs that are past their time or too many, each by way of `let_go`; answers when the next one
-    /// will be.
-    pub fn sweep(&mut self, now: Time, mut let_go: impl FnMut(Record)) -> Option<Time> {
-        while let Some((ended_at, key)) = self.ended.front().copied() {
-            let due = ended_at.after(self.ttl);
-            if due > now && self.ended.len() <= self.keep_max {
-                return Some(due);
+    // --- Keeping --------------------------------------------------------------------------------------------------
+
+    /// Some run has something to keep.
+    pub fn has_unkept(&self) -> bool {
+        !self.unkept.is_empty() || self.to_forget.len() > self.forgetting
+    }
+
+    /// What is to be kept, as one batch: as many runs as fit into it.
+    pub fn gather(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        for run in &self.to_forget {
+            batch.records.push(store::Record::Forgotten { run: *run });
+        }
+        self.forgetting = self.to_forget.len();
+        let mut bytes = 0;
+        while bytes < self.batch_bytes.max(1) {
+            let Some(key) = self.unkept.pop_front() else { break };
+            let Some(record) = self.records.at_mut(key) else { continue };
+            record.keeping.is_queued = false;
+            let ending = record.ending();
+            let told = Told {
+                id: record.id,
+                created_at: record.created_at,
+                ends_when_left: record.on_disconnect == OnDisconnect::Cancel,
+                log: &record.log,
+                ending,
+            };
+            bytes += record.keeping.gather(&told, &mut batch.records).max(1);
+            self.in_flight.push(key);
+        }
+        batch
+    }
+
+    /// The batch under way is kept. Whoever waits for what it says is told; `settled` hears of each run that may be let
+    /// go of now. Answers how many ends it held, and when the first of them was.
+    pub fn kept(&mut self, mut settled: impl FnMut(Key)) -> (u64, Option<WallTime>) {
+        let (mut ends, mut first_end) = (0, None);
+        self.to_forget.drain(..self.forgetting);
+        self.forgetting = 0;
+        for key in std::mem::take(&mut self.in_flight) {
+            let Some(record) = self.records.at_mut(key) else { continue };
+            let before = record.keeping.confirm();
+            let after = record.keeping.kept;
+            if after.ended && !before.ended {
+                ends += 1;
+                first_end = record.completed_at.into_iter().chain(first_end).min();
+                self.ended_unkept = self.ended_unkept.saturating_sub(1);
             }
-            self.ended.pop_front();
-            if let Some(record) = self.records.remove(key) {
-                self.by_id.remove(&record.id);
-                self.swept_to = self.swept_to.max(Some(record.id));
-                let_go(record);
+            if record.left.is_some() && record.status == Status::Running && after.attempts != before.attempts
+            {
+                self.ready.push_back(key);
+            }
+            let is_news = (after.admitted, after.ended, after.reserved)
+                != (before.admitted, before.ended, before.reserved);
+            if record.is_settled() {
+                settled(key);
+            } else if is_news {
+                self.tell(key);
             }
         }
-        None
+        (ends, first_end)
     }
 
-    /// What is known of an id.
-    pub fn lookup(&self, id: Uuid) -> Lookup {
-        match self.by_id.get(&id) {
-            Some(key) => Lookup::Known(*key),
-            None if id.get_version_num() == 7 && Some(id) <= self.swept_to => Lookup::Expired,
-            None => Lookup::Unknown,
+    /// The batch under way may not be kept. All of it is to be said again, but runs of which nobody was told yet are
+    /// refused: `refused` hears of each.
+    pub fn not_kept(&mut self, trouble: &Trouble, mut refused: impl FnMut(Key)) {
+        self.forgetting = 0;
+        for key in std::mem::take(&mut self.in_flight) {
+            let Some(record) = self.records.at_mut(key) else { continue };
+            record.keeping.withdraw();
+            if !record.keeping.kept.admitted && !is_planted(Planted::RefusesButKeeps) {
+                // It may have been written all the same.
+                self.to_forget.push(record.id);
+            }
+            self.keep(key);
+        }
+        let unadmitted = self.unkept.iter().copied();
+        let unadmitted: Vec<Key> = unadmitted
+            .filter(|key| self.records.at(*key).is_some_and(|record| !record.keeping.kept.admitted))
+            .collect();
+        for key in unadmitted {
+            self.refuse(key, trouble);
+            refused(key);
         }
     }
 
-    /// The run that `key` names, if it is kept.
+    /// All readers have something to look at: whether what they get is kept has changed.
+    pub fn tell_readers(&mut self) {
+        let read = self.records.iter().filter(|(_, record)| !record.watchers.is_empty());
+        for key in read.map(|(key, _)| key).collect::<Vec<Key>>() {
+            self.tell(key);
+        }
+    }
+
+    /// Undoes an admission.
+    fn refuse(&mut self, key: Key, trouble: &Trouble) {
+        let Some(record) = self.records.at_mut(key) else { return };
+        match record.status {
+            Status::Pending => self.counts.pending -= 1,
+            Status::Running => self.counts.running -= 1,
+            Status::Completed | Status::Failed | Status::Cancelled => self.ended_unkept -= 1,
+        }
+        record.status = Status::Failed;
+        record.refused = Some(trouble.clone());
+        record.machine = None;
+        record.stage = Stage::None;
+        record.keeping.is_queued = false;
+        let (id, name) = (record.id, record.keeping.key().map(|key| key.key.clone()));
+        self.by_id.remove(&id);
+        if let Some(name) = name {
+            self.by_idempotency_key.remove(&name);
+        }
+        self.unkept.retain(|unkept| *unkept != key);
+        self.waiting.retain(|waiting| *waiting != key);
+        self.tell(key);
+    }
+
+    /// Leaves a run to the next process.
+    pub fn park(&mut self, key: Key) {
+        let Some(record) = self.records.at_mut(key) else { return };
+        let last = record.log.last();
+        record.keeping.park(last);
+        record.stage = Stage::None;
+        record.task = None;
+        self.keep(key);
+        self.tell(key);
+    }
+
+    /// The run has something to keep.
+    fn keep(&mut self, key: Key) {
+        if let Some(record) = self.records.at_mut(key)
+            && !std::mem::replace(&mut record.keeping.is_queued, true)
+        {
+            self.unkept.push_back(key);
+        }
+    }
+
+    // --- Looking --------------------------------------------------------------------------------------------------
+
+    /// The run with this id, if it is here and may be told of.
+    pub fn find(&self, id: Uuid) -> Option<Key> {
+        let key = *self.by_id.get(&id)?;
+        self.records.at(key)?.is_admitted().then_some(key)
+    }
+
+    /// The run that was accepted under this idempotency key, if it is here.
+    pub fn find_key(&self, name: &str) -> Option<(Key, &Idempotency)> {
+        let key = *self.by_idempotency_key.get(name)?;
+        Some((key, self.records.at(key)?.keeping.key()?))
+    }
+
+    /// The run that `key` names, if it is here.
     pub fn at(&self, key: Key) -> Option<&Record> {
         self.records.at(key)
     }
@@ -473,11 +541,9 @@ impl Runs {
         self.records.at_mut(key)
     }
 
-    /// Runs, the newest first, from the one before `before` on.
-    pub fn newest(&self, before: Option<Uuid>) -> impl Iterator<Item = &Record> {
-        let end = before.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let range = self.by_id.range((std::ops::Bound::Unbounded, end));
-        range.rev().filter_map(|(_, key)| self.records.at(*key))
+    /// Runs that are here, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().map(|(_, record)| record)
     }
 
     /// Keys of all runs that have not ended.
@@ -501,11 +567,14 @@ impl Runs {
         self.counts
     }
 
-    /// Some run waits for a place that is free.
+    /// Some run waits for a place that is free, or is ready to go on.
     pub fn could_begin(&self) -> bool {
         let is_forgotten = is_planted(Planted::ForgetsToBegin);
-        !is_forgotten && self.counts.pending > 0 && self.counts.running < self.runs_max
+        let has_place = self.counts.pending > 0 && self.counts.running < self.runs_max;
+        (!is_forgotten && has_place) || !self.ready.is_empty()
     }
+
+    // --- Readers --------------------------------------------------------------------------------------------------
 
     /// A connection wants to hear of this run. Answers the grace that its coming ended, to be cancelled.
     pub fn watch(&mut self, run: Key, connection: Key) -> Option<TimerId> {
@@ -526,7 +595,7 @@ impl Runs {
         }
     }
 
-    /// The connection no longer wants to hear.
+    /// The connection no longer wants to hear. Whoever calls it sees to it that the run is let go of if it may be.
     pub fn unwatch(&mut self, run: Key, connection: Key) {
         if let Some(record) = self.records.at_mut(run) {
             record.watchers.retain(|watcher| watcher.connection != connection);
@@ -537,12 +606,21 @@ impl Runs {
     pub fn tidy(&mut self) {
         self.records.tidy();
         tidy_queue(&mut self.waiting);
-        tidy_queue(&mut self.ended);
+        tidy_queue(&mut self.unkept);
     }
 
     /// Some run has told something that its readers have not been told of.
     pub fn has_news(&self) -> bool {
         !self.news.is_empty()
+    }
+
+    /// The run's readers have something to look at.
+    fn tell(&mut self, key: Key) {
+        if let Some(record) = self.records.at_mut(key)
+            && !std::mem::replace(&mut record.told, true)
+        {
+            self.news.push(key);
+        }
     }
 
     /// Connections whose run has news since the last call, behind those in `connections`.

@@ -8,13 +8,16 @@ use httpdate::HttpDate;
 use super::access_log::AccessLog;
 use super::doors::Doors;
 use super::folder::Folder;
+use super::journal::Journal;
 use super::runs::{OnDisconnect, Runs};
 use super::work::Works;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{HashSeed, Key, Pool, WallTime};
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::notes::Library;
 use crate::reactor::Cx;
+use crate::store::Trouble;
 
 /// The tables.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct Service {
     pub folder: Folder,
     /// Runs and their logs.
     pub runs: Runs,
+    /// What goes to the store, and comes back.
+    pub journal: Journal,
     /// Work in slices.
     pub works: Works,
     /// Spare buffers for connections.
@@ -48,6 +53,7 @@ pub struct Service {
     /// Connections that are open.
     pub open_connections: usize,
     stopping: bool,
+    parked: bool,
     disconnect_grace: Duration,
 }
 
@@ -58,7 +64,8 @@ impl Service {
             doors: Doors::new(config.listen, &config.allow_hosts),
             library: Library::new(seed, limits),
             folder: Folder::new(limits.notes_max, limits.note_bytes_max),
-            runs: Runs::new(config.runs_max, config.waiting_max, config.task_keep, config.task_ttl),
+            runs: Runs::new(config.runs_max, config.waiting_max, limits),
+            journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),
             works: Works::new(config.runs_max, limits.units_per_slice),
             pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
             access_log: AccessLog::new(config.access_log, limits.access_log_bytes_max),
@@ -69,6 +76,7 @@ impl Service {
             closing_connections: 0,
             open_connections: 0,
             stopping: false,
+            parked: false,
             disconnect_grace: config.disconnect_grace,
             limits: limits.clone(),
         }
@@ -82,6 +90,22 @@ impl Service {
     /// From here on the server is stopping.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// The runs that have not ended are left to the next process: nothing is done on them any more.
+    pub fn is_parked(&self) -> bool {
+        self.parked
+    }
+
+    /// Leaves all runs that have not ended to the next process.
+    pub fn park(&mut self) -> usize {
+        self.parked = true;
+        let unfinished = self.runs.unfinished();
+        for run in &unfinished {
+            self.works.drop_task(*run, &mut self.runs);
+            self.runs.park(*run);
+        }
+        unfinished.len()
     }
 
     /// No more requests begin in this turn, on whatever connection.
@@ -110,7 +134,45 @@ impl Service {
         if let Some(record) = self.runs.at_mut(run) {
             cx.cancel_timer(&mut record.grace);
         }
-        self.works.cancel(run, &mut self.runs, cx.os.clock, cx.now);
+        self.works.cancel(run, &mut self.runs, cx.os.clock);
+    }
+
+    /// Lets go of a run if its end is kept and nobody reads it.
+    pub fn retire(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
+        cx.cancel_timer(&mut self.runs.retire(run));
+    }
+
+    /// The batch under way is kept: whoever waited for it is told.
+    pub fn kept(&mut self, cx: &mut Cx<'_, '_>) {
+        let mut settled = Vec::new();
+        let (ends, first_end) = self.runs.kept(|run| settled.push(run));
+        settled.into_iter().for_each(|run| self.retire(run, cx));
+        if self.journal.committed(ends, first_end) {
+            self.runs.tell_readers();
+        }
+    }
+
+    /// The batch under way may not be kept: runs of which nobody has been told are refused, the others wait.
+    pub fn not_kept(&mut self, trouble: &Trouble, cx: &mut Cx<'_, '_>) {
+        if is_planted(Planted::TakesAFailureForDone) {
+            return self.kept(cx);
+        }
+        let mut refused = Vec::new();
+        self.runs.not_kept(trouble, |run| refused.push(run));
+        for run in refused {
+            self.works.drop_task(run, &mut self.runs);
+            self.retire(run, cx);
+        }
+        if self.journal.not_committed(trouble, cx) {
+            self.runs.tell_readers();
+        }
+    }
+
+    /// A run that its lost client would have had cancelled: its reader has the grace to come back.
+    pub fn await_readers(&mut self, cx: &mut Cx<'_, '_>) {
+        for run in self.runs.unfinished() {
+            self.left(run, cx);
+        }
     }
 
     /// A reader has left, or may be leaving: unless another stays, the run has its grace, and then is cancelled.

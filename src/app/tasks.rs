@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::respond::{Problem, Reply, write_json};
-use super::runs::{Lookup, Record, Runs};
+use super::runs::Runs;
 use crate::base::Key;
+use crate::store::Row;
 
 /// The body of `GET /chat/task/{id}`.
 #[derive(Debug, Serialize)]
@@ -30,81 +31,89 @@ struct TaskRow {
     completed_at: Option<String>,
 }
 
-/// Finds a run by its id.
+/// `GET /chat/task/{id}`, and what `DELETE /tasks/{id}` answers with: the task's true state, as far as it is kept.
 ///
 /// # Errors
-/// 404 for an id that no run had, 410 for one that is no longer kept.
-pub fn find(id: Uuid, runs: &Runs) -> Result<Key, Problem> {
-    match runs.lookup(id) {
-        Lookup::Known(key) => Ok(key),
-        Lookup::Expired => Err(Problem::expired_task()),
-        Lookup::Unknown => Err(Problem::unknown_task()),
-    }
-}
-
-/// `GET /chat/task/{id}`, and what `DELETE /tasks/{id}` answers with: the task's true state.
-///
-/// # Errors
-/// See [`find`].
-pub fn show(id: Uuid, runs: &Runs, body: &mut Vec<u8>) -> Result<Reply, Problem> {
-    let key = find(id, runs)?;
-    let record = runs.at(key).ok_or_else(Problem::unknown_task)?;
+/// 410 if the run is not here any more.
+pub fn show(run: Key, runs: &Runs, body: &mut Vec<u8>) -> Result<Reply, Problem> {
+    let record = runs.at(run).ok_or_else(Problem::expired_task)?;
+    let status = record.shown();
+    let is_final = status.is_final();
     let view = TaskView {
         task_id: record.id,
-        status: record.status.name(),
-        place: runs.place(key),
+        status: status.name(),
+        place: runs.place(run),
         // The log holds it as JSON already; parsing it once more checks nothing that we did not write ourselves.
-        result: record.response().and_then(|response| serde_json::from_str(response).ok()),
-        error: record.error.as_deref(),
+        result: record
+            .response()
+            .filter(|_| is_final)
+            .and_then(|response| serde_json::from_str(response).ok()),
+        error: record.error.as_deref().filter(|_| is_final),
         created_at: record.created_at.to_string(),
-        completed_at: completed_at(record),
+        completed_at: record.completed_at.filter(|_| is_final).map(|moment| moment.to_string()),
     };
     write_json(&view, body);
     Ok(Reply::OK)
 }
 
-/// `GET /tasks`: the newest first.
-pub fn list(limit: usize, before: Option<Uuid>, runs: &Runs, body: &mut Vec<u8>) -> Reply {
+/// `GET /tasks`: the newest first. `rows` are what is kept, one more than `limit` if there are as many.
+pub fn list(limit: usize, rows: &[Row], runs: &Runs, body: &mut Vec<u8>) -> Reply {
     #[derive(Serialize)]
     struct Page {
         tasks: Vec<TaskRow>,
         /// What `?before=` takes for the next page.
         next: Option<Uuid>,
     }
-    let mut tasks: Vec<TaskRow> = runs.newest(before).take(limit + 1).map(row).collect();
-    let more = tasks.len() > limit;
-    tasks.truncate(limit);
-    let next = tasks.last().filter(|_| more).map(|task| task.task_id);
+    let tasks: Vec<TaskRow> = rows.iter().take(limit).map(|row| task_row(row, runs)).collect();
+    let next = tasks.last().filter(|_| rows.len() > limit).map(|task| task.task_id);
     write_json(&Page { tasks, next }, body);
     Reply::OK
 }
 
 /// The body of `202` for `POST /chat/async`.
-///
-/// # Errors
-/// None; in the shape of the others.
-pub fn accepted(run: Key, runs: &Runs, body: &mut Vec<u8>) -> Result<Reply, Problem> {
+pub fn accepted(id: Uuid, status: &'static str, body: &mut Vec<u8>) -> Reply {
     #[derive(Serialize)]
     struct Accepted {
         task_id: Uuid,
         status: &'static str,
         message: &'static str,
     }
-    let record = runs.at(run).ok_or_else(Problem::unknown_task)?;
     let message = "Accepted. Ask for the result at the address in Location.";
-    write_json(&Accepted { task_id: record.id, status: record.status.name(), message }, body);
-    Ok(Reply { status: 202, location: Some(format!("/chat/task/{}", record.id)) })
+    write_json(&Accepted { task_id: id, status, message }, body);
+    Reply { status: 202, location: Some(format!("/chat/task/{id}")) }
 }
 
-fn row(record: &Record) -> TaskRow {
-    TaskRow {
-        task_id: record.id,
-        status: record.status.name(),
-        created_at: record.created_at.to_string(),
-        completed_at: completed_at(record),
+/// The first event of a stream that was joined: where the run is. It has no number, so the reader's position stays.
+pub fn state(run: Key, runs: &Runs) -> Option<String> {
+    #[derive(Serialize)]
+    struct State {
+        r#type: &'static str,
+        run_id: Uuid,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        place: Option<usize>,
     }
+    let record = runs.at(run)?;
+    let state =
+        State { r#type: "state", run_id: record.id, status: record.shown().name(), place: runs.place(run) };
+    serde_json::to_string(&state).ok()
 }
 
-fn completed_at(record: &Record) -> Option<String> {
-    record.completed_at.map(|moment| moment.to_string())
+fn task_row(row: &Row, runs: &Runs) -> TaskRow {
+    // It may have gone on since the row was read.
+    let here = runs.find(row.run).and_then(|key| runs.at(key));
+    let (status, completed_at) = match (here, row.ended) {
+        (_, Some((outcome, at))) => (outcome.into(), Some(at)),
+        (Some(record), None) => {
+            let status = record.shown();
+            (status, record.completed_at.filter(|_| status.is_final()))
+        }
+        (None, None) => (super::runs::Status::Pending, None),
+    };
+    TaskRow {
+        task_id: row.run,
+        status: status.name(),
+        created_at: row.created_at.to_string(),
+        completed_at: completed_at.map(|moment| moment.to_string()),
+    }
 }

@@ -7,14 +7,14 @@ use std::fmt;
 
 use crate::agent::{Effect, Findings, FoundTerm, Input, Outcome, Passage, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Budget, Key, SideTable, Time};
+use crate::base::{Budget, Key, SideTable};
 use crate::notes::{Found, Hit, Library, Query};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
 use crate::text::Terms;
 
 use super::folder::Folder;
-use super::runs::{Runs, Stage};
+use super::runs::{Left, Runs, Stage};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,12 +90,12 @@ impl Works {
         cx: &mut Cx<'_, '_>,
     ) {
         let clock = cx.os.clock;
-        self.begin_waiting(runs, library, clock, cx.now);
+        self.begin_waiting(runs, library, clock);
         let Works { queue, works, tools, .. } = self;
         queue.run(cx.budget, |task, slice| match works.at(task) {
             Some(Work::Run(run)) => {
                 let run = *run;
-                let progress = step_run(run, slice, tools, runs, library, clock, cx.now);
+                let progress = step_run(run, slice, tools, runs, library, clock);
                 if progress == Progress::Done {
                     works.remove(task);
                 }
@@ -105,38 +105,72 @@ impl Works {
             None => Progress::Done,
         });
         // A place that was freed in this turn is taken in this turn, so that the loop can see that work is left.
-        self.begin_waiting(runs, library, clock, cx.now);
+        self.begin_waiting(runs, library, clock);
     }
 
     /// Cancels a run in whatever state it is; one that has ended stays as it is.
-    pub fn cancel(&mut self, run: Key, runs: &mut Runs, clock: &dyn Clock, now: Time) {
-        if let Some(task) = runs.at_mut(run).and_then(|record| record.task.take())
-            && !is_planted(Planted::KeepsCancelledTask)
-        {
-            self.queue.cancel(task);
-            self.works.remove(task);
-        }
+    pub fn cancel(&mut self, run: Key, runs: &mut Runs, clock: &dyn Clock) {
+        self.drop_task(run, runs);
         if runs.machine(run).is_some() {
             let effect = resume(run, Input::Cancel, &mut self.tools.told, runs);
             debug_assert!(matches!(effect, Some(Effect::Finish(_))), "a cancelled run wants nothing more");
             if is_planted(Planted::EndsTwice) {
                 runs.told(run, &[RunEvent::Done { status: Outcome::Cancelled }]);
             }
-            runs.finish(run, Outcome::Cancelled, now, clock.wall());
+            runs.finish(run, Outcome::Cancelled, clock.wall());
         }
     }
 
-    fn begin_waiting(&mut self, runs: &mut Runs, library: &Library, clock: &dyn Clock, now: Time) {
+    /// Fails a run that is not at work.
+    pub fn fail(&mut self, run: Key, why: String, runs: &mut Runs, clock: &dyn Clock) {
+        if runs.machine(run).is_some() {
+            resume(run, Input::Failed(why), &mut self.tools.told, runs);
+            runs.finish(run, Outcome::Failed, clock.wall());
+        }
+    }
+
+    /// No further work is done on a run.
+    pub fn drop_task(&mut self, run: Key, runs: &mut Runs) {
+        if let Some(task) = runs.at_mut(run).and_then(|record| record.task.take())
+            && !is_planted(Planted::KeepsCancelledTask)
+        {
+            self.queue.cancel(task);
+            self.works.remove(task);
+        }
+    }
+
+    fn begin_waiting(&mut self, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
+        while let Some((run, left)) = runs.take_ready() {
+            match left {
+                Left::NotBegun => self.start(run, runs, library, clock),
+                Left::At(effect) => self.set_to_work(run, Some(effect), runs, library, clock),
+            }
+        }
         while let Some(run) = runs.begin_next() {
-            let effect = resume(run, Input::Start, &mut self.tools.told, runs);
-            if carry_out(run, effect, runs, library, clock, now) == Progress::Done {
-                continue;
-            }
-            let task = self.queue.spawn().expect("there is a task for each run that may be at work");
-            self.works.insert(task, Work::Run(run));
-            if let Some(record) = runs.at_mut(run) {
-                record.task = Some(task);
-            }
+            self.start(run, runs, library, clock);
+        }
+    }
+
+    fn start(&mut self, run: Key, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
+        let effect = resume(run, Input::Start, &mut self.tools.told, runs);
+        self.set_to_work(run, effect, runs, library, clock);
+    }
+
+    fn set_to_work(
+        &mut self,
+        run: Key,
+        effect: Option<Effect>,
+        runs: &mut Runs,
+        library: &Library,
+        clock: &dyn Clock,
+    ) {
+        if carry_out(run, effect, runs, library, clock) == Progress::Done {
+            return;
+        }
+        let task = self.queue.spawn().expect("there is a task for each run that may be at work");
+        self.works.insert(task, Work::Run(run));
+        if let Some(record) = runs.at_mut(run) {
+            record.task = Some(task);
         }
     }
 }
@@ -149,7 +183,6 @@ fn step_run(
     runs: &mut Runs,
     library: &Library,
     clock: &dyn Clock,
-    now: Time,
 ) -> Progress {
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
     let input = match &mut record.stage {
@@ -161,7 +194,7 @@ fn step_run(
     };
     let Some(input) = input else { return Progress::Again };
     let effect = resume(run, input, &mut tools.told, runs);
-    carry_out(run, effect, runs, library, clock, now)
+    carry_out(run, effect, runs, library, clock)
 }
 
 fn step_index(
@@ -176,11 +209,18 @@ fn step_index(
 }
 
 /// Gives a run its input and its log what it tells. `None` for a run that has ended.
+///
+/// The input is recorded with what it causes: both leave in the same batch, so a process that takes over finds both or
+/// neither. An input that ends the run needs no record: nobody carries on behind an end.
 fn resume(run: Key, input: Input, told: &mut Vec<RunEvent>, runs: &mut Runs) -> Option<Effect> {
     told.clear();
+    let recorded = input.clone();
     let effect = runs.machine(run)?.resume(input, told).expect("a run's stage here is the state it is in");
     if let Some(record) = runs.at(run) {
         log::debug!("run {}: {} events told, then {}", record.id, told.len(), step_name(&effect));
+    }
+    if !matches!(effect, Effect::Finish(_)) && !is_planted(Planted::ForgetsAnInput) {
+        runs.given(run, recorded);
     }
     runs.told(run, told);
     Some(effect)
@@ -204,13 +244,12 @@ fn carry_out(
     runs: &mut Runs,
     library: &Library,
     clock: &dyn Clock,
-    now: Time,
 ) -> Progress {
     let stage = match effect {
         Some(Effect::Search(request)) => Stage::Searching(Box::new(library.search(query(request)))),
         Some(Effect::Compose(composer)) => Stage::Composing(composer),
         Some(Effect::Finish(outcome)) => {
-            runs.finish(run, outcome, now, clock.wall());
+            runs.finish(run, outcome, clock.wall());
             return Progress::Done;
         }
         None => return Progress::Done,

@@ -68,6 +68,16 @@ faults! {
     SlowHelper = "the disk helper takes long over a job";
     /// The disk helper takes no job, as when its thread can't be started.
     NoHelper = "the disk helper takes no job";
+    /// A job takes the store's helper seconds.
+    SlowStore = "the store's helper takes long over a job";
+    /// The store's helper takes no job, as when its thread can't be started.
+    NoStoreHelper = "the store's helper takes no job";
+    /// For up to five seconds the store's disk is full.
+    StoreFull = "the store's disk is full for a while (ENOSPC)";
+    /// A sync fails; what was to be synced may be in the file all the same.
+    SyncFails = "a commit's sync fails (EIO)";
+    /// The store can't be read.
+    StoreUnreadable = "what is kept can't be read (EIO)";
     /// A file can't be read although it was listed.
     UnreadableFile = "a file can't be read";
     /// A folder can't be listed to its end.

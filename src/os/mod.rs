@@ -1,6 +1,6 @@
 //! The world behind traits: sockets, clock, disk, entropy, the access log, and the one place to sleep.
 //!
-//! Everything above takes an [`Os`]: six borrowed parts that the real world ([`real`]) or a made-up one ([`sim`])
+//! Everything above takes an [`Os`]: seven borrowed parts that the real world ([`real`]) or a made-up one ([`sim`])
 //! provides.
 //! A connection holds a *key*, never a socket, so the same application runs on `mio` and in a simulated world with
 //! no generics above this module.
@@ -10,6 +10,7 @@
 //! | [`Net`] | `mio` sockets, non-blocking | never blocks |
 //! | [`Clock`] | monotonic, wall and thread CPU clock | never blocks |
 //! | [`Disk`] | a helper thread, started at first use | takes a job, answers later as a [`Completion`] |
+//! | [`Store`] | a helper thread of its own, started at first use | takes a job, answers later as a [`Completion`] |
 //! | [`Entropy`] | `getrandom` | never blocks after boot |
 //! | [`LogSink`] | standard error | drops rather than blocks |
 //! | [`Wait`] | `epoll_wait` | the only sleep |
@@ -18,7 +19,7 @@
 pub mod disk;
 pub mod faults;
 pub mod real;
-#[allow(clippy::disallowed_types, reason = "six handles share one world, on one thread")]
+#[allow(clippy::disallowed_types, reason = "seven handles share one world, on one thread")]
 pub mod sim;
 
 use std::io;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub use disk::{Disk, DiskDone, Job};
 
 use crate::base::{Key, Kind, Time, WallTime};
+use crate::store;
 
 /// Keys of listening sockets.
 pub const LISTENER: Kind = Kind(1);
@@ -63,6 +65,8 @@ impl Ready {
 pub enum Completion {
     /// The disk helper's news.
     Disk(DiskDone),
+    /// What the store's helper has done.
+    Store(store::Done),
     /// The process was told something.
     Signal(Signal),
 }
@@ -186,6 +190,16 @@ pub trait Clock {
     fn cpu(&self) -> Duration;
 }
 
+/// The front of the thread that keeps runs.
+pub trait Store {
+    /// Hands a job over. Jobs are done in the order in which they were handed over, and their news come in that order
+    /// through `Wait::wait`.
+    ///
+    /// # Errors
+    /// Gives the job back when the queue is full (`limits::STORE_JOBS_MAX`), or when the helper can't be started.
+    fn submit(&mut self, job: store::Job) -> Result<(), store::Job>;
+}
+
 /// Randomness that nobody can guess.
 pub trait Entropy {
     /// Fills `bytes`.
@@ -226,6 +240,8 @@ pub struct Os<'w> {
     pub clock: &'w dyn Clock,
     /// The disk helper's front.
     pub disk: &'w mut dyn Disk,
+    /// The store's front.
+    pub store: &'w mut dyn Store,
     /// Randomness.
     pub entropy: &'w mut dyn Entropy,
     /// Where access-log lines go.

@@ -1,16 +1,21 @@
 //! Answering: whole answers, a run's answer once it has one, and event streams, whose buffer is the run's log.
 
+use serde::Serialize;
+use uuid::Uuid;
+
 use super::end::release_body;
-use super::{Allowance, Exchange, Peer, Stepped, Told, serve};
+use super::{Allowance, Exchange, Peer, Stepped, Then, Told, serve};
 use crate::app::access_log::Line;
-use crate::app::health;
+use crate::app::record::json;
 use crate::app::respond::Problem;
-use crate::app::runs::Read;
+use crate::app::runs::{Read, Record};
 use crate::app::service::Service;
-use crate::base::Key;
+use crate::app::{health, tasks};
 use crate::base::planted::{Planted, is_planted};
+use crate::base::{Key, Time};
 use crate::notes::ScanReport;
 use crate::reactor::Cx;
+use crate::store::Trouble;
 use crate::wire::http1::{Answer, AnswerBody};
 use crate::wire::sse;
 
@@ -107,14 +112,20 @@ pub(super) fn watch(peer: &mut Peer, run: Key, service: &mut Service, cx: &mut C
     }
 }
 
-/// `/chat`: the run's answer, once it has one.
+/// `/chat`: the run's answer, once it has one and that is kept.
 pub(super) fn answer_run(peer: &mut Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) -> Stepped {
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
     let problem = match service.runs.at(run) {
-        Some(record) if !record.status.is_final() => {
-            service.scratch = scratch;
-            return Stepped::Waits;
+        Some(Record { refused: Some(trouble), .. }) => Some(Problem::not_kept(trouble)),
+        Some(record) if !record.shown().is_final() => {
+            // One that has ended waits for its end to be kept, and then has its answer.
+            if !service.is_parked() || record.status.is_final() {
+                service.scratch = scratch;
+                return Stepped::Waits;
+            }
+            let detail = "the server restarts, and this run goes on in the next process: GET /chat/task/";
+            Some(Problem::busy(format!("{detail}{}", record.id), 1))
         }
         Some(record) => match (record.response(), &record.error) {
             (Some(response), _) => {
@@ -126,7 +137,7 @@ pub(super) fn answer_run(peer: &mut Peer, run: Key, service: &mut Service, cx: &
         },
         None => Some(Problem::expired_task()),
     };
-    service.runs.unwatch(run, peer.connection.key);
+    leave(peer, run, service, cx);
     peer.exchange = Exchange::Nothing;
     match problem {
         None => send_whole(peer, 200, None, &scratch, service, cx),
@@ -134,6 +145,93 @@ pub(super) fn answer_run(peer: &mut Peer, run: Key, service: &mut Service, cx: &
     }
     service.scratch = scratch;
     Stepped::On
+}
+
+/// `/chat/async` and `/chat/stream`: once it is kept that there is such a run.
+pub(super) fn answer_kept(
+    peer: &mut Peer,
+    run: Key,
+    then: Then,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) -> Stepped {
+    let problem = match service.runs.at(run) {
+        Some(Record { refused: Some(trouble), .. }) => Problem::not_kept(trouble),
+        Some(record) if !record.is_admitted() => return Stepped::Waits,
+        Some(record) => {
+            let (id, status) = (record.id, record.shown().name());
+            peer.exchange = Exchange::Nothing;
+            match then {
+                Then::Accept => {
+                    leave(peer, run, service, cx);
+                    accept(peer, id, status, service, cx);
+                }
+                Then::Stream => begin_stream(peer, run, 0, false, service, cx),
+            }
+            return Stepped::On;
+        }
+        None => Problem::expired_task(),
+    };
+    leave(peer, run, service, cx);
+    peer.exchange = Exchange::Nothing;
+    refuse(peer, &problem, service, cx);
+    Stepped::On
+}
+
+/// 202, and where the run can be found.
+pub(super) fn accept(
+    peer: &mut Peer,
+    id: Uuid,
+    status: &'static str,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) {
+    let mut scratch = std::mem::take(&mut service.scratch);
+    scratch.clear();
+    let reply = tasks::accepted(id, status, &mut scratch);
+    send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
+    service.scratch = scratch;
+}
+
+/// `GET /chat/task/{id}?wait=` and `DELETE /tasks/{id}`: once the end is kept, or the wait is over.
+pub(super) fn answer_end(
+    peer: &mut Peer,
+    run: Key,
+    until: Option<Time>,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) -> Stepped {
+    let is_final = service.runs.at(run).is_none_or(|record| record.shown().is_final());
+    let problem = match until {
+        None if is_final => None,
+        // It is cancelled, but a process that takes over might not know.
+        None => match service.journal.trouble() {
+            Some(trouble) => Some(Problem::not_kept(trouble)),
+            None => return Stepped::Waits,
+        },
+        Some(until) if is_final || until <= cx.now || service.is_parked() => None,
+        Some(_) => return Stepped::Waits,
+    };
+    let mut scratch = std::mem::take(&mut service.scratch);
+    scratch.clear();
+    let shown = match problem {
+        None => tasks::show(run, &service.runs, &mut scratch),
+        Some(problem) => Err(problem),
+    };
+    leave(peer, run, service, cx);
+    peer.exchange = Exchange::Nothing;
+    match shown {
+        Ok(reply) => send_whole(peer, reply.status, None, &scratch, service, cx),
+        Err(problem) => refuse(peer, &problem, service, cx),
+    }
+    service.scratch = scratch;
+    Stepped::On
+}
+
+/// The connection does not wait for the run any more.
+fn leave(peer: &Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    service.runs.unwatch(run, peer.connection.key);
+    service.retire(run, cx);
 }
 
 /// `/sync`: the scan has ended.
@@ -164,29 +262,44 @@ pub fn not_synced(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     serve(peer, service, cx);
 }
 
+/// The head of an event stream, and for a reader that joins in, where the run is. The connection is among the run's
+/// watchers.
 pub(super) fn begin_stream(
     peer: &mut Peer,
     run: Key,
     after: u64,
+    joins: bool,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
 ) {
     answer(peer, 200, &STREAM_FIELDS, Some("text/event-stream"), AnswerBody::Stream, service, cx);
-    if peer.connection.broken() {
-        return;
-    }
-    if peer.by_head {
-        end_stream(peer, service, cx);
-        return;
-    }
-    watch(peer, run, service, cx);
     let after = match after {
         0 => 0,
         after if is_planted(Planted::RepeatsOnRejoin) => after - 1,
         after if is_planted(Planted::SkipsOnRejoin) => after + 1,
         after => after,
     };
-    peer.exchange = Exchange::Streaming { run, sent: after };
+    peer.exchange = Exchange::Streaming { run, sent: after, kept: true };
+    if peer.connection.broken() {
+        return;
+    }
+    if peer.by_head {
+        leave(peer, run, service, cx);
+        end_stream(peer, service, cx);
+        return;
+    }
+    if joins && let Some(state) = tasks::state(run, &service.runs) {
+        send_note(peer, &state, service, cx);
+    }
+}
+
+/// An event without a number: the reader's position stays where it is.
+fn send_note(peer: &mut Peer, json: &str, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    let mut frames = std::mem::take(&mut service.scratch);
+    frames.clear();
+    sse::event(None, json, &mut frames);
+    send_frames(peer, &frames, service, cx);
+    service.scratch = frames;
 }
 
 fn end_stream(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
@@ -203,13 +316,13 @@ pub(super) fn stream(
     peer: &mut Peer,
     run: Key,
     sent: u64,
+    kept: bool,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
     allowance: &Allowance,
 ) -> Stepped {
     let Some(record) = service.runs.at(run) else {
-        // Swept while this reader was slow: the stream is cut, and on coming back it is told that the run is gone.
-        // What is owed already, earlier answers above all, goes out first.
+        // A run stays as long as somebody reads it; without one there is nothing to tell, and the stream is cut.
         return if peer.connection.outbox.is_empty() { Stepped::Over } else { Stepped::Waits };
     };
     if peer.queued() >= allowance.queued_to {
@@ -219,6 +332,10 @@ pub(super) fn stream(
     let id_text: &str = record.id.hyphenated().encode_lower(&mut id_text);
     let mut frames = std::mem::take(&mut service.scratch);
     frames.clear();
+    let is_kept = service.journal.trouble().is_none();
+    if kept != is_kept {
+        storage_note(service.journal.trouble(), &mut frames);
+    }
     let mut sequence = sent;
     let read = loop {
         match record.read(sequence) {
@@ -229,20 +346,41 @@ pub(super) fn stream(
             read => break read,
         }
     };
-    let ended = read == Read::End;
+    let restarts = read == Read::CaughtUp && service.is_parked() && !record.status.is_final();
+    if restarts {
+        sse::event(None, "{\"type\":\"restarting\"}", &mut frames);
+        sse::retry(service.limits.stream_retry_ms, &mut frames);
+    }
+    let ended = read == Read::End || restarts;
     let framed = !frames.is_empty();
     if framed {
         send_frames(peer, &frames, service, cx);
-        peer.exchange = Exchange::Streaming { run, sent: sequence };
+        peer.exchange = Exchange::Streaming { run, sent: sequence, kept: is_kept };
         peer.since = cx.now;
     }
     service.scratch = frames;
     if ended {
-        service.runs.unwatch(run, peer.connection.key);
+        leave(peer, run, service, cx);
         end_stream(peer, service, cx);
         return Stepped::On;
     }
     if framed { Stepped::On } else { Stepped::Waits }
+}
+
+/// Whether what a stream tells is kept, when that has changed under it.
+fn storage_note(trouble: Option<&Trouble>, frames: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Note {
+        r#type: &'static str,
+        kept: bool,
+        detail: String,
+    }
+    let detail = match trouble {
+        Some(trouble) => format!("what follows is not kept for now: {trouble}"),
+        None => "everything is kept again".to_owned(),
+    };
+    let note = Note { r#type: "storage", kept: trouble.is_none(), detail };
+    sse::event(None, &json(&note), frames);
 }
 
 pub(super) fn send_frames(peer: &mut Peer, frames: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) {

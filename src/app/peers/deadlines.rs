@@ -19,6 +19,7 @@ enum Due {
     Head,
     Body,
     Heartbeat,
+    Wait,
     Linger,
 }
 
@@ -43,7 +44,11 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
         }
         Exchange::Streaming { .. } => Some((peer.since.after(limits.heartbeat_interval), Due::Heartbeat)),
         Exchange::Lingering { .. } => Some((peer.since.after(limits.linger_timeout), Due::Linger)),
-        Exchange::AwaitRun { .. } | Exchange::AwaitSync => None,
+        Exchange::AwaitEnd { until, .. } => until.map(|until| (until, Due::Wait)),
+        Exchange::AwaitRun { .. }
+        | Exchange::AwaitKept { .. }
+        | Exchange::AwaitStore { .. }
+        | Exchange::AwaitSync => None,
     };
     match (stall, wait) {
         (Some(stall), Some(wait)) => Some(if stall.0 <= wait.0 { stall } else { wait }),
@@ -83,6 +88,8 @@ pub fn timer(peer: &mut Peer, id: TimerId, service: &mut Service, cx: &mut Cx<'_
             over(peer, service, cx);
         }
         Due::Silence | Due::Linger => over(peer, service, cx),
+        // The answer is what is so by now.
+        Due::Wait => serve(peer, service, cx),
         Due::Head => time_out(peer, "the request head took too long", service, cx),
         Due::Body => time_out(peer, "the request body took too long", service, cx),
         Due::Heartbeat => {

@@ -63,6 +63,7 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         } else {
             service.left(run, cx);
         }
+        service.retire(run, cx);
     }
     if matches!(peer.exchange, Exchange::AwaitSync) && !is_planted(Planted::KeepsSyncWaiter) {
         service.folder.forget(key);

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //!               Head, End                    (whole answer)
-//!    Nothing ───────────────► Receiving ──────────────────────► Nothing
-//!       ▲                        │  └─ run begun ─► AwaitRun ─── ended ──┐
-//!       │                        ├──── sync ──────► AwaitSync ─ scanned ─┤
-//!       │                        └──── stream ────► Streaming ─ read up ─┤
-//!       └───────────────────────────────────────────────────────────────┘
+//!    Nothing ───────────────► Receiving ──────────────────────────────► Nothing
+//!       ▲                        │ ├─ must be looked up ─► AwaitStore ─ found ─► as if it had been here
+//!       │                        │ ├─ chat ────────────────► AwaitRun ──── ended ───┐
+//!       │                        │ ├─ stream, async ─► AwaitKept ─ kept ─┬──────────┤
+//!       │                        │ │                                     └► Streaming ─ read up ─┐
+//!       │                        │ ├─ long poll, cancel ───► AwaitEnd ──── ended ───┤           │
+//!       │                        │ └─ sync ────────────────► AwaitSync ─── scanned ─┤           │
+//!       └────────────────────────────────────────────────────────────────────────┴───────────┘
 //!    any of them ── last answer queued, or a peer that must go ──► Lingering ──► (closed)
 //! ```
 //!
@@ -22,24 +25,28 @@ mod end;
 mod receive;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::routes::Route;
 use super::service::Service;
+use crate::agent::Question;
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Pressure, Time};
 use crate::limits::Limits;
 use crate::net::Connection;
 use crate::os::Ready;
 use crate::reactor::{Cx, TimerId};
+use crate::store::{Idempotency, KeptRun, Row, Trouble};
 use crate::wire::http1::{After, Server};
 
 pub use answer::{not_synced, synced};
 pub use deadlines::timer;
 pub use end::over;
+pub use receive::found;
 
-use answer::{answer_run, stream};
+use answer::{answer_end, answer_kept, answer_run, stream};
 use deadlines::arm;
 use end::{hang_up, linger};
 use receive::receive;
@@ -53,12 +60,64 @@ enum Exchange {
     Receiving { route: Route, body: Vec<u8> },
     /// `/chat`: the answer is the run's.
     AwaitRun { run: Key },
-    /// An event stream, sent up to and with event number `sent`.
-    Streaming { run: Key, sent: u64 },
+    /// What was asked for is done once it is kept that the run was accepted.
+    AwaitKept { run: Key, then: Then },
+    /// A task's state, once it is final or the wait is over. Without an end of the wait: a cancel.
+    AwaitEnd { run: Key, until: Option<Time> },
+    /// The store is asked for something first.
+    AwaitStore { wish: Wish },
+    /// An event stream, sent up to and with event number `sent`. Its reader was told whether it is `kept`.
+    Streaming { run: Key, sent: u64, kept: bool },
     /// `/sync`: the answer is the scan's.
     AwaitSync,
     /// The last answer is out; what still arrives is dropped until the peer closes or the time is up.
     Lingering { bytes_left: usize },
+}
+
+/// What is done once a run is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// 202, with the run's id.
+    Accept,
+    /// Its events are streamed, from the first.
+    Stream,
+}
+
+/// What was asked for, while the store looks for what it is about.
+#[derive(Debug)]
+enum Wish {
+    /// A run.
+    About(Uuid, Deed),
+    /// The list of tasks.
+    List { limit: usize, before: Option<Uuid> },
+    /// A run that was begun under this idempotency key, or else a new one.
+    Begin { question: Question, key: Idempotency },
+}
+
+/// What is to be done about a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    /// Show it, once it has ended or the wait is over.
+    Show { wait: Duration },
+    /// Stream its events from behind this one.
+    Stream { after: u64 },
+    /// Cancel it.
+    Cancel,
+    /// Say that it was accepted: it was asked for again under its idempotency key.
+    Accept,
+}
+
+/// What the store has found.
+#[derive(Debug)]
+pub enum Found {
+    /// The run that was asked for, if it is kept.
+    Run(Option<KeptRun>),
+    /// The runs of a list.
+    Rows(Vec<Row>),
+    /// The run under an idempotency key, if there is one.
+    Key(Option<(Uuid, Idempotency)>),
+    /// It could not look.
+    Nothing(Trouble),
 }
 
 /// How a connection's request is told in the access log.
@@ -177,6 +236,9 @@ impl Peer {
             Exchange::Receiving { body, .. } => body.len(),
             Exchange::Nothing
             | Exchange::AwaitRun { .. }
+            | Exchange::AwaitKept { .. }
+            | Exchange::AwaitEnd { .. }
+            | Exchange::AwaitStore { .. }
             | Exchange::Streaming { .. }
             | Exchange::AwaitSync
             | Exchange::Lingering { .. } => 0,
@@ -200,9 +262,13 @@ impl Peer {
 
     fn run(&self) -> Option<Key> {
         match self.exchange {
-            Exchange::AwaitRun { run } | Exchange::Streaming { run, .. } => Some(run),
+            Exchange::AwaitRun { run }
+            | Exchange::AwaitKept { run, .. }
+            | Exchange::AwaitEnd { run, .. }
+            | Exchange::Streaming { run, .. } => Some(run),
             Exchange::Nothing
             | Exchange::Receiving { .. }
+            | Exchange::AwaitStore { .. }
             | Exchange::AwaitSync
             | Exchange::Lingering { .. } => None,
         }
@@ -281,8 +347,10 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         },
         Exchange::Receiving { .. } => receive(peer, service, cx, allowance),
         Exchange::AwaitRun { run } => answer_run(peer, run, service, cx),
-        Exchange::Streaming { run, sent } => stream(peer, run, sent, service, cx, allowance),
-        Exchange::AwaitSync => Stepped::Waits,
+        Exchange::AwaitKept { run, then } => answer_kept(peer, run, then, service, cx),
+        Exchange::AwaitEnd { run, until } => answer_end(peer, run, until, service, cx),
+        Exchange::Streaming { run, sent, kept } => stream(peer, run, sent, kept, service, cx, allowance),
+        Exchange::AwaitSync | Exchange::AwaitStore { .. } => Stepped::Waits,
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),
     }
 }

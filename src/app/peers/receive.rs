@@ -1,17 +1,21 @@
 //! Taking requests in: from bytes to a route, from a route and its body to what is done about it.
 
-use super::answer::{begin_stream, refuse, send_empty, send_whole, tell_malformed, tell_run, watch};
-use super::{Allowance, Exchange, Peer, Stepped, Told};
+use uuid::Uuid;
+
+use super::answer::{accept, begin_stream, refuse, send_empty, send_whole, tell_malformed, watch};
+use super::{Allowance, Deed, Exchange, Found, Peer, Stepped, Then, Told, Wish, serve};
+use crate::agent::Question;
 use crate::app::access_log::shown;
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
 use crate::app::{chat, health, tasks};
-use crate::base::Key;
 use crate::base::planted::{Planted, is_planted};
+use crate::base::{Key, Time};
 use crate::net::Fill;
 use crate::reactor::Cx;
+use crate::store::{Idempotency, Job, KeptRun};
 use crate::wire::http1::{AdmitError, Method, RequestEvent};
 
 /// What a request is answered with, once all of it was read.
@@ -24,12 +28,18 @@ enum Outcome {
     Allowed(&'static str),
     /// With nothing: 204.
     NoContent,
-    /// With the id of a run that goes on by itself.
-    Accepted(Key),
+    /// With the id of a run that was accepted before, and where it is.
+    Accepted(Uuid, &'static str),
     /// With a run's answer, when there is one.
     Run(Key),
+    /// Once it is kept that there is such a run.
+    Kept(Key, Then),
+    /// With a task's state, once it has ended or the wait is over.
+    End(Key, Option<Time>),
     /// With a run's events from behind this one.
     Stream(Key, u64),
+    /// With what the store has to say first.
+    Store(Wish),
     /// With a scan's report.
     Sync,
 }
@@ -61,7 +71,7 @@ pub(super) fn receive(
         Some(RequestEvent::Head(head)) => {
             allowance.requests -= 1;
             service.requests_this_turn += 1;
-            let routed = route(&head, &service.doors);
+            let routed = route(&head, &service.doors, &service.limits);
             peer.by_head = head.method == Method::Head;
             if !matches!(routed, Ok(Route::Health)) && service.access_log.is_on() {
                 let request = shown(head.method.as_str(), head.target);
@@ -151,6 +161,11 @@ fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     scratch.clear();
     let outcome = perform(route, &body, peer.connection.key, service, cx, &mut scratch);
     service.drop_body(body);
+    conclude(peer, outcome, scratch, service, cx);
+}
+
+/// Answers, or begins to wait for what the answer depends on.
+fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut Service, cx: &mut Cx<'_, '_>) {
     match outcome {
         Outcome::Whole(reply) => {
             send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
@@ -158,23 +173,80 @@ fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         Outcome::Refuse(problem) => refuse(peer, &problem, service, cx),
         Outcome::Allowed(allow) => send_empty(peer, &[("Allow", allow)], service, cx),
         Outcome::NoContent => send_empty(peer, &[], service, cx),
-        Outcome::Accepted(run) => {
-            tell_run(peer, run, service);
-            match tasks::accepted(run, &service.runs, &mut scratch) {
-                Ok(reply) => {
-                    send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
-                }
-                Err(problem) => refuse(peer, &problem, service, cx),
-            }
-        }
+        Outcome::Accepted(id, status) => accept(peer, id, status, service, cx),
         Outcome::Run(run) => {
-            watch(peer, run, service, cx);
             peer.exchange = Exchange::AwaitRun { run };
+            watch(peer, run, service, cx);
         }
-        Outcome::Stream(run, after) => begin_stream(peer, run, after, service, cx),
+        Outcome::Kept(run, then) => {
+            peer.exchange = Exchange::AwaitKept { run, then };
+            watch(peer, run, service, cx);
+        }
+        Outcome::End(run, until) => {
+            peer.exchange = Exchange::AwaitEnd { run, until };
+            watch(peer, run, service, cx);
+        }
+        Outcome::Stream(run, after) => {
+            watch(peer, run, service, cx);
+            begin_stream(peer, run, after, true, service, cx);
+        }
+        Outcome::Store(wish) => ask_store(peer, wish, service, cx),
         Outcome::Sync => peer.exchange = Exchange::AwaitSync,
     }
     service.scratch = scratch;
+}
+
+fn ask_store(peer: &mut Peer, wish: Wish, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    let asker = peer.connection.key;
+    let job = match &wish {
+        Wish::About(run, _) => Job::Find { asker, run: *run },
+        // One more than is shown tells whether there is a next page.
+        Wish::List { limit, before } => Job::List { asker, before: *before, rows_max: limit + 1 },
+        Wish::Begin { key, .. } => Job::FindKey { asker, key: key.key.clone() },
+    };
+    match service.journal.read(job) {
+        Ok(()) => peer.exchange = Exchange::AwaitStore { wish },
+        Err(_) => refuse(peer, &Problem::busy("too many look into what is kept; try again", 1), service, cx),
+    }
+}
+
+/// The store has looked for what a client waits for.
+pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    if peer.gone || !matches!(peer.exchange, Exchange::AwaitStore { .. }) {
+        return;
+    }
+    let Exchange::AwaitStore { wish } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
+        return;
+    };
+    let mut scratch = std::mem::take(&mut service.scratch);
+    scratch.clear();
+    let outcome = match (wish, found) {
+        (_, Found::Nothing(trouble)) => Err(Problem::not_kept(&trouble)),
+        (Wish::About(id, deed), Found::Run(kept)) => {
+            fetched(id, kept, service).and_then(|run| about(run, deed, service, cx, &mut scratch))
+        }
+        (Wish::List { limit, .. }, Found::Rows(rows)) => {
+            Ok(Outcome::Whole(tasks::list(limit, &rows, &service.runs, &mut scratch)))
+        }
+        (Wish::Begin { question, key }, Found::Key(kept)) => begin_once(&question, key, kept, service, cx),
+        (Wish::About(..) | Wish::List { .. } | Wish::Begin { .. }, _) => {
+            Err(Problem::new(500, "the store has answered another question"))
+        }
+    };
+    conclude(peer, outcome.unwrap_or_else(Outcome::Refuse), scratch, service, cx);
+    serve(peer, service, cx);
+}
+
+/// The run with this id, which was not here: it may be by now, or is brought here for as long as somebody reads it.
+fn fetched(id: Uuid, kept: Option<KeptRun>, service: &mut Service) -> Result<Key, Problem> {
+    match (service.runs.find(id), kept) {
+        (Some(run), _) => Ok(run),
+        (None, Some(kept)) if kept.ending.is_some() => {
+            service.runs.revive(&kept).map_err(|busy| Problem::busy(busy.to_string(), 1))
+        }
+        (None, None) if service.journal.may_have_swept(id) => Err(Problem::expired_task()),
+        (None, Some(_) | None) => Err(Problem::unknown_task()),
+    }
 }
 
 fn perform(
@@ -186,36 +258,118 @@ fn perform(
     scratch: &mut Vec<u8>,
 ) -> Outcome {
     let done = match route {
-        Route::Health => Ok(Outcome::Whole(health::health(&service.library, service.is_stopping(), scratch))),
+        Route::Health => {
+            let Service { library, journal, .. } = &service;
+            Ok(Outcome::Whole(health::health(library, journal, service.is_stopping(), scratch)))
+        }
         Route::Info => {
-            let reply = health::info(&service.library, &service.runs, service.open_connections, cx, scratch);
-            Ok(Outcome::Whole(reply))
+            let Service { library, runs, journal, open_connections, .. } = &service;
+            Ok(Outcome::Whole(health::info(library, runs, journal, *open_connections, cx, scratch)))
         }
         Route::Chat => begin(body, OnDisconnect::Cancel, service, cx).map(Outcome::Run),
         Route::ChatStream => {
-            begin(body, OnDisconnect::Cancel, service, cx).map(|run| Outcome::Stream(run, 0))
+            begin(body, OnDisconnect::Cancel, service, cx).map(|run| Outcome::Kept(run, Then::Stream))
         }
-        Route::ChatAsync => begin(body, OnDisconnect::Continue, service, cx).map(Outcome::Accepted),
-        Route::Task(id) => tasks::show(id, &service.runs, scratch).map(Outcome::Whole),
-        Route::TaskStream { id, after } => tasks::find(id, &service.runs).map(|run| {
-            let read = service.runs.at(run).map(|record| record.read(after));
-            if read == Some(Read::End) { Outcome::NoContent } else { Outcome::Stream(run, after) }
-        }),
+        Route::ChatAsync { key: None } => {
+            begin(body, OnDisconnect::Continue, service, cx).map(|run| Outcome::Kept(run, Then::Accept))
+        }
+        Route::ChatAsync { key: Some(key) } => look_for_key(body, key, service),
+        Route::Task { id, wait } => look_for(id, Deed::Show { wait }, service, cx, scratch),
+        Route::TaskStream { id, after } => look_for(id, Deed::Stream { after }, service, cx, scratch),
+        Route::CancelTask(id) => look_for(id, Deed::Cancel, service, cx, scratch),
         Route::Sync => {
             service.folder.sync(Some(connection), &mut service.library, cx.os.disk);
             service.works.wake_index();
             Ok(Outcome::Sync)
         }
-        Route::Tasks { limit, before } => {
-            Ok(Outcome::Whole(tasks::list(limit, before, &service.runs, scratch)))
-        }
-        Route::CancelTask(id) => tasks::find(id, &service.runs).and_then(|run| {
-            service.cancel(run, cx);
-            tasks::show(id, &service.runs, scratch).map(Outcome::Whole)
-        }),
+        Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),
     };
     done.unwrap_or_else(Outcome::Refuse)
+}
+
+/// Does something about a run that is here, or has the store look for it.
+fn look_for(
+    id: Uuid,
+    deed: Deed,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Outcome, Problem> {
+    match service.runs.find(id) {
+        Some(run) => about(run, deed, service, cx, scratch),
+        None => Ok(Outcome::Store(Wish::About(id, deed))),
+    }
+}
+
+/// Does something about a run that is here.
+fn about(
+    run: Key,
+    deed: Deed,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Outcome, Problem> {
+    let record = service.runs.at(run).ok_or_else(Problem::expired_task)?;
+    let is_final = record.shown().is_final();
+    let outcome = match deed {
+        Deed::Show { wait } if is_final || wait.is_zero() => {
+            tasks::show(run, &service.runs, scratch).map(Outcome::Whole)
+        }
+        Deed::Show { wait } => return Ok(Outcome::End(run, Some(cx.now.after(wait)))),
+        Deed::Cancel if is_final => tasks::show(run, &service.runs, scratch).map(Outcome::Whole),
+        Deed::Cancel => {
+            service.cancel(run, cx);
+            return Ok(Outcome::End(run, None));
+        }
+        Deed::Accept => Ok(Outcome::Accepted(record.id, record.shown().name())),
+        Deed::Stream { after } if record.read(after) == Read::End => Ok(Outcome::NoContent),
+        Deed::Stream { after } => return Ok(Outcome::Stream(run, after)),
+    };
+    // It may have been fetched for this answer alone.
+    service.retire(run, cx);
+    outcome
+}
+
+/// Reads a question that comes under the client's own name for it. Asked for anew, it is asked once.
+fn look_for_key(body: &[u8], key: Box<str>, service: &mut Service) -> Result<Outcome, Problem> {
+    let question = chat::parse(body, &service.limits)?.question;
+    let key = chat::idempotency(key, &question);
+    if service.runs.find_key(&key.key).is_some() {
+        return again(&key, service);
+    }
+    Ok(Outcome::Store(Wish::Begin { question, key }))
+}
+
+/// The run that is here under this key, unless something else was asked under it.
+fn again(key: &Idempotency, service: &Service) -> Result<Outcome, Problem> {
+    match service.runs.find_key(&key.key) {
+        Some((run, before)) if before.fingerprint == key.fingerprint => Ok(Outcome::Kept(run, Then::Accept)),
+        Some(_) => Err(Problem::key_taken()),
+        None => Err(Problem::expired_task()),
+    }
+}
+
+/// Begins the run of a question under a key, unless there is one.
+fn begin_once(
+    question: &Question,
+    key: Idempotency,
+    kept: Option<(Uuid, Idempotency)>,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) -> Result<Outcome, Problem> {
+    // Somebody may have asked under the same key while the store was looking.
+    if service.runs.find_key(&key.key).is_some() {
+        return again(&key, service);
+    }
+    match kept {
+        Some((id, before)) if before.fingerprint == key.fingerprint => {
+            Ok(Outcome::Store(Wish::About(id, Deed::Accept)))
+        }
+        Some(_) => Err(Problem::key_taken()),
+        None => begin_run(question, OnDisconnect::Continue, Some(key), service, cx)
+            .map(|run| Outcome::Kept(run, Then::Accept)),
+    }
 }
 
 /// Reads a question and begins its run. An async one goes on whatever the client wishes: there is none to wait for.
@@ -225,15 +379,27 @@ fn begin(
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
 ) -> Result<Key, Problem> {
-    if service.is_stopping() {
-        return Err(Problem::busy("the server is shutting down", 1));
-    }
     let chat = chat::parse(body, &service.limits)?;
     let on_disconnect = match default {
         OnDisconnect::Continue => OnDisconnect::Continue,
         OnDisconnect::Cancel => chat.on_disconnect.unwrap_or(default),
     };
+    begin_run(&chat.question, on_disconnect, None, service, cx)
+}
+
+fn begin_run(
+    question: &Question,
+    on_disconnect: OnDisconnect,
+    key: Option<Idempotency>,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) -> Result<Key, Problem> {
+    if service.is_stopping() {
+        return Err(Problem::busy("the server is shutting down", 1));
+    }
+    if let Some(trouble) = service.journal.trouble() {
+        return Err(Problem::not_kept(trouble));
+    }
     let Service { runs, limits, .. } = service;
-    let run = chat::begin(&chat.question, on_disconnect, runs, limits, cx.os.clock, cx.os.entropy)?;
-    Ok(run)
+    chat::begin(question, on_disconnect, key, runs, limits, cx.os.clock, cx.os.entropy)
 }

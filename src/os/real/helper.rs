@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::poller::{LoopGone, Mailbox};
 use crate::limits::Limits;
+use crate::os::Completion;
 use crate::os::disk::{Disk, DiskDone, File, FileProblem, FileText, Job};
 
 /// Files told at once while listing.
@@ -115,7 +116,7 @@ fn serve(notes: &Path, jobs: &Receiver<Job>, mailbox: &Mailbox) {
                     let outcome = root.and_then(|root| read_file(root, &path, bytes_max));
                     (path, outcome)
                 });
-                mailbox.send(DiskDone::Read(read.collect()))
+                mailbox.send(Completion::Disk(DiskDone::Read(read.collect())))
             }
         };
         if told.is_err() {
@@ -127,8 +128,11 @@ fn serve(notes: &Path, jobs: &Receiver<Job>, mailbox: &Mailbox) {
 /// Without a folder nothing is known to be gone: what was read before stays.
 fn tell_no_root(errno: Errno, mailbox: &Mailbox) -> Result<(), LoopGone> {
     let trouble = FileProblem::System(io::Error::from(errno).kind());
-    mailbox.send(DiskDone::Listed { files: Vec::new(), problems: vec![(".".into(), trouble)] })?;
-    mailbox.send(DiskDone::ListEnded { complete: false })
+    mailbox.send(Completion::Disk(DiskDone::Listed {
+        files: Vec::new(),
+        problems: vec![(".".into(), trouble)],
+    }))?;
+    mailbox.send(Completion::Disk(DiskDone::ListEnded { complete: false }))
 }
 
 /// One walk over the folder, breadth first and without recursion.
@@ -157,7 +161,7 @@ impl<'r> Listing<'r> {
             }
         }
         self.tell()?;
-        self.mailbox.send(DiskDone::ListEnded { complete: self.complete })
+        self.mailbox.send(Completion::Disk(DiskDone::ListEnded { complete: self.complete }))
     }
 
     /// Lists one folder. The outer error ends the walk, the inner one passes this folder over.
@@ -257,7 +261,7 @@ impl<'r> Listing<'r> {
         if files.is_empty() && problems.is_empty() {
             return Ok(());
         }
-        self.mailbox.send(DiskDone::Listed { files, problems })
+        self.mailbox.send(Completion::Disk(DiskDone::Listed { files, problems }))
     }
 }
 

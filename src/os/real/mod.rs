@@ -1,4 +1,5 @@
-//! The real world: `mio` for sockets and sleeping, a helper thread for the disk, the system's clocks and randomness.
+//! The real world: `mio` for sockets and sleeping, a helper thread for the disk and one for the store, the
+//! system's clocks and randomness.
 
 mod clock;
 mod diagnostics;
@@ -9,6 +10,7 @@ mod poller;
 mod sockets;
 mod sqlite;
 mod state_folder;
+mod store_helper;
 
 use std::io;
 use std::path::Path;
@@ -21,9 +23,11 @@ pub use poller::Poller;
 pub use sockets::Sockets;
 pub use sqlite::{OpenTrouble, Sqlite};
 pub use state_folder::{StateFolder, StateTrouble};
+pub use store_helper::StoreHelper;
 
 use super::Os;
 use crate::limits::Limits;
+use crate::store::Storage;
 
 /// Every real part, owned in one place by `main`.
 #[derive(Debug)]
@@ -32,25 +36,28 @@ pub struct RealWorld {
     sockets: Sockets,
     clock: SystemClock,
     disk: DiskHelper,
+    store: StoreHelper,
     entropy: SystemEntropy,
     log: Stderr,
 }
 
 impl RealWorld {
-    /// Opens the poller, catches SIGINT and SIGTERM, and remembers the notes folder for the disk helper, which is
-    /// started by its first job.
+    /// Opens the poller, catches SIGINT and SIGTERM, and remembers the notes folder and the storage for their
+    /// helpers, which are started by their first jobs.
     ///
     /// # Errors
     /// No poller, no signal handling, or a notes folder that can't be opened.
-    pub fn new(notes: &Path, limits: &Limits) -> io::Result<RealWorld> {
+    pub fn new(notes: &Path, storage: Box<dyn Storage>, limits: &Limits) -> io::Result<RealWorld> {
         let poller = Poller::new(limits)?;
         let sockets = Sockets::new(poller.registry()?, limits);
         let disk = DiskHelper::new(notes, poller.mailbox(), limits)?;
+        let store = StoreHelper::new(storage, poller.mailbox(), limits);
         Ok(RealWorld {
             poller,
             sockets,
             clock: SystemClock::new(),
             disk,
+            store,
             entropy: SystemEntropy::default(),
             log: Stderr::new(),
         })
@@ -62,6 +69,7 @@ impl RealWorld {
             net: &mut self.sockets,
             clock: &self.clock,
             disk: &mut self.disk,
+            store: &mut self.store,
             entropy: &mut self.entropy,
             log: &mut self.log,
             waiter: &mut self.poller,

@@ -11,7 +11,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::base::Key;
 use crate::limits::Limits;
-use crate::os::{Completion, DiskDone, Ready, Signal, Wait, Woken};
+use crate::os::{Completion, Ready, Signal, Wait, Woken};
 
 // Keys are u64 and carry their kind in the top byte; kinds are small, so these two can't be keys.
 const WAKER: Token = Token(usize::MAX);
@@ -26,7 +26,7 @@ pub struct Poller {
     events: Events,
     signals: Signals,
     mailbox: Mailbox,
-    completions: Receiver<DiskDone>,
+    completions: Receiver<Completion>,
 }
 
 impl fmt::Debug for Poller {
@@ -38,7 +38,7 @@ impl fmt::Debug for Poller {
 /// Where a helper puts its news; each clone wakes the same loop.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
-    sender: SyncSender<DiskDone>,
+    sender: SyncSender<Completion>,
     waker: Arc<Waker>,
 }
 
@@ -47,7 +47,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// The loop is gone; so should the helper be.
-    pub fn send(&self, news: DiskDone) -> Result<(), LoopGone> {
+    pub fn send(&self, news: Completion) -> Result<(), LoopGone> {
         self.sender.send(news).map_err(|_| LoopGone)?;
         self.waker.wake().map_err(|_| LoopGone)
     }
@@ -93,7 +93,7 @@ impl Wait for Poller {
             match event.token() {
                 // One waking may stand for many messages and a message may come with a waking already spent, so
                 // this drains all there are. Bounded by the channel and by the jobs that were handed out.
-                WAKER => woken.done.extend(self.completions.try_iter().map(Completion::Disk)),
+                WAKER => woken.done.extend(self.completions.try_iter()),
                 SIGNALS => woken.done.extend(self.signals.pending().filter_map(|number| match number {
                     SIGINT => Some(Completion::Signal(Signal::Interrupt)),
                     SIGTERM => Some(Completion::Signal(Signal::Terminate)),

@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::folder::{self, Trouble};
 use super::network::{Join, Network, News};
 use super::random::Random;
+use super::store::{self, Mishap};
 use super::trace::{Happened, Line, Side, Trace};
 use crate::base::{Key, Time};
 use crate::os::faults::{Fault, Faults};
 use crate::os::{Completion, DiskDone, Ready, Signal, Woken};
+use crate::store::Done;
 
 /// Something that will happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +25,8 @@ pub(super) enum Coming {
     ResetAt(Line, Side),
     /// The disk helper finishes a piece of work.
     Helper,
+    /// The store's helper finishes a job.
+    Store,
     /// An announcement that was kept back is made.
     Announce(Key),
     /// An actor's time has come.
@@ -43,6 +47,15 @@ pub(super) struct Core {
     pub(super) sequence: u64,
     pub(super) network: Network,
     pub(super) disk: folder::Disk,
+    pub(super) store: store::Store,
+    /// After how many calls each coming process is killed.
+    pub(super) crashes: VecDeque<u64>,
+    /// Calls that this one has left.
+    pub(super) calls_left: Option<u64>,
+    /// Calls that were made.
+    pub(super) calls: u64,
+    /// There is no process.
+    pub(super) is_down: bool,
     pub(super) completions: VecDeque<Completion>,
     pub(super) faults: Faults,
     pub(super) no_descriptors_until: u64,
@@ -150,6 +163,9 @@ impl Core {
                 }
             }
             Coming::Helper => self.help(),
+            // It was given another time meanwhile.
+            Coming::Store if self.now < self.store.due => {}
+            Coming::Store => self.keep(),
             Coming::Announce(key) => self.network.requeue(key),
             // It was called sooner meanwhile, and has said anew when it wants to be called.
             Coming::Act(_) => {}
@@ -158,6 +174,11 @@ impl Core {
                 self.is_calm = true;
                 self.turn_cost_max = 1;
                 self.no_descriptors_until = 0;
+                (self.calls_left, self.store.full_until) = (None, 0);
+                self.crashes.clear();
+                if self.store.is_busy() {
+                    self.plan_store(0);
+                }
                 self.network.calm();
                 self.note(&Happened::Calm);
                 self.pass_on();
@@ -274,6 +295,84 @@ impl Core {
         if self.disk.is_busy() {
             self.plan_help();
         }
+    }
+
+    // --- The store ------------------------------------------------------------------------------------------------
+
+    /// The job at the head of the store's queue is done after the usual time, and so much more.
+    pub(super) fn plan_store(&mut self, late: u64) {
+        self.store.due = self.now + 20_000 + self.random.number() % (3 * MILLI) + late;
+        self.plan(self.store.due, Coming::Store);
+    }
+
+    pub(super) fn begin_store_job(&mut self) {
+        let slow = self.strikes(Fault::SlowStore);
+        let late = slow.map_or(0, |mut random| random.between(1, 8000) as u64 * MILLI);
+        self.plan_store(late);
+    }
+
+    fn keep(&mut self) {
+        if !self.store.is_busy() {
+            return;
+        }
+        let mut mishap = Mishap::default();
+        if self.store.is_about_to_write() {
+            if let Some(mut random) = self.strikes(Fault::StoreFull) {
+                self.store.full_until = self.now + random.between(1, 5000) as u64 * MILLI;
+            }
+            mishap.is_full = self.now < self.store.full_until;
+            mishap.sync_fails = self.strikes(Fault::SyncFails);
+        } else {
+            mishap.cant_read = self.strikes(Fault::StoreUnreadable).is_some();
+        }
+        let Some(done) = self.store.step(mishap) else { return };
+        let (job, failed) = match &done {
+            Done::Committed(done) => ("a batch is kept", done.is_err()),
+            Done::Found { found, .. } => ("a run was looked for", found.is_err()),
+            Done::Listed { found, .. } => ("runs are listed", found.is_err()),
+            Done::FoundKey { found, .. } => ("a key was looked for", found.is_err()),
+            Done::Swept(swept) => ("ended runs are swept away", swept.is_err()),
+        };
+        self.note(&Happened::StoreDone { job, failed });
+        self.completions.push_back(Completion::Store(done));
+        if self.store.is_busy() {
+            self.begin_store_job();
+        }
+    }
+
+    // --- The process ----------------------------------------------------------------------------------------------
+
+    /// The server makes a call. `true` if there is no process to make it: it may have been killed just now.
+    pub(super) fn call_is_last(&mut self) -> bool {
+        self.calls += 1;
+        match &mut self.calls_left {
+            Some(0) if !self.is_down => {
+                self.note(&Happened::Killed);
+                self.end_process();
+            }
+            Some(left) => *left = left.saturating_sub(1),
+            None => {}
+        }
+        self.is_down
+    }
+
+    /// The system closes the sockets of a process that is no more; what its helpers were at is lost, or nearly done.
+    pub(super) fn end_process(&mut self) {
+        self.is_down = true;
+        self.calls_left = None;
+        for line in self.network.close_listeners() {
+            self.close(line, Side::Server, true);
+        }
+        for key in self.network.live_keys().collect::<Vec<Key>>() {
+            if let Some((line, reset)) = self.network.forget_key(key) {
+                self.close(line, Side::Server, reset);
+            }
+        }
+        self.disk.crash();
+        let branch = Random::new(self.random.number(), 0);
+        let survived = self.store.crash(branch);
+        self.completions.clear();
+        self.note(&Happened::ProcessOver { batch_survived: survived });
     }
 
     // --- The poller -----------------------------------------------------------------------------------------------

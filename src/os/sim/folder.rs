@@ -88,6 +88,12 @@ impl Disk {
         })
     }
 
+    /// The process is no more.
+    pub fn crash(&mut self) {
+        self.jobs.clear();
+        self.work = None;
+    }
+
     /// There is something to do.
     pub fn is_busy(&self) -> bool {
         self.work.is_some() || !self.jobs.is_empty()

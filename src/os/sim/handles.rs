@@ -1,4 +1,4 @@
-//! The server's way into the world: six handles, each of which is one part of [`Os`].
+//! The server's way into the world: seven handles, each of which is one part of [`Os`].
 
 use std::cell::RefMut;
 use std::io::{self, ErrorKind};
@@ -12,28 +12,32 @@ use super::trace::{Happened, Side};
 use crate::base::{Key, Time, WallTime};
 use crate::os::faults::Fault;
 use crate::os::{
-    AcceptError, Accepted, Clock, Disk, Entropy, Job, LISTENER, LogSink, Net, NetCounters, Os, Wait, Woken,
+    AcceptError, Accepted, Clock, Disk, Entropy, Job, LISTENER, LogSink, Net, NetCounters, Os, Store, Wait,
+    Woken,
 };
+use crate::store;
 
-/// The six parts, each a handle on the same world.
+/// The seven parts, each a handle on the same world.
 #[derive(Debug)]
 pub struct Handles<'w> {
     net: Handle<'w>,
     clock: Handle<'w>,
     disk: Handle<'w>,
+    store: Handle<'w>,
     entropy: Handle<'w>,
     log: Handle<'w>,
     waiter: Handle<'w>,
 }
 
 impl<'w> Handles<'w> {
-    /// Six handles on one world.
+    /// Seven handles on one world.
     pub(super) fn new(world: &'w World) -> Handles<'w> {
         let handle = || Handle { world };
         Handles {
             net: handle(),
             clock: handle(),
             disk: handle(),
+            store: handle(),
             entropy: handle(),
             log: handle(),
             waiter: handle(),
@@ -46,6 +50,7 @@ impl<'w> Handles<'w> {
             net: &mut self.net,
             clock: &self.clock,
             disk: &mut self.disk,
+            store: &mut self.store,
             entropy: &mut self.entropy,
             log: &mut self.log,
             waiter: &mut self.waiter,
@@ -112,7 +117,7 @@ impl Disk for Handle<'_> {
             Job::List { .. } => "listing",
             Job::Read { .. } => "reading",
         };
-        if core.strikes(Fault::NoHelper).is_some() {
+        if core.call_is_last() || core.strikes(Fault::NoHelper).is_some() {
             return Err(job);
         }
         match core.disk.submit(job) {
@@ -131,6 +136,22 @@ impl Disk for Handle<'_> {
     }
 }
 
+impl Store for Handle<'_> {
+    fn submit(&mut self, job: store::Job) -> Result<(), store::Job> {
+        let mut core = self.core();
+        if core.call_is_last() || core.strikes(Fault::NoStoreHelper).is_some() {
+            core.note(&Happened::StoreRefused);
+            return Err(job);
+        }
+        let taken = core.store.submit(job);
+        core.note(if taken.is_ok() { &Happened::StoreTaken } else { &Happened::StoreRefused });
+        if taken? {
+            core.begin_store_job();
+        }
+        Ok(())
+    }
+}
+
 impl Wait for Handle<'_> {
     fn wait(&mut self, timeout: Option<Duration>, woken: &mut Woken) -> io::Result<()> {
         self.world.wait(timeout, woken)
@@ -145,6 +166,9 @@ impl Net for Handle<'_> {
 
     fn accept(&mut self, listener: Key) -> Result<Accepted, AcceptError> {
         let mut core = self.core();
+        if core.call_is_last() {
+            return Err(AcceptError::WouldBlock);
+        }
         core.spend(CALL_COST);
         if core.network.is_listening()
             && let Some(mut random) = core.strikes(Fault::NoDescriptors)
@@ -178,6 +202,9 @@ impl Net for Handle<'_> {
 
     fn turn_away(&mut self, _listener: Key) -> bool {
         let mut core = self.core();
+        if core.call_is_last() {
+            return false;
+        }
         core.spend(CALL_COST);
         let Some(line) = core.network.next_waiting() else { return false };
         core.network.counters.turned_away += 1;
@@ -188,6 +215,9 @@ impl Net for Handle<'_> {
 
     fn read(&mut self, key: Key, space: &mut [u8]) -> io::Result<usize> {
         let mut core = self.core();
+        if core.call_is_last() {
+            return Err(ErrorKind::NotConnected.into());
+        }
         core.spend(CALL_COST);
         core.network.counters.reads += 1;
         let line = core.network.line(key).ok_or(ErrorKind::NotConnected)?;
@@ -215,6 +245,9 @@ impl Net for Handle<'_> {
 
     fn write(&mut self, key: Key, bytes: &[u8]) -> io::Result<usize> {
         let mut core = self.core();
+        if core.call_is_last() {
+            return Err(ErrorKind::NotConnected.into());
+        }
         core.spend(CALL_COST);
         core.network.counters.writes += 1;
         let line = core.network.line(key).ok_or(ErrorKind::NotConnected)?;
@@ -239,6 +272,9 @@ impl Net for Handle<'_> {
 
     fn shutdown_write(&mut self, key: Key) {
         let mut core = self.core();
+        if core.call_is_last() {
+            return;
+        }
         core.spend(CALL_COST);
         let Some(line) = core.network.line(key) else { return };
         if core.network.shut(line, Side::Server) {
@@ -256,6 +292,9 @@ impl Net for Handle<'_> {
 
     fn close(&mut self, key: Key) {
         let mut core = self.core();
+        if core.call_is_last() {
+            return;
+        }
         core.spend(CALL_COST);
         if key.kind() == LISTENER {
             let left = core.network.close_listener(key);

@@ -4,10 +4,10 @@
 //! All that is not the server lives in here and is a function of the seed, so a run that went wrong goes wrong again.
 //!
 //! ```text
-//!    App, Reactor, wire, … ──► Os { net, clock, disk, entropy, log, waiter }
+//!    App, Reactor, wire, … ──► Os { net, clock, disk, store, entropy, log, waiter }
 //!                                     │ each a handle on
 //!                                     ▼
-//!                 Core: network, folder, clock, faults, trace, and a queue of what will happen when
+//!                 Core: network, folder, store, clock, faults, trace, and a queue of what will happen when
 //!                                     ▲
 //!               actors ──► Outside ───┘
 //! ```
@@ -22,6 +22,7 @@ mod handles;
 mod network;
 mod outside;
 mod random;
+mod store;
 mod trace;
 
 use std::cell::RefCell;
@@ -42,6 +43,7 @@ use super::Woken;
 use super::faults::{Fault, Faults, Weather};
 use crate::base::Time;
 use crate::limits::Limits;
+use crate::store::{Loaded, Memory, Storage};
 use core::{CALL_COST, Coming, Core, MILLI, SECOND, WALL_START_MS, nanos};
 use network::Network;
 
@@ -60,6 +62,9 @@ pub struct Plan {
     pub calm_after: Duration,
     /// When the world ends, after the start.
     pub ends_after: Duration,
+    /// After how many calls of the server's each process is killed, one after the other. What is left of the list when
+    /// the weather turns calm is left out.
+    pub crashes: Vec<u64>,
     /// What becomes of the trace's sentences.
     pub telling: Telling,
 }
@@ -88,6 +93,11 @@ impl World {
             sequence: 0,
             network: Network::new(wires, Random::new(plan.seed, 1)),
             disk: folder::Disk::new(limits.disk_jobs_max),
+            store: store::Store::new(limits.store_jobs_max),
+            crashes: plan.crashes.iter().copied().collect(),
+            calls_left: None,
+            calls: 0,
+            is_down: true,
             completions: VecDeque::new(),
             faults: Faults::new(plan.seed, &plan.weather),
             no_descriptors_until: 0,
@@ -128,6 +138,58 @@ impl World {
     /// Nothing goes wrong any more.
     pub fn is_calm(&self) -> bool {
         self.core.borrow().is_calm
+    }
+
+    /// A process starts: what it finds in the store.
+    pub fn boot(&self) -> Loaded {
+        let mut core = self.core.borrow_mut();
+        core.is_down = false;
+        core.calls_left = core.crashes.pop_front();
+        core.note(&Happened::Booted);
+        core.store.kept.load().expect("memory can be read")
+    }
+
+    /// The process is over, or was killed: its sockets are closed, and what it had not finished is lost.
+    pub fn end_process(&self) {
+        self.core.borrow_mut().end_process();
+    }
+
+    /// The process was killed.
+    pub fn is_down(&self) -> bool {
+        self.core.borrow().is_down
+    }
+
+    /// Calls that the server has made so far.
+    pub fn calls(&self) -> u64 {
+        self.core.borrow().calls
+    }
+
+    /// Time passes without a server, up to so much of it, or until the weather turns calm.
+    pub fn pass(&self, time: Duration) {
+        let until = self.core.borrow().now + nanos(time);
+        while !self.is_calm() && !self.has_ended() {
+            let now = self.core.borrow().now;
+            if self.next_happening(now) {
+                continue;
+            }
+            let mut core = self.core.borrow_mut();
+            let next = core.coming.peek().map_or(until, |Reverse((due, _, _))| *due);
+            if next > until {
+                core.now = core.now.max(until);
+                return;
+            }
+            core.now = core.now.max(next);
+        }
+    }
+
+    /// Looks at what is kept.
+    pub fn with_store<T>(&self, look: impl FnOnce(&Memory) -> T) -> T {
+        look(&self.core.borrow().store.kept)
+    }
+
+    /// What the server has said to the store that contradicts what it had said before.
+    pub fn contradiction(&self) -> Option<String> {
+        self.core.borrow().store.contradiction.clone()
     }
 
     /// The time.
@@ -192,6 +254,9 @@ impl World {
 
     fn wait(&self, timeout: Option<Duration>, woken: &mut Woken) -> io::Result<()> {
         let mut interrupted_at = None;
+        if self.core.borrow_mut().call_is_last() {
+            return Ok(());
+        }
         let deadline = {
             let mut core = self.core.borrow_mut();
             let turn_cost = core.random.number() % core.turn_cost_max;

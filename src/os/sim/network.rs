@@ -278,6 +278,11 @@ impl Network {
         self.listening.backlog.drain(..).collect()
     }
 
+    /// Closes whatever listens; answers who waited to be accepted.
+    pub fn close_listeners(&mut self) -> Vec<Line> {
+        self.listening.key.map_or_else(Vec::new, |key| self.close_listener(key))
+    }
+
     /// Takes the server's key away from a connection; what becomes of the connection, `close` says.
     pub fn forget_key(&mut self, key: Key) -> Option<(Line, bool)> {
         let line = self.streams.remove(key)?;

@@ -77,6 +77,12 @@ pub enum Happened {
     JobRefused { job: &'static str },
     JobDone { news: &'static str, count: usize },
     Signalled { number: u8 },
+    StoreTaken,
+    StoreRefused,
+    StoreDone { job: &'static str, failed: bool },
+    Booted,
+    Killed,
+    ProcessOver { batch_survived: bool },
     FileChanged { path: Box<str>, bytes: usize },
     FileGone { path: Box<str> },
     Logged { bytes: usize, offered: usize },
@@ -140,6 +146,16 @@ impl fmt::Display for Happened {
             Happened::JobRefused { job } => write!(f, "the disk helper's queue is full: no {job}"),
             Happened::JobDone { news, count } => write!(f, "the disk helper has news: {news} {count}"),
             Happened::Signalled { number } => write!(f, "signal {number} reaches the process"),
+            Happened::StoreTaken => f.write_str("the store's helper takes a job"),
+            Happened::StoreRefused => f.write_str("the store's helper takes no job"),
+            Happened::StoreDone { job, failed: false } => write!(f, "in the store {job}"),
+            Happened::StoreDone { job, failed: true } => write!(f, "in the store {job}: it FAILS"),
+            Happened::Booted => f.write_str("a process starts"),
+            Happened::Killed => f.write_str("the process is killed"),
+            Happened::ProcessOver { batch_survived } => {
+                let word = if *batch_survived { "; the batch under way is in the file" } else { "" };
+                write!(f, "the process is no more{word}")
+            }
             Happened::FileChanged { path, bytes } => write!(f, "someone saves {path}, {bytes} bytes"),
             Happened::FileGone { path } => write!(f, "someone deletes {path}"),
             Happened::Logged { bytes, offered } => {

@@ -1,0 +1,265 @@
+//! One run: its machine, its log, who reads it, and how much of it is kept.
+
+use uuid::Uuid;
+
+use super::keeping::Keeping;
+use super::run_log::{Log, Read};
+use crate::agent::{Composer, Effect, Outcome, Run, RunEvent};
+use crate::base::planted::{Planted, is_planted};
+use crate::base::{Key, WallTime};
+use crate::notes::Search;
+use crate::reactor::TimerId;
+use crate::store::{self, Trouble};
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Accepted; waits for a place.
+    Pending,
+    /// At work.
+    Running,
+    /// Ended with an answer.
+    Completed,
+    /// Ended without one.
+    Failed,
+    /// Ended by request, or because nobody waited for it any more.
+    Cancelled,
+}
+
+impl Status {
+    /// As clients see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Running => "running",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// It won't change any more.
+    pub fn is_final(self) -> bool {
+        match self {
+            Status::Pending | Status::Running => false,
+            Status::Completed | Status::Failed | Status::Cancelled => true,
+        }
+    }
+}
+
+impl From<store::Outcome> for Status {
+    fn from(outcome: store::Outcome) -> Status {
+        match outcome {
+            store::Outcome::Completed => Status::Completed,
+            store::Outcome::Failed => Status::Failed,
+            store::Outcome::Cancelled => Status::Cancelled,
+        }
+    }
+}
+
+impl From<Outcome> for Status {
+    fn from(outcome: Outcome) -> Status {
+        match outcome {
+            Outcome::Completed => Status::Completed,
+            Outcome::Failed => Status::Failed,
+            Outcome::Cancelled => Status::Cancelled,
+        }
+    }
+}
+
+/// What a run does when its last reader goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// It is cancelled after a grace.
+    Cancel,
+    /// It goes on.
+    Continue,
+}
+
+/// What a run is at work on between two inputs.
+#[derive(Debug)]
+pub enum Stage {
+    /// Nothing is outstanding: it waits for its place, or has ended.
+    None,
+    /// A search.
+    Searching(Box<Search>),
+    /// An answer in the making.
+    Composing(Box<Composer>),
+}
+
+/// How far the process before this one had come with a run.
+#[derive(Debug)]
+pub enum Left {
+    /// It waited for its place.
+    NotBegun,
+    /// This was outstanding, and is to be done again.
+    At(Effect),
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Record {
+    /// Its id, and its task's.
+    pub id: Uuid,
+    /// Where it is. What may be told of that is [`shown`](Record::shown).
+    pub status: Status,
+    /// When it was accepted.
+    pub created_at: WallTime,
+    /// When it ended.
+    pub completed_at: Option<WallTime>,
+    /// What became of it when it failed.
+    pub error: Option<String>,
+    /// What it is at work on.
+    pub stage: Stage,
+    /// The task that works on it.
+    pub task: Option<Key>,
+    /// What happens when its last reader goes.
+    pub on_disconnect: OnDisconnect,
+    /// Runs out when nobody came back in time.
+    pub grace: Option<TimerId>,
+    /// How much of it is kept.
+    pub keeping: Keeping,
+    /// Why it could not be kept at all; then nobody hears of it but those who asked for it.
+    pub refused: Option<Trouble>,
+    pub(super) machine: Option<Run>,
+    pub(super) log: Log,
+    /// Where a process before this one left it, until it is set to work again.
+    pub(super) left: Option<Left>,
+    pub(super) watchers: Vec<Watcher>,
+    pub(super) told: bool,
+}
+
+/// A connection that wants to hear of a run's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watcher {
+    pub(super) connection: Key,
+    /// Its peer has shut its sending side: it may be half-closed and still read, or it may be gone.
+    pub(super) leaving: bool,
+}
+
+impl Record {
+    /// A run of which nothing has happened yet.
+    pub(super) fn new(
+        id: Uuid,
+        created_at: WallTime,
+        on_disconnect: OnDisconnect,
+        keeping: Keeping,
+    ) -> Record {
+        Record {
+            id,
+            status: Status::Pending,
+            created_at,
+            completed_at: None,
+            error: None,
+            stage: Stage::None,
+            task: None,
+            on_disconnect,
+            grace: None,
+            keeping,
+            refused: None,
+            machine: None,
+            log: Log::new(),
+            left: None,
+            watchers: Vec::new(),
+            told: false,
+        }
+    }
+
+    /// What comes after event number `after`, as far as it may be told.
+    ///
+    /// Nothing is told of a run that is not kept, no event under a number that a later process might give again, and
+    /// nothing of its end before the end is kept.
+    pub fn read(&self, after: u64) -> Read<'_> {
+        let kept = &self.keeping.kept;
+        let mut visible = self.log.visible(kept.reserved, kept.ended);
+        if is_planted(Planted::AnswersBeforeCommit) {
+            visible = self.log.len();
+        }
+        match self.log.read(after, visible) {
+            Some((number, json)) => Read::Event(number, json),
+            None if self.shown().is_final() && self.log.ends_at(after) => Read::End,
+            None => Read::CaughtUp,
+        }
+    }
+
+    /// Where it is, as far as that is kept: what a client may be told.
+    pub fn shown(&self) -> Status {
+        let kept = &self.keeping.kept;
+        if self.status.is_final() && (kept.ended || is_planted(Planted::AnswersBeforeCommit)) {
+            return self.status;
+        }
+        if kept.inputs > 0 { Status::Running } else { Status::Pending }
+    }
+
+    /// That there is such a run may be told.
+    pub fn is_admitted(&self) -> bool {
+        self.keeping.kept.admitted || is_planted(Planted::AnswersBeforeCommit)
+    }
+
+    /// The number of the last event, told or not.
+    pub fn last_event(&self) -> u64 {
+        self.log.last()
+    }
+
+    /// The answer, as the JSON object of `POST /chat`.
+    pub fn response(&self) -> Option<&str> {
+        self.log.response()
+    }
+
+    /// Someone still wants its events, and has not begun to leave.
+    pub fn is_attended(&self) -> bool {
+        self.watchers.iter().any(|watcher| !watcher.leaving)
+    }
+
+    /// Bytes of memory in its log.
+    pub fn log_bytes(&self) -> usize {
+        self.log.bytes()
+    }
+
+    /// Connections that want to hear of it, leaving ones included.
+    pub fn watchers(&self) -> usize {
+        self.watchers.len()
+    }
+
+    /// It is at work, or will be once that is kept.
+    pub fn awaits_attempt(&self) -> bool {
+        self.status == Status::Running && self.task.is_none() && self.left.is_some()
+    }
+
+    /// Nobody needs it here any more: its end is kept, or it was refused, and no one reads it.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_over = self.keeping.kept.ended || self.refused.is_some();
+        is_over && self.watchers.is_empty()
+    }
+
+    /// How it ended, to be kept.
+    pub(super) fn ending(&self) -> Option<store::Ending> {
+        let outcome = match self.status {
+            Status::Pending | Status::Running => return None,
+            Status::Completed => store::Outcome::Completed,
+            Status::Failed => store::Outcome::Failed,
+            Status::Cancelled => store::Outcome::Cancelled,
+        };
+        let error = self.error.as_deref().map(Box::from);
+        Some(store::Ending { outcome, at: self.completed_at?, error })
+    }
+
+    pub(super) fn append(&mut self, event: &RunEvent, scratch: &mut String) {
+        match event {
+            RunEvent::Complete { response } => self.log.append_complete(&json(response), scratch),
+            RunEvent::Error { detail } => {
+                self.error = Some(detail.clone());
+                self.log.append(&json(event));
+            }
+            RunEvent::Status { .. }
+            | RunEvent::Sources { .. }
+            | RunEvent::Token { .. }
+            | RunEvent::Done { .. } => self.log.append(&json(event)),
+        }
+    }
+}
+
+/// The JSON of our own types.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("our own types have string keys and no failing serializers")
+}

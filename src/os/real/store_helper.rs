@@ -1,0 +1,88 @@
+//! The store's helper: one thread that keeps runs and finds them, started by its first job.
+//!
+//! It is not the disk's: a notes folder on a disk that hangs, or a listing of a hundred thousand files, must not hold
+//! up the commit that a client's `202` waits for.
+
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use super::poller::Mailbox;
+use crate::limits::Limits;
+use crate::os::{Completion, Store};
+use crate::store::{Job, Storage, carry_out};
+
+/// The front of the helper; the thread itself starts with the first job.
+pub struct StoreHelper {
+    /// Until the thread has it.
+    storage: Option<Box<dyn Storage>>,
+    mailbox: Mailbox,
+    jobs_max: usize,
+    jobs: Option<SyncSender<Job>>,
+    /// That the thread can't be started was told: once for each time that it begins to be so.
+    trouble_told: bool,
+}
+
+impl fmt::Debug for StoreHelper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreHelper").field("jobs", &self.jobs).finish_non_exhaustive()
+    }
+}
+
+impl StoreHelper {
+    /// A helper that will keep runs in `storage`.
+    pub fn new(storage: Box<dyn Storage>, mailbox: Mailbox, limits: &Limits) -> StoreHelper {
+        let jobs_max = limits.store_jobs_max;
+        StoreHelper { storage: Some(storage), mailbox, jobs_max, jobs: None, trouble_told: false }
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        if self.storage.is_none() {
+            return Ok(());
+        }
+        let (sender, jobs) = sync_channel(self.jobs_max);
+        // A thread that can't be started drops what it was to have: so it is handed the storage once it runs.
+        let (hand_over, handed_over) = sync_channel(1);
+        let mailbox = self.mailbox.clone();
+        let serve = move || {
+            if let Ok(storage) = handed_over.recv() {
+                serve(storage, &jobs, &mailbox);
+            }
+        };
+        thread::Builder::new().name("store".into()).spawn(serve)?;
+        self.jobs = Some(sender);
+        if let Some(storage) = self.storage.take() {
+            // Its first act is to take this; a channel of one place does not wait for it.
+            let _ = hand_over.send(storage);
+        }
+        if std::mem::take(&mut self.trouble_told) {
+            log::info!("the store's helper could be started");
+        }
+        Ok(())
+    }
+}
+
+impl Store for StoreHelper {
+    fn submit(&mut self, job: Job) -> Result<(), Job> {
+        if let Err(error) = self.start() {
+            if !std::mem::replace(&mut self.trouble_told, true) {
+                log::error!("the store's helper can't be started, so nothing can be kept for now: {error}");
+            }
+            return Err(job);
+        }
+        let Some(jobs) = &self.jobs else { return Err(job) };
+        jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
+}
+
+/// Ends when the loop drops its end of the queue, or can't be told any more.
+fn serve(mut storage: Box<dyn Storage>, jobs: &Receiver<Job>, mailbox: &Mailbox) {
+    for job in jobs {
+        if mailbox.send(Completion::Store(carry_out(job, &mut *storage))).is_err() {
+            return;
+        }
+    }
+}
