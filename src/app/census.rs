@@ -43,6 +43,12 @@ pub struct Census {
     pub queued: usize,
     /// Runs that are here, whatever their state.
     pub records: usize,
+    /// Ended runs that the store is believed to keep.
+    pub ended_kept: u64,
+    /// All that is to be kept is.
+    pub is_kept: bool,
+    /// Runs are left to the next process.
+    pub is_parked: bool,
     /// Runs at work that may not be worked on before it is kept that they are tried again.
     pub awaiting_attempt: usize,
     /// The most bytes of memory that one of their logs holds.
@@ -78,6 +84,9 @@ impl App {
             tasks: service.works.tasks(),
             slices: service.works.slices(),
             longest_wait_turns: service.works.longest_wait_turns(),
+            ended_kept: service.journal.figures().ended,
+            is_kept: service.journal.is_at_rest(&service.runs),
+            is_parked: service.is_parked(),
             listeners: self.listeners.len(),
             backing_off,
             ..Census::default()

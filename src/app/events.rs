@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::journal::NO_HELPER;
 use super::peers::{self, Found, Peer};
 use super::runs::RUN;
 use super::service::Service;
@@ -292,7 +293,7 @@ impl App {
             self.service.not_kept(&trouble, cx);
         }
         for key in self.service.journal.send_reads(cx.os.store) {
-            let trouble = Trouble::new(Cause::Failed, "the store's helper can't be started");
+            let trouble = Trouble::new(Cause::Failed, NO_HELPER);
             self.found(key, Found::Nothing(trouble), cx);
         }
         self.service.journal.sweep(cx);

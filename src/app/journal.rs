@@ -29,6 +29,8 @@ pub struct Journal {
     is_durable: bool,
     /// A batch is under way.
     commits: bool,
+    /// It is not with the helper yet: its queue was full.
+    unsent: Option<Job>,
     /// A sweep is under way.
     sweeps: bool,
     /// Why the last batch could not be kept.
@@ -72,6 +74,7 @@ impl Journal {
         Journal {
             is_durable,
             commits: false,
+            unsent: None,
             sweeps: false,
             trouble: None,
             retry: None,
@@ -136,7 +139,7 @@ impl Journal {
             return false;
         }
         let batch = !self.commits && self.retry.is_none() && runs.has_unkept();
-        batch || (!self.reads.is_empty() && self.reads_under_way < self.reads_max)
+        batch || self.unsent.is_some() || (!self.reads.is_empty() && self.reads_under_way < self.reads_max)
     }
 
     /// Asks the store for something, when its turn has come.
@@ -158,17 +161,27 @@ impl Journal {
     /// # Errors
     /// The helper takes nothing: what was gathered is not kept.
     pub fn send_batch(&mut self, runs: &mut Runs, store: &mut dyn Store) -> Result<(), Trouble> {
-        if self.commits || self.retry.is_some() || !runs.has_unkept() {
-            return Ok(());
+        if !self.commits && self.retry.is_none() && runs.has_unkept() {
+            let batch = runs.gather();
+            self.batches += 1;
+            self.records += batch.records.len() as u64;
+            self.commits = true;
+            self.unsent = Some(Job::Commit(batch));
         }
-        let batch = runs.gather();
-        self.batches += 1;
-        self.records += batch.records.len() as u64;
-        self.commits = true;
-        store.submit(Job::Commit(batch)).map_err(|_| {
-            self.commits = false;
-            Trouble::new(Cause::Failed, "the store's helper can't be started")
-        })
+        let Some(job) = self.unsent.take_if(|_| !self.is_full) else { return Ok(()) };
+        match store.submit(job) {
+            Ok(()) => Ok(()),
+            Err(job) if self.sweeps || self.reads_under_way > 0 => {
+                // The helper's next news says that there is room.
+                self.unsent = Some(job);
+                self.is_full = true;
+                Ok(())
+            }
+            Err(_) => {
+                self.commits = false;
+                Err(Trouble::new(Cause::Failed, NO_HELPER))
+            }
+        }
     }
 
     /// Hands reads to the helper. Answers those for whom there is nothing to wait for: it can't be started.
@@ -178,7 +191,7 @@ impl Journal {
             match store.submit(job) {
                 Ok(()) => self.reads_under_way += 1,
                 Err(job) if self.commits || self.sweeps || self.reads_under_way > 0 => {
-                    // Its next news says that there is room.
+                    // As above.
                     self.reads.push_front(job);
                     self.is_full = true;
                 }
@@ -211,6 +224,8 @@ impl Journal {
         let sweep = Sweep { ended_before, excess, runs_max: self.runs_per_sweep_max };
         match cx.os.store.submit(Job::Sweep(sweep)) {
             Ok(()) => self.sweeps = true,
+            // The next turn with news of the helper's comes here again.
+            Err(_) if self.commits || self.reads_under_way > 0 => {}
             Err(_) => self.sweep_later(cx),
         }
     }
@@ -297,6 +312,9 @@ impl Journal {
         tidy_queue(&mut self.reads);
     }
 }
+
+/// Why nothing can be kept when the helper takes no job and has none.
+pub const NO_HELPER: &str = "the store's helper can't be started";
 
 /// The longest that we go without looking at the wall clock while ended runs wait for their time.
 const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(600);

@@ -215,6 +215,7 @@ fn in_worlds(
             wires: wires.clone(),
             calm_after: Duration::from_secs(100),
             ends_after: Duration::from_secs(1000),
+            crashes: Vec::new(),
             turn_cost_max: Duration::from_millis(1),
             telling: Telling::Last(50),
         };

@@ -78,6 +78,8 @@ pub struct Twins {
     rounds: usize,
     bytes: Vec<u8>,
     began: Time,
+    /// How many processes had ended by then.
+    began_ends: u32,
     twins: [Twin; 2],
     complaint: Option<String>,
     seen: Vec<&'static str>,
@@ -151,7 +153,17 @@ impl Twins {
     pub fn new(town: &Shared, random: Random, rounds: usize) -> Twins {
         let (bytes, seen) = (Vec::new(), Vec::new());
         let twins = [Twin::new(), Twin::new()];
-        Twins { town: town.clone(), random, rounds, bytes, began: Time::ZERO, twins, complaint: None, seen }
+        Twins {
+            town: town.clone(),
+            random,
+            rounds,
+            bytes,
+            began: Time::ZERO,
+            began_ends: 0,
+            twins,
+            complaint: None,
+            seen,
+        }
     }
 
     fn invent(&mut self) -> Vec<u8> {
@@ -193,7 +205,7 @@ impl Twins {
             }
             self.rounds -= 1;
             self.bytes = self.invent();
-            self.began = now;
+            (self.began, self.began_ends) = (now, self.town.ends.get());
             self.twins = [Twin::new(), Twin::new()];
             return Some(Duration::from_millis(self.random.between(1, 500) as u64));
         }
@@ -237,7 +249,8 @@ impl Twins {
                 Received::Nothing => {}
                 Received::End => {
                     twin.is_over = true;
-                    if twin.parser.is_within_answer() {
+                    twin.is_disturbed |= self.town.ends.get() != self.began_ends;
+                    if twin.parser.is_within_answer() && !twin.is_disturbed {
                         let wrong = "(twins) was sent the end of the connection in the middle of an answer";
                         self.complaint.get_or_insert(wrong.to_owned());
                     }
@@ -256,7 +269,7 @@ impl Twins {
             return;
         }
         let [whole, drops] = &self.twins;
-        let is_odd = |status: &u16| matches!(status, 408 | 503);
+        let is_odd = |status: &u16| matches!(status, 408 | 503 | 507);
         let disturbed = [whole, drops].iter().any(|twin| {
             // An answer may be cut off by a reset that follows what was sent behind the last request. But whoever is
             // refused half-way, and so can't send the rest, must be refused in the same words.
@@ -267,7 +280,8 @@ impl Twins {
         let limits = &self.town.limits;
         let patience = limits.head_timeout.min(limits.idle_timeout).min(limits.body_gap_timeout);
         let is_slow = outside.now().since(self.began) >= patience.min(limits.linger_timeout);
-        if disturbed || is_slow || self.town.evicts || self.town.is_stopping.get() {
+        let ends = self.town.is_stopping.get() || self.town.ends.get() != self.began_ends;
+        if disturbed || is_slow || self.town.evicts || ends {
             return;
         }
         self.seen.push("the same bytes were sent in one piece and drop by drop");

@@ -315,6 +315,7 @@ impl EventReader {
             }
             match line.split_once(": ") {
                 Some(("id", id)) => self.id = Some(event_id(id)?),
+                Some(("retry", millis)) if millis.bytes().all(|byte| byte.is_ascii_digit()) => {}
                 Some(("data", data)) if self.data.is_none() => self.data = Some(data.to_owned()),
                 _ => return Err(format!("an unknown line in a stream: {line}")),
             }

@@ -68,27 +68,73 @@ fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
     words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
+/// How a process ended.
+enum End {
+    /// By itself, with this exit code.
+    Exited(u8),
+    /// It was killed.
+    Killed,
+    /// All is over, and well.
+    AtRest,
+}
+
+/// One process after the other, until all is done.
 fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) -> Result<(), String> {
+    loop {
+        let end = live(world, town, checker, turns)?;
+        match end {
+            End::AtRest => return Ok(()),
+            End::Exited(_) if !town.comes_back => return Ok(()),
+            End::Exited(_) => {
+                world.end_process();
+                checker.seen.insert("a process took over from one that had stopped");
+            }
+            End::Killed => drop(checker.seen.insert("a process was killed")),
+        }
+        town.is_down.set(true);
+        town.ends.set(town.ends.get() + 1);
+        checker.new_process();
+        world.pass(Duration::from_millis(u64::from(town.ends.get()) * 70));
+        // A signal that reached the process before is of no concern to the next.
+        town.is_stopping.set(false);
+    }
+}
+
+/// The life of one process.
+fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) -> Result<End, String> {
     let mut handles = world.handles();
     let mut reactor = Reactor::new(&town.limits);
     let mut app = App::new(&town.config, &town.limits, HashSeed(town.seed));
+    let loaded = world.boot();
+    if !loaded.unfinished.is_empty() {
+        checker.seen.insert("a process took over runs that had not ended");
+    }
+    if loaded.unfinished.iter().any(|run| !run.inputs.is_empty()) {
+        checker.seen.insert("a run was made again from its inputs");
+    }
     reactor
         .enter(&mut handles.os(), |cx| {
             app.listen(town.config.listen, cx)?;
+            app.take_over(&loaded, cx);
             app.read_folder(cx);
             Ok(())
         })
         .map_err(|error: std::io::Error| format!("the server can't listen: {error}"))?;
+    town.is_down.set(false);
     let mut stopped_at = None;
     loop {
         *turns += 1;
         let before = Progress::of(&reactor, &app, &handles.os().net.counters());
         let deadlines = reactor.timers().deadlines().collect();
         let mut watched = Watched { app: &mut app, deadlines, early: None };
-        let report = reactor.turn(&mut handles.os(), &mut watched).map_err(|error| error.to_string())?;
+        let turned = reactor.turn(&mut handles.os(), &mut watched);
+        if world.is_down() {
+            return Ok(End::Killed);
+        }
         if let Some(early) = watched.early {
             return Err(early);
         }
+        let report = turned.map_err(|error| error.to_string())?;
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
         // That a connection had another go is no progress: it may ask for one for ever.
         let did_nothing = before == after && report.ready + report.closed + report.timers == 0;
@@ -96,7 +142,7 @@ fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
         if town.is_stopping.get() {
             let since = *stopped_at.get_or_insert(world.now());
             if let Some(code) = app.exit() {
-                return checker.exited(code, &app);
+                return checker.exited(code, &app, town).map(|()| End::Exited(code));
             }
             // A leap of the clock, or a loop held up, may add to it.
             let took = world.now().since(since);
@@ -108,10 +154,10 @@ fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
         }
         let complains = world.with_actors(|actors| actors.iter().any(|actor| actor.complaint().is_some()));
         if complains {
-            return Ok(());
+            return Ok(End::AtRest);
         }
-        if world.is_calm() && !town.is_stopping.get() && checker.is_at_rest(world, &app) {
-            return checker.at_rest(town, &reactor, &app);
+        if world.is_calm() && !town.is_stopping.get() && checker.is_at_rest(world, town, &app) {
+            return checker.at_rest(town, world, &reactor, &app).map(|()| End::AtRest);
         }
         checker.all_leave(world, &app)?;
         if world.has_ended() {
@@ -187,6 +233,7 @@ struct Checker {
     ended: BTreeMap<uuid::Uuid, &'static str>,
     seen: BTreeSet<&'static str>,
     finished: u64,
+    records: usize,
     gone_since: Option<Time>,
     /// Runs that somebody was reading when the last turn ended.
     attended: BTreeSet<uuid::Uuid>,
@@ -228,7 +275,10 @@ impl Checker {
         )?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
-        equal("tasks, and runs at work with the index", census.tasks, census.runs.running + 1)?;
+        if !census.is_parked {
+            let at_work = census.tasks + census.awaiting_attempt;
+            equal("tasks, and runs at work with the index", at_work, census.runs.running + 1)?;
+        }
         at_most("connections", census.connections, limits.connections_max + 1)?;
         at_most("bytes of bodies", census.body_bytes, limits.body_bytes_in_flight_max)?;
         at_most("bytes of one outbox", census.outbox_bytes_most, 2 * limits.outbox_bytes_max)?;
@@ -241,13 +291,18 @@ impl Checker {
         at_most("runs at work", census.runs.running, town.config.runs_max)?;
         let pending_max = town.config.runs_max + town.config.waiting_max;
         at_most("runs that wait or are at work", census.runs.pending + census.runs.running, pending_max)?;
-        let records_max = pending_max + town.config.task_keep + town.config.runs_max;
-        at_most("runs that are kept", census.records, records_max)?;
+        // Those that are over stay until that is kept, or while somebody reads them.
+        let records_max = pending_max + limits.unkept_runs_max + town.config.runs_max + census.connections;
+        at_most("runs that are here", census.records, records_max)?;
+        if let Some(words) = world.contradiction() {
+            return Err(format!("the store was told what contradicts what it was told before: {words}"));
+        }
         // Each turn runs a slice at least, and whoever had one goes to the back.
         let tasks_max = town.config.runs_max as u64 + 1;
         at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
         self.runs(app, census)?;
         self.cancelled(town, app, report)?;
+        self.notice_store(app);
         self.notice(&census, town);
         self.notice_report(report, town);
         Ok(())
@@ -271,11 +326,15 @@ impl Checker {
     /// A run that has ended stays as it ended, and its log has one end.
     fn runs(&mut self, app: &App, census: Census) -> Result<(), String> {
         let finished = census.runs.completed + census.runs.failed + census.runs.cancelled;
-        if finished == self.finished && census.records == self.ended.len() {
+        if finished == self.finished && census.records == self.records {
             return Ok(());
         }
-        self.finished = finished;
-        for record in app.runs().filter(|record| record.status.is_final()) {
+        (self.finished, self.records) = (finished, census.records);
+        for record in app.runs().filter(|record| record.status.is_final() && record.refused.is_none()) {
+            if record.shown() != record.status {
+                self.seen.insert("a run had ended, and its end was not kept yet");
+                continue;
+            }
             let status = record.status.name();
             if let Some(before) = self.ended.insert(record.id, status) {
                 if before != status {
@@ -304,10 +363,20 @@ impl Checker {
                 ));
             }
         }
-        if finished < self.ended.len() as u64 {
-            return Err(format!("{} runs were seen to end, and {finished} are counted", self.ended.len()));
-        }
         Ok(())
+    }
+
+    fn notice_store(&mut self, app: &App) {
+        let refuses = app.runs().any(|record| record.refused.is_some());
+        if refuses {
+            self.seen.insert("a run was refused because it could not be kept");
+        }
+    }
+
+    /// What was seen of a process that is no more says nothing of the next.
+    fn new_process(&mut self) {
+        self.attended.clear();
+        (self.idle_turns, self.finished, self.records, self.gone_since) = (0, 0, 0, None);
     }
 
     fn notice_report(&mut self, report: &TurnReport, town: &Town) {
@@ -372,46 +441,80 @@ impl Checker {
         Ok(())
     }
 
-    fn is_at_rest(&self, world: &World, app: &App) -> bool {
+    fn is_at_rest(&self, world: &World, town: &Town, app: &App) -> bool {
         let census = app.census();
         let quiet = census.connections == 0 && census.runs.pending + census.runs.running == 0;
-        quiet && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
+        let kept = census.is_kept && census.ended_kept <= town.config.task_keep as u64;
+        quiet && kept && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
     }
 
     /// Everyone is gone and everything is done: nothing may be left over.
-    fn at_rest(&self, town: &Town, reactor: &Reactor, app: &App) -> Result<(), String> {
+    fn at_rest(&self, town: &Town, world: &World, reactor: &Reactor, app: &App) -> Result<(), String> {
         let census = app.census();
         equal("tasks", census.tasks, 1)?;
         equal("readers", census.watchers, 0)?;
+        equal("runs that are here", census.records, 0)?;
         equal("waiting for a scan", census.sync_waiters, 0)?;
         equal("bytes of bodies", census.body_bytes_counted, 0)?;
         equal("bytes of buffers", census.buffer_bytes, 0)?;
         equal("listeners", census.listeners, 1)?;
         // One may sweep ended runs, one wait for room for the next client, one give memory back, one try the disk
-        // helper again; and a run that ended within its grace keeps that until it is over.
-        let graces = app.runs().filter(|record| record.grace.is_some()).count();
-        at_most("timers", reactor.timers().len(), 4 + graces)?;
-        at_most("ended runs that are kept", census.records, town.config.task_keep)?;
-        for (id, status) in town.oracle.borrow().ended() {
-            let found = self.ended.iter().find(|(known, _)| known.to_string() == id);
-            let is_lost = found.is_none() && !town.forgets_runs;
-            if is_lost || found.is_some_and(|(_, known)| *known != status) {
-                return Err(format!(
-                    "somebody was told that run {id} is {status}; the server knows {found:?}"
-                ));
+        // helper again, and one the store.
+        at_most("timers", reactor.timers().len(), 5)?;
+        let oracle = town.oracle.borrow();
+        world.with_store(|store| {
+            let mut kept = BTreeMap::new();
+            for run in store.runs() {
+                let Some(ending) = &run.ending else {
+                    return Err(format!("the store has run {} that nobody works on", run.run));
+                };
+                let status = oneloop::app::runs::Status::from(ending.outcome).name();
+                check_kept_log(&run, status)?;
+                kept.insert(run.run.to_string(), status);
             }
-        }
-        Ok(())
+            equal(
+                "ended runs that are kept, and those that are counted",
+                kept.len(),
+                census.ended_kept as usize,
+            )?;
+            at_most("ended runs that are kept", kept.len(), town.config.task_keep)?;
+            for (id, status) in oracle.ended() {
+                match kept.get(id) {
+                    Some(known) if *known == status => {}
+                    None if town.forgets_runs => {}
+                    known => {
+                        return Err(format!(
+                            "somebody was told that run {id} is {status}; the store knows {known:?}"
+                        ));
+                    }
+                }
+            }
+            let mut accepted = oracle.all_accepted();
+            match accepted.find(|id| !kept.contains_key(*id) && !town.forgets_runs) {
+                Some(id) => Err(format!("run {id} was accepted and is lost")),
+                None => Ok(()),
+            }
+        })
     }
 
-    fn exited(&mut self, code: u8, app: &App) -> Result<(), String> {
+    fn exited(&mut self, code: u8, app: &App, town: &Town) -> Result<(), String> {
         let census = app.census();
+        let unfinished = census.runs.pending + census.runs.running;
         match code {
-            0 if census.runs.pending + census.runs.running == 0 => {
-                self.seen.insert("the process stopped in good order");
+            0 if unfinished == 0 || (town.config.is_durable && census.is_kept) => {
+                let what = if unfinished == 0 {
+                    "the process stopped in good order"
+                } else {
+                    "the process left runs to the next"
+                };
+                self.seen.insert(what);
                 Ok(())
             }
             0 => Err(format!("it exits in good order, and runs have not ended: {census:?}")),
+            1 if !census.is_kept => {
+                self.seen.insert("the process stopped although not all could be kept");
+                Ok(())
+            }
             143 => {
                 self.seen.insert("the process stopped at once, on a second signal");
                 Ok(())
@@ -419,6 +522,18 @@ impl Checker {
             code => Err(format!("it exits with {code}")),
         }
     }
+}
+
+/// The log of a run that has ended: its numbers go up, its one end is at the end and says what the store says.
+fn check_kept_log(run: &oneloop::store::KeptRun, status: &str) -> Result<(), String> {
+    let goes_up = run.events.windows(2).all(|pair| pair[0].number < pair[1].number);
+    let is_end = |json: &str| json.starts_with("{\"type\":\"done\"");
+    let ends: Vec<&str> = run.events.iter().map(|event| &*event.json).filter(|json| is_end(json)).collect();
+    let last = run.events.last().map_or("", |event| &event.json);
+    if goes_up && ends.len() == 1 && is_end(last) && last.contains(status) {
+        return Ok(());
+    }
+    Err(format!("the log of run {}, which is {status}, is kept with the ends {ends:?}, last {last}", run.run))
 }
 
 fn equal(what: &str, one: usize, other: usize) -> Result<(), String> {

@@ -53,6 +53,9 @@ pub struct Scenario {
     calm_after: Duration,
     actors: usize,
     stops: bool,
+    crashes: Vec<u64>,
+    /// A process that was told to stop is followed by another.
+    comes_back: bool,
 }
 
 /// Streams of numbers below the actors' own.
@@ -78,13 +81,32 @@ impl Scenario {
             task_keep: random.pick(&[1, 20, 10_000, 10_000]),
             runs_max: random.pick(&[1, 1, 2, 8, 64]),
             waiting_max: random.pick(&[1, 1, 3, 100, 1024]),
+            is_durable: random.chance(850),
             ..Config::default()
         };
         let calm_after = Duration::from_secs(random.between(1, 90) as u64);
         let turn_cost_max = Duration::from_micros(random.pick(&[0, 0, 100, 2000, 10_000]));
         let stops = random.chance(150);
         let actors = random.between(2, 14);
-        Scenario { seed, omitted, weather, limits, config, wires, turn_cost_max, calm_after, actors, stops }
+        let (crashes, is_crashing) = (random.spread(4), random.chance(400));
+        let crashes: Vec<u64> = (0..crashes).map(|_| random.spread(4000) as u64).collect();
+        // What is kept in memory only does not outlive the process.
+        let crashes = if is_crashing && config.is_durable { crashes } else { Vec::new() };
+        let comes_back = random.chance(700) && config.is_durable;
+        Scenario {
+            seed,
+            omitted,
+            weather,
+            limits,
+            config,
+            wires,
+            turn_cost_max,
+            calm_after,
+            actors,
+            stops,
+            crashes,
+            comes_back,
+        }
     }
 
     /// How many actors there are, omitted ones included.
@@ -101,11 +123,17 @@ impl Scenario {
             turn_cost_max: self.turn_cost_max,
             calm_after: self.calm_after,
             ends_after: self.calm_after + CALM_MAX,
+            crashes: self.crashes.clone(),
             telling,
         };
         let mut town = Town::new(self.seed, self.config.clone(), self.limits.clone());
         town.evicts |= self.wires.descriptors < 100
             || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors);
+        town.comes_back = self.comes_back;
+        let store = [Fault::NoStoreHelper, Fault::StoreFull, Fault::SyncFails, Fault::StoreUnreadable];
+        town.store_fails = self.weather.per_mille.iter().any(|(fault, _)| store.contains(fault));
+        // Ended runs are swept away by the wall clock.
+        town.forgets_runs |= self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::WallClockSet);
         let resets = [Fault::Reset, Fault::AbortedAccept];
         town.resets = self.weather.per_mille.iter().any(|(fault, _)| resets.contains(fault));
         let town = Rc::new(town);
@@ -178,6 +206,8 @@ fn most(fault: Fault) -> usize {
         Fault::Descheduled => 500,
         Fault::SlowDelivery | Fault::AbortedAccept | Fault::FullLogPipe => 200,
         Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing | Fault::NoHelper => 300,
+        Fault::SlowStore | Fault::NoStoreHelper | Fault::StoreFull => 100,
+        Fault::SyncFails | Fault::StoreUnreadable => 100,
         Fault::NoDescriptors => 50,
         Fault::Reset => 20,
         Fault::Clog => 10,
@@ -214,11 +244,19 @@ fn limits(random: &mut Random) -> Limits {
     sometimes(&mut limits.body_bytes_in_flight_max, &[30_000]);
     sometimes(&mut limits.access_log_bytes_max, &[1, 100, 500]);
     sometimes(&mut limits.events_per_wait_max, &[1, 2]);
+    sometimes(&mut limits.store_jobs_max, &[1, 2]);
+    sometimes(&mut limits.store_reads_max, &[1]);
+    sometimes(&mut limits.batch_bytes, &[1, 500, 5000]);
+    sometimes(&mut limits.unkept_runs_max, &[1, 3]);
+    sometimes(&mut limits.runs_per_sweep_max, &[1, 2]);
     if random.chance(300) {
         // A head must fit into a buffer, so the two go together; no head of ours is longer than 300 bytes.
         limits.buffer_bytes = random.pick(&[400, 1000, 4096]);
         limits.head_bytes_max = limits.buffer_bytes;
         limits.target_bytes_max = limits.buffer_bytes / 2;
+    }
+    if random.chance(300) {
+        limits.events_reserved = random.pick(&[1, 2, 7]);
     }
     let (tiny_units, tiny_slice) = (random.chance(600), random.chance(500));
     if tiny_units {
@@ -257,6 +295,12 @@ fn wires(random: &mut Random) -> Wires {
         descriptors: random.pick(&[2, 6, 30, 1024]),
         events_per_wait: random.pick(&[1, 2, 1024]),
     }
+}
+
+/// An idempotency key, sometimes one that others have as well.
+fn key(random: &mut Random) -> Option<u32> {
+    let (has_one, key) = (random.chance(400), random.below(1_000_000));
+    has_one.then_some(key as u32)
 }
 
 fn temper(random: &mut Random) -> Temper {
@@ -301,8 +345,8 @@ fn errands(random: &mut Random) -> Vec<Errand> {
                 8 => Errand::Tasks,
                 9 => Errand::Sync,
                 10..13 => Errand::Chat { subject },
-                13..16 => Errand::Begin { subject, cancels: false },
-                16..18 => Errand::Begin { subject, cancels: true },
+                13..16 => Errand::Begin { subject, cancels: false, key: key(random) },
+                16..18 => Errand::Begin { subject, cancels: true, key: None },
                 18..20 => Errand::Follow,
                 20 => Errand::Meddle,
                 21..23 => Errand::Write,

@@ -41,6 +41,14 @@ pub struct Town {
     pub resets: bool,
     /// A signal was sent.
     pub is_stopping: Cell<bool>,
+    /// There is no server for now.
+    pub is_down: Cell<bool>,
+    /// Processes that have ended, or were killed.
+    pub ends: Cell<u32>,
+    /// A process that was told to stop is followed by another.
+    pub comes_back: bool,
+    /// The store may fail.
+    pub store_fails: bool,
     /// A scan that was asked for in calm weather was answered: every subject's note is known from here on.
     pub is_indexed: Cell<bool>,
     /// What is known of runs.
@@ -56,6 +64,10 @@ impl Town {
             evicts: limits.connections_max < 100,
             resets: false,
             is_stopping: Cell::new(false),
+            is_down: Cell::new(false),
+            ends: Cell::new(0),
+            store_fails: false,
+            comes_back: false,
             is_indexed: Cell::new(false),
             oracle: RefCell::new(Oracle::default()),
             config,
@@ -78,11 +90,17 @@ struct Known {
     ended_at: Option<u64>,
     may_be_cancelled: bool,
     has_end_wanted: bool,
+    /// Somebody was told that it was accepted.
+    is_accepted: bool,
+    /// Events between the first number and the second are void.
+    void: Vec<(u64, u64)>,
 }
 
 /// What anyone has learnt about runs.
 #[derive(Debug, Default)]
 pub struct Oracle {
+    /// The task that each idempotency key has named.
+    by_key: BTreeMap<u32, String>,
     runs: BTreeMap<String, Known>,
 }
 
@@ -107,6 +125,29 @@ impl Oracle {
     /// Somebody has cancelled this run, or was away for so long that the server may have.
     pub fn may_be_cancelled(&mut self, run: &str) {
         self.runs.entry(run.to_owned()).or_default().may_be_cancelled = true;
+    }
+
+    /// Somebody was told that this run was accepted: from here on it is never lost.
+    pub fn accepted(&mut self, run: &str) {
+        self.runs.entry(run.to_owned()).or_default().is_accepted = true;
+    }
+
+    /// Somebody was told which task his key names.
+    ///
+    /// # Errors
+    /// It has named another, and that was not forgotten.
+    pub fn under_key(&mut self, key: u32, run: &str, forgets: bool) -> Result<(), String> {
+        match self.by_key.insert(key, run.to_owned()) {
+            Some(before) if before != run && !forgets => {
+                Err(format!("the key {key} has named task {before}, and names {run} now"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Runs of which somebody was told that they were accepted.
+    pub fn all_accepted(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().filter(|(_, known)| known.is_accepted).map(|(id, _)| id.as_str())
     }
 
     /// Somebody is about to ask for this run's end.
@@ -193,6 +234,13 @@ impl Oracle {
             self.response(run, response)?;
         }
         let known = self.runs.entry(run.to_owned()).or_default();
+        if event["type"] == "restart" {
+            let keep = event["keep"].as_u64().ok_or("a restart that does not say what it keeps")?;
+            if keep >= number {
+                return Err(format!("run {run} keeps up to {keep} at its event {number}"));
+            }
+            known.void.push((keep, number));
+        }
         if event["type"] == "done" {
             known.ended_at = Some(number);
             if known.events.range(number + 1..).next().is_some() {
@@ -209,11 +257,16 @@ impl Oracle {
     fn check_log(&self, run: &str) -> Result<(), String> {
         let Some(known) = self.runs.get(run) else { return Ok(()) };
         let Some(end) = known.ended_at else { return Ok(()) };
-        if known.events.len() as u64 != end {
+        // What is void was told and is taken back; a reader that was away may not even have seen it.
+        let is_void =
+            |number: u64| known.void.iter().any(|(keep, restart)| *keep < number && number <= *restart);
+        let stands = known.events.iter().filter(|(number, _)| !is_void(**number));
+        let void: u64 = (1..=end).filter(|number| is_void(*number)).count() as u64;
+        if stands.clone().count() as u64 + void != end {
             return Ok(());
         }
         let events: Vec<Value> =
-            known.events.values().map(|data| serde_json::from_str(data).unwrap_or(Value::Null)).collect();
+            stands.map(|(_, data)| serde_json::from_str(data).unwrap_or(Value::Null)).collect();
         let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap_or("?")).collect();
         let rank = |kind: &str| match kind {
             "status" => 0,

@@ -102,20 +102,32 @@ impl Visitor {
                 }
                 return Ok(());
             };
-            let (run, number) = event.id.ok_or("was sent an event without an id")?;
-            let expected = match &sent.position {
-                Some((known, _)) if *known != run => return Err(format!("was sent an event of {run}")),
-                Some((_, last)) => last + 1,
-                None => 1,
+            let Some((run, number)) = event.id else {
+                self.take_note(&event.data)?;
+                continue;
             };
-            if number != expected {
-                return Err(format!("was sent event {number} of run {run} in place of {expected}"));
+            let last = match &sent.position {
+                Some((known, _)) if *known != run => return Err(format!("was sent an event of {run}")),
+                Some((_, last)) => *last,
+                None => 0,
+            };
+            // Whoever is ahead of what a crash has kept is told so, and where to go on.
+            let keep = kept_by_restart(&event.data);
+            let goes_on = keep.map_or(number == last + 1, |keep| number > last && keep <= last);
+            if !goes_on {
+                return Err(format!("was sent event {number} of run {run} behind {last}: {}", event.data));
             }
             if sent.is_done {
                 return Err(format!("was sent event {number} behind the last of run {run}"));
             }
             sent.position = Some((run.clone(), number));
             sent.is_done = event.data.contains("\"type\":\"done\"");
+            if keep.is_some() {
+                self.see("a reader was told that a crash has made events void");
+            }
+            if keep.is_some_and(|keep| keep < last) {
+                self.see("a reader was ahead of what a crash has kept");
+            }
             if self.has_finished || self.town.is_stopping.get() {
                 self.town.oracle.borrow_mut().may_be_cancelled(&run);
             }
@@ -132,8 +144,32 @@ impl Visitor {
         }
     }
 
+    /// An event without a number: it says how things are, and the position stays.
+    fn take_note(&mut self, data: &str) -> Result<(), String> {
+        let note: Value = serde_json::from_str(data).map_err(|error| format!("was sent {data}: {error}"))?;
+        let Some(sent) = self.sent.front_mut() else { return Ok(()) };
+        match note["type"].as_str() {
+            Some("state") if matches!(sent.errand, Errand::Rejoin { .. }) => {
+                rank(note["status"].as_str().unwrap_or("?")).ok_or(format!("was sent {data}"))?;
+                Ok(())
+            }
+            Some("restarting") if self.town.is_stopping.get() => {
+                sent.restarts = true;
+                self.see("a stream was told that the server restarts");
+                Ok(())
+            }
+            Some("storage") if self.town.store_fails => {
+                self.see("a stream was told that it is not kept for now");
+                Ok(())
+            }
+            _ => Err(format!("was sent an event without an id: {data}")),
+        }
+    }
+
     pub(super) fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
-        let Sent { errand, began, head, body, position, is_done, events, in_calm, is_indexed, .. } = sent;
+        let Sent {
+            errand, began, head, body, position, is_done, restarts, events, in_calm, is_indexed, ..
+        } = sent;
         let now = outside.now();
         let head = head.ok_or("was sent an answer without a head")?;
         let status = head.status;
@@ -170,6 +206,12 @@ impl Visitor {
                     .ok_or("503 without Retry-After")?;
                 self.see("a request was answered 503");
                 self.next_errand = outside.now().after(Duration::from_secs(seconds));
+                self.agenda.push_front(errand);
+                return Ok(());
+            }
+            503 | 507 if errand.needs_the_store() && self.town.store_fails => {
+                self.see("something could not be kept, or not be looked up");
+                self.next_errand = outside.now().after(Duration::from_secs(1));
                 self.agenda.push_front(errand);
                 return Ok(());
             }
@@ -249,7 +291,7 @@ impl Visitor {
                 self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
                 self.check_answer(run, subject, &json, is_indexed)
             }
-            Errand::Begin { subject: _, cancels } => {
+            Errand::Begin { subject: _, cancels, key } => {
                 expect(202)?;
                 let id = json["task_id"].as_str().ok_or("was sent no task_id")?.to_owned();
                 if head.field("location") != Some(&format!("/chat/task/{id}")) {
@@ -258,6 +300,10 @@ impl Visitor {
                 if json["status"] == "pending" {
                     self.see("a task was accepted");
                 }
+                if let Some(key) = key {
+                    self.town.oracle.borrow_mut().under_key(key, &id, self.town.forgets_runs)?;
+                }
+                self.town.oracle.borrow_mut().accepted(&id);
                 self.agenda.push_front(Errand::Poll { id: id.clone(), again: 2 });
                 if cancels {
                     self.agenda.push_front(Errand::Cancel { id });
@@ -320,6 +366,14 @@ impl Visitor {
             Errand::Rejoin { done: true, .. } => {
                 expect(204)?;
                 self.see("a reader of an ended stream was told 204");
+                Ok(())
+            }
+            Errand::Stream { .. } | Errand::Rejoin { .. } if restarts && !is_done => {
+                let again = match position {
+                    Some((id, after)) => Errand::Rejoin { id, after, done: false },
+                    None => errand,
+                };
+                self.agenda.push_front(again);
                 Ok(())
             }
             Errand::Stream { .. } | Errand::Rejoin { .. } => {
@@ -393,4 +447,9 @@ impl Visitor {
         }
         Ok(())
     }
+}
+
+/// What a `restart` event keeps; `None` for any other.
+fn kept_by_restart(data: &str) -> Option<u64> {
+    data.strip_prefix("{\"type\":\"restart\",\"keep\":")?.strip_suffix('}')?.parse().ok()
 }

@@ -37,8 +37,8 @@ pub enum Errand {
     ChatNote { name: String },
     /// `POST /chat`.
     Chat { subject: usize },
-    /// `POST /chat/async`, then what becomes of it.
-    Begin { subject: usize, cancels: bool },
+    /// `POST /chat/async`, then what becomes of it. With a key it is the same task however often it is asked.
+    Begin { subject: usize, cancels: bool, key: Option<u32> },
     /// `GET /chat/task/{id}`, until it has ended, and once more.
     Poll { id: String, again: u8 },
     /// `DELETE /tasks/{id}`.
@@ -54,6 +54,18 @@ pub enum Errand {
 }
 
 impl Errand {
+    /// What it asks for has to be looked up in the store, or kept there.
+    pub(super) fn needs_the_store(&self) -> bool {
+        match self {
+            Errand::Tasks | Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => true,
+            Errand::Chat { .. } | Errand::ChatNote { .. } => true,
+            Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
+            Errand::Follow | Errand::Meddle | Errand::Write => false,
+        }
+    }
+
     /// The server may have too much to do for it: it takes room for a body, a run or a scan.
     pub(super) fn may_be_too_much(&self) -> bool {
         match self {
@@ -116,6 +128,12 @@ impl Visitor {
             Errand::Tasks => ("GET", format!("/tasks?limit={}", self.random.between(1, 20)), None),
             Errand::Sync => ("POST", "/sync".to_owned(), Some(String::new())),
             Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(SUBJECTS[*subject]))),
+            Errand::Begin { subject, key: Some(_), .. } => {
+                // Whoever asks again asks in the same words.
+                let name = SUBJECTS[*subject];
+                let question = json!({ "message": format!("What is the code of {name}?") });
+                ("POST", "/chat/async".to_owned(), Some(question.to_string()))
+            }
             Errand::Begin { subject, .. } => {
                 ("POST", "/chat/async".to_owned(), Some(self.question(SUBJECTS[*subject])))
             }
@@ -125,7 +143,12 @@ impl Visitor {
             Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
             Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
             Errand::ChatNote { name } => ("POST", "/chat".to_owned(), Some(self.question(name))),
-            Errand::Poll { id, .. } => ("GET", format!("/chat/task/{id}"), None),
+            Errand::Poll { id, .. } if in_calm || self.random.chance(700) => {
+                ("GET", format!("/chat/task/{id}"), None)
+            }
+            Errand::Poll { id, .. } => {
+                ("GET", format!("/chat/task/{id}?wait={}", self.random.below(5)), None)
+            }
             Errand::Cancel { id } => ("DELETE", format!("/tasks/{id}"), None),
             Errand::Rejoin { id, after, .. } if self.random.chance(500) => {
                 ("GET", format!("/chat/task/{id}/stream?after={after}"), None)
@@ -138,6 +161,9 @@ impl Visitor {
             && *after > 0
         {
             head += &format!("Last-Event-ID: {id}-{after}\r\n");
+        }
+        if let Errand::Begin { key: Some(key), .. } = &errand {
+            head += &format!("Idempotency-Key: visit-{key}\r\n");
         }
         if method == "POST" {
             head += "Content-Type: application/json\r\n";
@@ -189,6 +215,7 @@ impl Visitor {
             events,
             position,
             is_done,
+            restarts: false,
             expects,
             in_calm,
             is_indexed: self.town.is_indexed.get(),

@@ -73,6 +73,8 @@ struct Sent {
     events: EventReader,
     /// Of a stream: the run and the last event that was read.
     position: Option<(String, u64)>,
+    /// It was told that the server restarts.
+    restarts: bool,
     is_done: bool,
     /// `100 Continue` may come, once; it does not wait for it.
     expects: bool,
@@ -92,6 +94,8 @@ pub struct Visitor {
     sent: VecDeque<Sent>,
     line: Option<Line>,
     connected_at: Time,
+    /// How many processes had ended when it connected.
+    connected_ends: u32,
     /// Bytes sent over this connection.
     sent_bytes: usize,
     parser: Parser,
@@ -122,6 +126,7 @@ impl Visitor {
             sent: VecDeque::new(),
             line: None,
             connected_at: Time::ZERO,
+            connected_ends: 0,
             sent_bytes: 0,
             parser: Parser::new(),
             outgoing: Vec::new(),
@@ -136,6 +141,11 @@ impl Visitor {
             done_count: 0,
             told: BTreeMap::new(),
         }
+    }
+
+    /// The process that it was connected to is no more, or there was none.
+    fn is_excused_by_an_end(&self) -> bool {
+        self.town.is_down.get() || self.town.ends.get() != self.connected_ends
     }
 
     fn see(&mut self, what: &'static str) {
@@ -161,7 +171,8 @@ impl Visitor {
                 return Some(self.next_errand);
             }
             self.line = Some(outside.connect());
-            self.line_is_calm = outside.is_calm();
+            self.line_is_calm = outside.is_calm() && !self.town.is_down.get();
+            self.connected_ends = self.town.ends.get();
             self.line_answers = 0;
             (self.connected_at, self.sent_bytes) = (now, 0);
             self.parser = Parser::new();
@@ -171,7 +182,7 @@ impl Visitor {
         match outside.state(line) {
             State::Connecting => return None,
             State::Refused => {
-                if !self.town.is_stopping.get() {
+                if !self.town.is_stopping.get() && !self.is_excused_by_an_end() {
                     self.complain("was refused although the server listens".to_owned());
                 }
                 self.see("a client was refused");
@@ -286,7 +297,7 @@ impl Visitor {
             .sent
             .front()
             .is_some_and(|sent| matches!(sent.errand, Errand::Stream { .. } | Errand::Rejoin { .. }));
-        let may_cut = streams && self.town.forgets_runs;
+        let may_cut = (streams && self.town.forgets_runs) || self.is_excused_by_an_end();
         if self.parser.is_within_answer() && !may_cut {
             self.complain("was sent the end of the connection in the middle of an answer".to_owned());
         }
@@ -298,7 +309,8 @@ impl Visitor {
         let Limits { head_timeout, idle_timeout, write_stall_timeout, linger_timeout, .. } = self.town.limits;
         let patience = head_timeout.min(idle_timeout).min(write_stall_timeout).min(linger_timeout);
         let is_young = now.since(self.connected_at) < patience;
-        let may_close = self.town.evicts || self.town.forgets_runs || self.town.is_stopping.get();
+        let ends = self.town.is_stopping.get() || self.is_excused_by_an_end();
+        let may_close = self.town.evicts || self.town.forgets_runs || ends;
         let may_reset = self.town.resets || self.sent_bytes > self.town.limits.linger_bytes_max;
         let is_excused = match loss {
             Loss::End => may_close,
@@ -314,14 +326,15 @@ impl Visitor {
     fn lose(&mut self, outside: &mut Outside<'_>, loss: Loss) {
         outside.say(|| format!("({}) has lost its connection: {loss:?}", self.temper.name));
         let is_own = matches!(loss, Loss::Own | Loss::Refused);
-        let excused = is_own || self.town.evicts || self.town.is_stopping.get();
+        let ends = self.town.is_stopping.get() || self.is_excused_by_an_end();
+        let excused = is_own || self.town.evicts || ends;
         if self.line_is_calm && self.line_answers == 0 && !excused {
             self.complain(format!("lost its connection before the first answer: {loss:?}"));
         }
         self.line = None;
         self.outgoing.clear();
         while let Some(sent) = self.sent.pop_back() {
-            if let Some((id, after)) = sent.position {
+            if let Some((id, after)) = sent.position.filter(|(id, _)| !id.is_empty()) {
                 self.see("a stream was broken and joined again");
                 // How long it will be away it can't know.
                 self.town.oracle.borrow_mut().may_be_cancelled(&id);
