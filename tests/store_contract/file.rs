@@ -187,10 +187,10 @@ fn an_image_taken_while_a_connection_is_open_holds_every_committed_batch() {
     let folder = Folder::new();
     let image = folder.path().join("image.db");
     let mut sqlite = Sqlite::open(&folder.file(), MANY).unwrap();
-    let text = "a".repeat(2000);
+    let text = "a".repeat(50_000);
     // Enough that the log is copied into the database now and then, and begun anew.
-    for round in 0..20_u64 {
-        for number in 0..40 {
+    for round in 0..30_u64 {
+        for number in 0..5 {
             sqlite.commit(vec![admitted(u128::from(round)), event(round.into(), number, &text)]);
         }
         if round >= 4 {
@@ -217,7 +217,7 @@ fn a_log_cut_anywhere_gives_whole_batches_up_to_some_point() {
     let database = std::fs::read(&image).unwrap();
     let log = std::fs::read(beside(&image, "-wal")).unwrap();
     let mut kept = Vec::new();
-    for cut in (0..log.len()).step_by(1000).chain([log.len()]) {
+    for cut in (0..log.len()).step_by(3000).chain([log.len()]) {
         std::fs::write(&image, &database).unwrap();
         std::fs::write(beside(&image, "-wal"), &log[..cut]).unwrap();
         let mut found = Sqlite::open(&image, MANY).unwrap();
@@ -243,7 +243,7 @@ fn a_call_that_fails_is_followed_by_one_that_opens_the_file_again() {
     assert_eq!(trouble.cause, Cause::Failed);
     let trouble = sqlite.talk().load().unwrap_err();
     println!("{trouble}");
-    assert!(trouble.words.contains("opened again"), "{trouble}");
+    assert!(trouble.words.contains("damaged"), "{trouble}");
     std::fs::write(&file, &whole).unwrap();
     assert_eq!(sqlite.ids().len(), 100);
 }

@@ -4,7 +4,7 @@ use oneloop::store::{Cause, Outcome, Record};
 
 use crate::support::*;
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 24;
 const STEPS: u32 = 60;
 
 /// xorshift64* (Vigna 2014).

@@ -19,6 +19,7 @@ mod records;
 mod schema;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
@@ -155,22 +156,19 @@ impl From<rusqlite::Error> for Halt {
 }
 
 /// What an error of SQLite's means. `system` is the system's own error behind it, if there was one.
-fn trouble(error: &rusqlite::Error, system: Option<std::io::Error>) -> Trouble {
-    use std::io::ErrorKind;
-    // SQLite says FULL for ENOSPC at a write alone, and IOERR for everything else that has no room either.
-    let kind = system.as_ref().map(std::io::Error::kind);
-    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
-    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        return Trouble::new(Cause::Full, format!("there is no room for more: {error}"));
-    }
+fn trouble(error: &rusqlite::Error, system: Option<io::Error>) -> Trouble {
+    // SQLite says FULL when a write meets ENOSPC or a bound of its own, and IOERR when it meets a quota, or when it is a
+    // sync that finds no room.
+    let has_no_room = system.as_ref().is_some_and(open::has_no_room);
     let reason = system.map(|system| format!(" ({system})")).unwrap_or_default();
-    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
-        && kind.is_some_and(|kind| full.contains(&kind))
-    {
-        return Trouble::new(Cause::Full, format!("the disk has no room for more: {error}{reason}"));
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Trouble::new(Cause::Full, format!("there is no room for more: {error}")),
+        Some(ErrorCode::SystemIoFailure) if has_no_room => {
+            Trouble::new(Cause::Full, format!("the disk has no room for more: {error}{reason}"))
+        }
+        Some(ErrorCode::ConstraintViolation) => {
+            Trouble::contradiction(format!("something else is kept: {error}"))
+        }
+        _ => Trouble::new(Cause::Failed, format!("the database failed: {error}{reason}")),
     }
-    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
-        return Trouble::contradiction(format!("something else is kept: {error}"));
-    }
-    Trouble::new(Cause::Failed, format!("the database failed: {error}{reason}"))
 }

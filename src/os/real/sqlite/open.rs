@@ -62,12 +62,15 @@ impl OpenTrouble {
     /// For a call of a storage that had to open its file again.
     pub(super) fn as_trouble(&self) -> Trouble {
         let is_full = match self {
-            OpenTrouble::System(error) => error.kind() == ErrorKind::StorageFull,
+            OpenTrouble::System(error) => has_no_room(error),
             OpenTrouble::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
-            _ => false,
+            OpenTrouble::NotADatabase
+            | OpenTrouble::Damaged(_)
+            | OpenTrouble::Foreign { .. }
+            | OpenTrouble::Newer { .. }
+            | OpenTrouble::InUse => false,
         };
-        let cause = if is_full { Cause::Full } else { Cause::Failed };
-        Trouble::new(cause, format!("the database can't be opened again: {self}"))
+        Trouble::new(if is_full { Cause::Full } else { Cause::Failed }, self.to_string())
     }
 }
 
@@ -144,6 +147,7 @@ pub(super) fn make_if_missing(file: &Path) -> Result<(), OpenTrouble> {
 pub(super) fn open(file: &Path, bytes_max: u64) -> Result<Connection, OpenTrouble> {
     check_head(file)?;
     let connection = Connection::open_with_flags(file, flags())?;
+    connection.busy_timeout(BUSY_WAIT)?;
     // Until it is known that the database is good, closing it must not copy anything into it.
     checkpoint_on_close(&connection, false)?;
     // The file may come from anywhere: its schema may not call functions of ours or of SQLite's that do harm, and its
@@ -154,7 +158,6 @@ pub(super) fn open(file: &Path, bytes_max: u64) -> Result<Connection, OpenTroubl
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
          PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
     )?;
-    connection.busy_timeout(BUSY_WAIT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // The log may say more than the file's head, which was looked at before.
@@ -195,6 +198,11 @@ pub(super) fn system_error(connection: &Connection) -> Option<io::Error> {
     // SAFETY: the handle is open as long as `connection` is borrowed, and the call only reads a number from it.
     let errno = unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) };
     (errno != 0).then(|| io::Error::from_raw_os_error(errno))
+}
+
+/// The disk is full, or as full as it may be for us.
+pub(super) fn has_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// For an existing file alone, with no locks between threads, since one thread at a time has the connection.
