@@ -112,6 +112,77 @@ const QUESTIONS: &[Asked] = &[
         words: &["TLS", "the real kernel", "performance"],
         chapter: "simulation.md",
     },
+    Asked {
+        question: "What happens to my task when the server is killed?",
+        words: &["no task that was accepted is lost", "the next process takes it up under the same id"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What does 202 promise?",
+        words: &["it is on disk before the answer leaves"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What does at-least-once mean?",
+        words: &["outstanding when the process ended is done again"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What is a restart event?",
+        words: &["{\"type\":\"restart\",\"keep\":N}", "the ones after N are void"],
+        chapter: "durability.md",
+    },
+    Asked { question: "How often is a run tried again?", words: &["3 attempts"], chapter: "durability.md" },
+    Asked {
+        question: "What happens when the disk is full?",
+        words: &["507", "go on in memory"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What happens when a sync fails?",
+        words: &["nothing of its batch is taken for done", "written anew over a new connection"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "How do I avoid asking twice?",
+        words: &["Idempotency-Key", "the same task_id"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "Where are runs kept?",
+        words: &["the state folder", ".oneloop"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "Can two servers share a state folder?",
+        words: &["one process serves it at a time", "exit code 1"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "How do I back up the state?",
+        words: &["stop the server and copy all files of the state folder"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What happens with a newer database?",
+        words: &["refused and never overwritten"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What is not promised?",
+        words: &["exactly once", "lie about flushes", "network file systems"],
+        chapter: "durability.md",
+    },
+    Asked {
+        question: "What is lost when the process ends?",
+        words: &["nothing is lost that a client was told to rely on"],
+        chapter: "runs.md",
+    },
+    Asked {
+        question: "What does a restarting event say?",
+        words: &["the server stops", "goes on in the next process"],
+        chapter: "streams.md",
+    },
 ];
 
 #[test]
