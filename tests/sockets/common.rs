@@ -151,7 +151,12 @@ impl Server {
         let log = folder.path().with_extension("log");
         let stderr = File::create(&log).unwrap();
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        command.env_remove("NOTES_DIRECTORY").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        command
+            .env_remove("NOTES_DIRECTORY")
+            .env_remove("STATE_DIRECTORY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {BINARY}: {error}"));
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
