@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::{self, BINARY, Client, End, Events, Folder, Server, StreamEvent, until};
+use crate::common::{self, BINARY, Client, End, Folder, Server, until};
+use crate::runs::{begin, joined, large_folder, question, resume, task};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -26,52 +27,6 @@ const NOTES: &[(&str, &str)] = &[
 
 fn serve(arguments: &[&str]) -> Server {
     Server::start(NOTES, arguments)
-}
-
-/// Enough text that a run over it takes many turns.
-fn large_folder() -> Folder {
-    let folder = Folder::new();
-    for number in 0..400 {
-        let words: String = (0..300).map(|word| format!("word{} ", (number * 31 + word * 7) % 500)).collect();
-        folder.write(&format!("note-{number}.md"), format!("# Note {number}\n\n{words}.\n").as_bytes());
-    }
-    folder
-}
-
-fn question(message: &str) -> Value {
-    json!({ "message": message })
-}
-
-fn task(client: &mut Client, id: &str) -> Value {
-    let answer = client.call("GET", &format!("/chat/task/{id}"), None);
-    assert_eq!(answer.status(), 200, "{answer}");
-    answer.json()
-}
-
-fn begin(client: &mut Client, message: &str) -> String {
-    let answer = client.post("/chat/async", &question(message));
-    assert_eq!(answer.status(), 202, "{answer}");
-    let id = answer.json()["task_id"].as_str().expect("a task has an id").to_owned();
-    assert_eq!(answer.head.field("location"), Some(format!("/chat/task/{id}").as_str()));
-    id
-}
-
-/// A reader that comes back to a run's stream, having seen its events up to this one.
-fn resume(server: &Server, id: &str, seen: u64) -> Events {
-    let mut client = server.client();
-    client.send(format!(
-        "GET /chat/task/{id}/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {id}-{seen}\r\n\r\n"
-    ));
-    let head = client.head();
-    assert_eq!(head.status, 200, "{head:?}");
-    client.events(&head)
-}
-
-/// What a reader who joins in is told first, without a number: where the run is. And all that follows.
-fn joined(mut events: Events) -> (Value, Vec<StreamEvent>) {
-    let state = events.next_event().expect("a stream that was joined begins with where the run is");
-    assert_eq!((state.id.as_deref(), state.kind().as_str()), (None, "state"), "{state:?}");
-    (state.json(), events.rest())
 }
 
 // --- Answers ------------------------------------------------------------------------------------------------------
@@ -500,11 +455,13 @@ fn a_second_signal_does_not_wait() {
 // --- The command line ---------------------------------------------------------------------------------------------
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).env_remove("NOTES_DIRECTORY").output().expect("the binary starts")
+    let mut command = Command::new(BINARY);
+    command.env_remove("NOTES_DIRECTORY").env_remove("STATE_DIRECTORY");
+    command.args(arguments).output().expect("the binary starts")
 }
 
 /// Its exit code and the one line that it said.
-fn failed(arguments: &[&str]) -> (i32, String) {
+pub fn failed(arguments: &[&str]) -> (i32, String) {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "one line: {said}");
