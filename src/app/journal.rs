@@ -205,9 +205,12 @@ impl Journal {
     }
 
     /// Has ended runs swept away that are too many or past their time, or sets a timer for when they are.
+    ///
+    /// Not while the store fails, but while it is full: nothing else would make room.
     pub fn sweep(&mut self, cx: &mut Cx<'_, '_>) {
         let excess = self.ended.saturating_sub(self.keep_max);
-        if self.sweeps || self.trouble.is_some() || (excess == 0 && self.sweep_timer.is_some()) {
+        let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.cause != Cause::Full);
+        if self.sweeps || fails || (excess == 0 && self.sweep_timer.is_some()) {
             return;
         }
         let Some(oldest_end) = self.oldest_end else { return };

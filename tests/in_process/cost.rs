@@ -137,8 +137,7 @@ fn a_reader_of_a_stream_costs_an_offset_and_not_a_copy() {
     let mut client = server.connect();
     let mut answer = vec![0; 4096];
     let body = r#"{"message":"How hot is the kettle?"}"#;
-    let count = server.ask(&mut client, &post("/chat/async", body), &mut answer);
-    let text = String::from_utf8_lossy(&answer[..count]).into_owned();
+    let text = server.ask_store(&mut client, &post("/chat/async", body));
     let location =
         text.lines().find_map(|line| line.strip_prefix("Location: ")).expect("a 202 says where its task is");
     let request = format!("GET {location}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");

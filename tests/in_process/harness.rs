@@ -1,6 +1,8 @@
 //! The whole server in this thread: a test writes as a client, turns the loop, and reads as a client again.
 //!
-//! Loopback delivers at once, so nothing has to be waited for and every count is exact.
+//! Loopback delivers at once, so what the loop answers by itself is there after one turn ([`Server::ask`]) and every
+//! count is exact. What is told only once the store has kept or found something takes a few turns more
+//! ([`Server::ask_store`]): the loop sleeps until the store's helper wakes it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,12 +16,17 @@ use oneloop::base::HashSeed;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
 use oneloop::os::real::RealWorld;
-use oneloop::os::{Disk, Job, NetCounters, Os};
+use oneloop::os::{Disk, Job, NetCounters, Os, Wait, Woken};
 use oneloop::reactor::Reactor;
+use oneloop::store::{Memory, Storage};
+use rustix::net::{RecvFlags, recv};
 
 /// The cheapest request.
 pub const HEALTH: &[u8] =
     b"GET /health HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+
+/// Turns that are made before an answer counts as missing. Between two of them the loop sleeps if it can.
+const TURNS_MAX: u32 = 1000;
 
 /// A POST with JSON.
 pub fn post(path: &str, body: &str) -> Vec<u8> {
@@ -38,8 +45,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server over one note, which is indexed.
+    /// A server over one note, which is indexed, and that keeps runs in memory.
     pub fn start(config: Config, limits: Limits) -> Server {
+        Server::with_storage(Box::<Memory>::default(), config, limits)
+    }
+
+    /// The same, with a storage of the test's own.
+    pub fn with_storage(storage: Box<dyn Storage>, config: Config, limits: Limits) -> Server {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("oneloop-in-process-{}-{number}", std::process::id());
@@ -48,7 +60,7 @@ impl Server {
         std::fs::write(notes.join("kettle.md"), "# Kettle\n\nThe kettle boils at 96 degrees.\n")
             .expect("so can a note");
         let config = Config { notes: notes.clone(), access_log: false, ..config };
-        let mut world = RealWorld::new(&notes, &limits).expect("the poller opens");
+        let mut world = RealWorld::new(&notes, storage, &limits).expect("the poller opens");
         let mut reactor = Reactor::new(&limits);
         let mut app = App::new(&config, &limits, HashSeed(7));
         let address = reactor.enter(&mut world.os(), |cx| {
@@ -65,6 +77,24 @@ impl Server {
     /// One turn of the loop; it sleeps if there is nothing to do.
     pub fn turn(&mut self) {
         self.reactor.turn(&mut self.world.os(), &mut self.app).expect("the poller goes on");
+    }
+
+    /// One turn for whoever looks for an answer after each: news of a helper is told before the poll, so a turn that
+    /// begins with some does not sleep.
+    pub fn turn_and_look(&mut self) {
+        struct Awake<'w>(&'w mut dyn Wait);
+        impl Wait for Awake<'_> {
+            fn wait(&mut self, _timeout: Option<Duration>, woken: &mut Woken) -> std::io::Result<()> {
+                self.0.wait(Some(Duration::ZERO), woken)
+            }
+        }
+        if self.reactor.waiting() == 0 {
+            return self.turn();
+        }
+        let os = self.world.os();
+        let mut awake = Awake(os.waiter);
+        let mut os = Os { waiter: &mut awake, ..os };
+        self.reactor.turn(&mut os, &mut self.app).expect("the poller goes on");
     }
 
     /// One turn in which the disk helper takes no job, as if it could not be started.
@@ -99,6 +129,25 @@ impl Server {
         client.write_all(request).expect("the server reads");
         self.turn();
         client.read(answer).expect("the server has answered within the turn")
+    }
+
+    /// One request whose answer waits for the store, and as many turns as that takes: what has come of it first.
+    pub fn ask_store(&mut self, client: &mut TcpStream, request: &[u8]) -> String {
+        client.write_all(request).expect("the server reads");
+        self.hear(client)
+    }
+
+    /// Turns until this client has been sent something: what that is.
+    pub fn hear(&mut self, client: &TcpStream) -> String {
+        let mut heard = [0; 4096];
+        for _ in 0..TURNS_MAX {
+            match recv(client, &mut heard[..], RecvFlags::DONTWAIT) {
+                Ok((_, count)) => return String::from_utf8_lossy(&heard[..count]).into_owned(),
+                Err(rustix::io::Errno::WOULDBLOCK) => self.turn_and_look(),
+                Err(error) => panic!("the connection has failed: {error}"),
+            }
+        }
+        panic!("nothing was heard in {TURNS_MAX} turns");
     }
 
     /// What the application holds.

@@ -11,6 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ pub struct Server {
     stdout: BufReader<ChildStdout>,
     address: SocketAddr,
     log: PathBuf,
-    folder: Folder,
+    folder: Arc<Folder>,
 }
 
 impl Server {
@@ -118,7 +119,8 @@ impl Server {
     }
 
     /// A server over this folder, once it accepts connections; it may not have indexed the notes yet.
-    pub fn over(folder: Folder, arguments: &[&str]) -> Server {
+    pub fn over(folder: impl Into<Arc<Folder>>, arguments: &[&str]) -> Server {
+        let folder = folder.into();
         let mut command = Command::new(BINARY);
         command.arg("serve").arg(folder.path());
         Server::spawn(command, folder, arguments)
@@ -126,7 +128,7 @@ impl Server {
 
     /// A server that can't have more than so many descriptors, over these notes, once it has indexed them.
     pub fn with_descriptors(descriptors_max: u32, notes: &[(&str, &str)], arguments: &[&str]) -> Server {
-        let folder = Folder::with(notes);
+        let folder = Arc::new(Folder::with(notes));
         let mut command = Command::new("sh");
         // Without -S or -H the shell sets both limits, so the server can't raise its own again.
         command.arg("-c").arg(format!("ulimit -n {descriptors_max} && exec \"$0\" \"$@\"")).arg(BINARY);
@@ -138,7 +140,7 @@ impl Server {
 
     /// A server that can't start any thread beside its own.
     pub fn without_threads(notes: &[(&str, &str)]) -> Server {
-        let folder = Folder::with(notes);
+        let folder = Arc::new(Folder::with(notes));
         let mut command = Command::new(BINARY);
         // What std gives a new thread for a stack: more than there are addresses.
         command.env("RUST_MIN_STACK", (1_u64 << 60).to_string());
@@ -146,12 +148,18 @@ impl Server {
         Server::spawn(command, folder, &[])
     }
 
-    fn spawn(mut command: Command, folder: Folder, arguments: &[&str]) -> Server {
-        // Beside the notes' own names and no Markdown, so it is no note.
-        let log = folder.path().with_extension("log");
+    fn spawn(mut command: Command, folder: Arc<Folder>, arguments: &[&str]) -> Server {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // Beside the folder and not in it. Several processes may serve it, one after the other.
+        let log = folder.path().with_extension(format!("{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
         let stderr = File::create(&log).unwrap();
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        command.env_remove("NOTES_DIRECTORY").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        command
+            .env_remove("NOTES_DIRECTORY")
+            .env_remove("STATE_DIRECTORY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {BINARY}: {error}"));
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
@@ -171,7 +179,7 @@ impl Server {
     }
 
     /// The folder that was made for it.
-    pub fn folder(&self) -> &Folder {
+    pub fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 
@@ -240,6 +248,14 @@ impl Server {
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has a number");
         kill_process(id, signal).unwrap();
+    }
+
+    /// Ends it as a power cut would: it does nothing more. Answers the folder, with whatever it has left there.
+    pub fn kill(self) -> Arc<Folder> {
+        let folder = Arc::clone(&self.folder);
+        self.signal(Signal::KILL);
+        self.await_end();
+        folder
     }
 
     /// Waits until it has ended; answers how, and what else it printed on stdout.
@@ -453,7 +469,15 @@ impl Client {
         assert_eq!(head.field("content-type"), Some("text/event-stream"), "{head:?}");
         let framing = framing("GET", head);
         assert!(framing == Framing::Chunked || framing == Framing::UntilClose, "{head:?}");
-        Events { client: self, framing, text: Vec::new(), comments: 0, last_id: None, ended: false }
+        Events {
+            client: self,
+            framing,
+            text: Vec::new(),
+            comments: 0,
+            last_id: None,
+            retry_ms: None,
+            ended: false,
+        }
     }
 
     /// Sends a request for an event stream, and reads its head, which must be 200.
@@ -598,6 +622,8 @@ pub struct Events {
     pub comments: u32,
     /// The id of the last event that had one.
     pub last_id: Option<String>,
+    /// The pause that the last `retry` line has asked for, in milliseconds.
+    pub retry_ms: Option<u64>,
     ended: bool,
 }
 
@@ -659,8 +685,9 @@ impl Events {
             } else if line.starts_with(':') {
                 self.comments += 1;
             } else {
-                let wait = line.strip_prefix("retry: ").map(str::parse::<u64>);
-                assert!(matches!(wait, Some(Ok(_))), "no line of an event stream: {line:?}");
+                let wait = line.strip_prefix("retry: ").and_then(|wait| wait.parse().ok());
+                assert!(wait.is_some(), "no line of an event stream: {line:?}");
+                self.retry_ms = wait;
             }
         }
         if data.is_empty() {

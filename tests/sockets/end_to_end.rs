@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::common::{self, BINARY, Client, End, Folder, Server, until};
+use crate::runs::{begin, joined, large_folder, question, resume, task};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -26,34 +27,6 @@ const NOTES: &[(&str, &str)] = &[
 
 fn serve(arguments: &[&str]) -> Server {
     Server::start(NOTES, arguments)
-}
-
-/// Enough text that a run over it takes many turns.
-fn large_folder() -> Folder {
-    let folder = Folder::new();
-    for number in 0..400 {
-        let words: String = (0..300).map(|word| format!("word{} ", (number * 31 + word * 7) % 500)).collect();
-        folder.write(&format!("note-{number}.md"), format!("# Note {number}\n\n{words}.\n").as_bytes());
-    }
-    folder
-}
-
-fn question(message: &str) -> Value {
-    json!({ "message": message })
-}
-
-fn task(client: &mut Client, id: &str) -> Value {
-    let answer = client.call("GET", &format!("/chat/task/{id}"), None);
-    assert_eq!(answer.status(), 200, "{answer}");
-    answer.json()
-}
-
-fn begin(client: &mut Client, message: &str) -> String {
-    let answer = client.post("/chat/async", &question(message));
-    assert_eq!(answer.status(), 202, "{answer}");
-    let id = answer.json()["task_id"].as_str().expect("a task has an id").to_owned();
-    assert_eq!(answer.head.field("location"), Some(format!("/chat/task/{id}").as_str()));
-    id
 }
 
 // --- Answers ------------------------------------------------------------------------------------------------------
@@ -144,19 +117,16 @@ fn a_stream_goes_on_behind_the_event_that_a_reader_has_seen() {
     let server = serve(&[]);
     let mut client = server.client();
     let id = begin(&mut client, "When was the kettle bought?");
-    let whole = server.client().stream("GET", &format!("/chat/task/{id}/stream"), None).rest();
+    let (_, whole) = joined(server.client().stream("GET", &format!("/chat/task/{id}/stream"), None));
     assert!(whole.len() >= 5, "{whole:?}");
 
     for seen in 0..whole.len() as u64 {
-        let by_query =
-            server.client().stream("GET", &format!("/chat/task/{id}/stream?after={seen}"), None).rest();
-        assert_eq!(by_query, whole[seen as usize..], "after={seen}");
-        let mut by_field = server.client();
-        by_field.send(format!(
-            "GET /chat/task/{id}/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {id}-{seen}\r\n\r\n"
-        ));
-        let head = by_field.head();
-        assert_eq!(by_field.events(&head).rest(), whole[seen as usize..], "Last-Event-ID {seen}");
+        let by_query = server.client().stream("GET", &format!("/chat/task/{id}/stream?after={seen}"), None);
+        let (state, rest) = joined(by_query);
+        assert_eq!((&state["status"], &state["run_id"]), (&json!("completed"), &json!(id)), "{state}");
+        assert_eq!(rest, whole[seen as usize..], "after={seen}");
+        let by_field = resume(&server, &id, seen);
+        assert_eq!(joined(by_field).1, whole[seen as usize..], "Last-Event-ID {seen}");
     }
     let all = client.call("GET", &format!("/chat/task/{id}/stream?after={}", whole.len()), None);
     assert_eq!(all.status(), 204, "who has seen all is told to stop coming back");
@@ -169,7 +139,8 @@ fn many_readers_of_one_run_get_the_same_events() {
     let id = begin(&mut server.client(), "Which note mentions word17 and word201?");
     let streams: Vec<_> =
         (0..8).map(|_| server.client().stream("GET", &format!("/chat/task/{id}/stream"), None)).collect();
-    let told: Vec<_> = streams.into_iter().map(|mut stream| stream.rest()).collect();
+    // Where each reader found the run is its own affair.
+    let told: Vec<_> = streams.into_iter().map(|stream| joined(stream).1).collect();
     assert_eq!(told[0].last().map(|event| event.kind()).as_deref(), Some("done"));
     assert!(told.iter().all(|events| *events == told[0]));
 }
@@ -347,6 +318,30 @@ fn a_folder_that_nobody_can_read_is_told_and_nobody_waits_for_it() {
 }
 
 #[test]
+fn what_nobody_can_keep_is_refused_and_nobody_waits_for_it() {
+    let server = Server::without_threads(NOTES);
+    let mut client = server.client();
+    let unknown = "/chat/task/0198c0de-0000-7000-8000-000000000001";
+    for (method, path, body) in [
+        ("POST", "/chat/async", Some(question("When was the kettle bought?"))),
+        ("POST", "/chat", Some(question("When was the kettle bought?"))),
+        ("POST", "/chat/stream", Some(question("When was the kettle bought?"))),
+        ("GET", "/tasks", None),
+        ("GET", unknown, None),
+    ] {
+        let answer = client.call(method, path, body.as_ref());
+        assert_eq!(answer.status(), 503, "{method} {path}: {answer}");
+        assert_eq!(answer.head.field("retry-after"), Some("1"), "{method} {path}: {answer}");
+        assert!(answer.detail().contains("the store's helper can't be started"), "{method} {path}: {answer}");
+    }
+    assert_eq!(client.call("GET", "/health", None).json()["store"], "failing");
+    let info = client.call("GET", "/info", None).json();
+    assert_eq!((&info["runs"]["pending"], &info["runs"]["running"]), (&json!(0), &json!(0)), "{info}");
+    let log = server.log();
+    assert_eq!(log.matches("the store's helper can't be started, so").count(), 1, "told once: {log}");
+}
+
+#[test]
 fn odd_files_are_reported_and_nothing_leads_out_of_the_folder() {
     let outside = Folder::with(&[("secret.md", "# Secret\n\nThe vault code is 4711.\n")]);
     let folder = Folder::with(NOTES);
@@ -399,7 +394,9 @@ fn health_and_info_say_how_it_is() {
     assert_eq!(health["index"], json!({ "state": "ready", "notes": 3, "done": 3 }));
     server.client().post("/chat", &question("When was the kettle bought?"));
     let info = server.ask("/info").json();
+    assert_eq!(health["store"], "disk");
     assert_eq!(info["runs"]["completed"], 1);
+    assert_eq!((&info["store"]["state"], &info["store"]["ended"]), (&json!("disk"), &json!(1)), "{info}");
     assert_eq!(info["notes"]["count"], 3);
     assert!(
         info["loop"]["turns"].as_u64() > Some(3) && info["loop"]["longest_turn_ms"].as_f64() > Some(0.0),
@@ -458,11 +455,13 @@ fn a_second_signal_does_not_wait() {
 // --- The command line ---------------------------------------------------------------------------------------------
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).env_remove("NOTES_DIRECTORY").output().expect("the binary starts")
+    let mut command = Command::new(BINARY);
+    command.env_remove("NOTES_DIRECTORY").env_remove("STATE_DIRECTORY");
+    command.args(arguments).output().expect("the binary starts")
 }
 
 /// Its exit code and the one line that it said.
-fn failed(arguments: &[&str]) -> (i32, String) {
+pub fn failed(arguments: &[&str]) -> (i32, String) {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "one line: {said}");

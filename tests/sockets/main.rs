@@ -3,5 +3,7 @@
 //! One test binary, so that all of it shares `common` and is linked once.
 
 mod common;
+mod durable;
 mod end_to_end;
 mod hostile;
+mod runs;
