@@ -7,6 +7,7 @@
 use super::runs::{Left, Runs};
 use super::work::Works;
 use crate::agent::{Effect, Input, Outcome, Question, Run, RunEvent};
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 use crate::os::Clock;
 use crate::store::{EventText, Loaded, Unfinished};
@@ -27,7 +28,8 @@ pub fn take_over(
             Err(why) => (Run::new(String::new(), &Question::default(), limits), Left::NotBegun, Some(why)),
         };
         let why_not = why_not.or_else(|| {
-            (unfinished.attempts >= limits.run_attempts_max).then(|| {
+            let is_given_up = unfinished.attempts >= limits.run_attempts_max;
+            (is_given_up && !is_planted(Planted::TriesForEver)).then(|| {
                 format!(
                     "the process ended {} times while this run was at work; it is not tried again",
                     unfinished.attempts

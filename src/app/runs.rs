@@ -295,9 +295,7 @@ impl Runs {
             let key = self.waiting.pop_front()?;
             let Some(record) = self.records.at_mut(key) else { continue };
             record.status = Status::Running;
-            if !is_planted(Planted::TriesForEver) {
-                record.keeping.attempts += 1;
-            }
+            record.keeping.attempts += 1;
             self.counts.pending -= 1;
             self.counts.running += 1;
             let is_left = record.left.is_some();

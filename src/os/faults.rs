@@ -68,6 +68,8 @@ faults! {
     SlowHelper = "the disk helper takes long over a job";
     /// The disk helper takes no job, as when its thread can't be started.
     NoHelper = "the disk helper takes no job";
+    /// The process is killed when it has handed the store a job, or when that is about to be done.
+    Killed = "the process is killed while its store is at work (SIGKILL)";
     /// A job takes the store's helper seconds.
     SlowStore = "the store's helper takes long over a job";
     /// The store's helper takes no job, as when its thread can't be started.

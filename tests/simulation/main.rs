@@ -18,14 +18,15 @@ use std::time::Duration;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
-use oneloop::os::sim::{Actor, Plan, Telling, Wires, World};
+use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 
 use play::others::Supervisor;
 use play::run::{Outcome, run, run_world};
 use play::scenario::{Omitted, Scenario};
 use play::script::{Script, Step};
 use play::shrink::shrink;
-use play::town::Town;
+use play::town::{SUBJECTS, Town, code};
+use play::visitor::{Errand, Temper, Visitor};
 
 const WORLDS: u64 = 2000;
 
@@ -225,6 +226,93 @@ fn in_worlds(
         let Outcome { failure, last, .. } = run_world(&world, &town);
         assert_eq!(failure, None, "world {seed}; the last of it:\n{}", last.join("\n"));
     }
+}
+
+/// A small world in which processes are killed after so many calls, one after the other.
+fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
+    let plan = Plan {
+        seed,
+        calm_after: Duration::from_secs(20),
+        ends_after: Duration::from_secs(1000),
+        crashes: crashes.to_vec(),
+        telling: Telling::Last(80),
+        ..Plan::default()
+    };
+    let config = Config { is_durable: true, runs_max: 1, ..Config::default() };
+    let town = Rc::new(Town::new(seed, config, limits.clone()));
+    let visitor = |number: u64, errands: &[Errand]| -> Box<dyn Actor> {
+        Box::new(Visitor::new(&town, Temper::good(), Random::new(seed, number), errands.to_vec()))
+    };
+    let begin = |subject, cancels, key| Errand::Begin { subject, cancels, key };
+    let actors = vec![
+        visitor(1, &[begin(0, false, Some(7)), begin(0, false, Some(7))]),
+        visitor(2, &[Errand::Stream { subject: 1 }]),
+        visitor(3, &[begin(2, true, None), Errand::Chat { subject: 1 }]),
+    ];
+    let world = World::new(&plan, limits, actors);
+    for subject in 0..3 {
+        let text = format!("# {0}\n\nThe code of {0} is {1}.\n", SUBJECTS[subject], code(subject));
+        world.put_note(&format!("{}.md", SUBJECTS[subject]), text.into_bytes());
+    }
+    let outcome = run_world(&world, &town);
+    (outcome, world.calls())
+}
+
+/// Every call that the server makes is a moment at which the process may die: at each of them it does, and whether the
+/// batch under way is in the file is left to chance.
+#[test]
+fn wherever_the_process_dies_nothing_that_was_told_is_lost() {
+    let limits = Limits::default();
+    let mut seen = BTreeSet::new();
+    for seed in 1..=3 {
+        let (outcome, calls) = with_crashes(seed, &[], &limits);
+        assert_eq!(outcome.failure, None, "without a crash:\n{}", outcome.last.join("\n"));
+        assert!(calls > 100, "{calls} calls are not all that it does");
+        for call in 0..calls {
+            let (outcome, _) = with_crashes(seed, &[call], &limits);
+            let told = outcome.last.join("\n");
+            assert_eq!(outcome.failure, None, "seed {seed}, killed at call {call}:\n{told}");
+            seen.extend(outcome.seen);
+        }
+    }
+    for what in [
+        "a run was made again from its inputs",
+        "a reader was told that a crash has made events void",
+        "a reader was ahead of what a crash has kept",
+    ] {
+        assert!(seen.contains(what), "{what}: never; seen: {seen:#?}");
+    }
+}
+
+/// The second process dies as well, and the third, each a little later than the one before.
+#[test]
+fn a_process_may_die_while_it_takes_over() {
+    let limits = Limits { units_per_turn: 1, units_per_slice: 1, ..Limits::default() };
+    for seed in 1..=2 {
+        for first in (20..140).step_by(9) {
+            for second in (0..90).step_by(4) {
+                let crashes = [first, second, second + first / 9];
+                let (outcome, _) = with_crashes(seed, &crashes, &limits);
+                let told = outcome.last.join("\n");
+                assert_eq!(outcome.failure, None, "seed {seed}, killed at calls {crashes:?}:\n{told}");
+            }
+        }
+    }
+}
+
+/// A run that kills the process does so a few times and no more.
+#[test]
+fn a_run_that_is_at_work_whenever_the_process_dies_is_given_up() {
+    let limits = Limits { units_per_turn: 1, units_per_slice: 1, ..Limits::default() };
+    let mut seen = BTreeSet::new();
+    for call in 30..130 {
+        let (outcome, _) = with_crashes(1, &[call; 12], &limits);
+        let told = outcome.last.join("\n");
+        assert_eq!(outcome.failure, None, "killed at call {call}, twelve times:\n{told}");
+        seen.extend(outcome.seen);
+    }
+    let given_up = "a run was given up after it had been at work in processes that were killed";
+    assert!(seen.contains(given_up), "never: {given_up}; seen: {seen:#?}");
 }
 
 fn get(path: &str) -> Vec<u8> {

@@ -312,7 +312,7 @@ impl Core {
     }
 
     fn keep(&mut self) {
-        if !self.store.is_busy() {
+        if !self.store.is_busy() || self.is_killed() {
             return;
         }
         let mut mishap = Mishap::default();
@@ -354,6 +354,16 @@ impl Core {
             None => {}
         }
         self.is_down
+    }
+
+    /// Whether the process is killed just now, while its store is at work.
+    pub(super) fn is_killed(&mut self) -> bool {
+        let is_killed = !self.is_down && self.strikes(Fault::Killed).is_some();
+        if is_killed {
+            self.note(&Happened::Killed);
+            self.end_process();
+        }
+        is_killed
     }
 
     /// The system closes the sockets of a process that is no more; what its helpers were at is lost, or nearly done.
@@ -438,6 +448,9 @@ impl Core {
 
     /// Hands a signal to the process, as the poller tells it.
     pub(super) fn signal(&mut self, signal: Signal) {
+        if self.is_down {
+            return;
+        }
         self.note(&Happened::Signalled { number: signal.number() });
         self.completions.push_back(Completion::Signal(signal));
     }

@@ -148,6 +148,7 @@ impl Store for Handle<'_> {
         if taken? {
             core.begin_store_job();
         }
+        core.is_killed();
         Ok(())
     }
 }

@@ -281,8 +281,12 @@ impl World {
         };
         loop {
             let now = self.core.borrow().now;
-            while self.next_happening(now) {}
+            while !self.is_down() && self.next_happening(now) {}
             let mut core = self.core.borrow_mut();
+            // Whoever is killed in his sleep does not wake.
+            if core.is_down {
+                return Ok(());
+            }
             if core.collect(woken) || core.has_ended {
                 core.quiet_polls = 0;
                 return Ok(());

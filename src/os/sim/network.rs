@@ -273,7 +273,7 @@ impl Network {
         if self.listeners.remove(key).is_none() {
             return Vec::new();
         }
-        self.listening.key = None;
+        (self.listening.key, self.listening.is_announced) = (None, false);
         self.ready.retain(|ready| *ready != key);
         self.listening.backlog.drain(..).collect()
     }
@@ -586,7 +586,7 @@ impl Network {
     /// Announces what was kept back.
     pub fn requeue(&mut self, key: Key) {
         self.withheld.remove(&key);
-        if key.kind() == LISTENER || self.streams.at(key).is_some() {
+        if self.listening.key == Some(key) || self.streams.at(key).is_some() {
             self.queue_ready(key);
         }
     }

@@ -93,10 +93,12 @@ fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
         }
         town.is_down.set(true);
         town.ends.set(town.ends.get() + 1);
+        town.oracle.borrow_mut().ends += 1;
         checker.new_process();
         world.pass(Duration::from_millis(u64::from(town.ends.get()) * 70));
         // A signal that reached the process before is of no concern to the next.
         town.is_stopping.set(false);
+        town.is_indexed.set(false);
     }
 }
 
@@ -108,6 +110,13 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
     let loaded = world.boot();
     if !loaded.unfinished.is_empty() {
         checker.seen.insert("a process took over runs that had not ended");
+    }
+    let attempts_max = town.limits.run_attempts_max;
+    if let Some(run) = loaded.unfinished.iter().find(|run| run.attempts > attempts_max) {
+        return Err(format!("run {} was tried {} times", run.admitted.run, run.attempts));
+    }
+    if loaded.unfinished.iter().any(|run| run.attempts == attempts_max) {
+        checker.seen.insert("a run was given up after it had been at work in processes that were killed");
     }
     if loaded.unfinished.iter().any(|run| !run.inputs.is_empty()) {
         checker.seen.insert("a run was made again from its inputs");

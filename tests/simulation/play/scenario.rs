@@ -88,10 +88,15 @@ impl Scenario {
         let turn_cost_max = Duration::from_micros(random.pick(&[0, 0, 100, 2000, 10_000]));
         let stops = random.chance(150);
         let actors = random.between(2, 14);
-        let (crashes, is_crashing) = (random.spread(4), random.chance(400));
-        let crashes: Vec<u64> = (0..crashes).map(|_| random.spread(4000) as u64).collect();
+        let (crashes, is_crashing) = (random.spread(8), random.chance(250));
+        let mut crashes: Vec<u64> = (0..crashes).map(|_| random.spread(3000) as u64).collect();
         // What is kept in memory only does not outlive the process.
-        let crashes = if is_crashing && config.is_durable { crashes } else { Vec::new() };
+        if !is_crashing || !config.is_durable {
+            crashes.clear();
+        }
+        if !config.is_durable {
+            weather.per_mille.retain(|(fault, _)| *fault != Fault::Killed);
+        }
         let comes_back = random.chance(700) && config.is_durable;
         Scenario {
             seed,
@@ -206,6 +211,7 @@ fn most(fault: Fault) -> usize {
         Fault::Descheduled => 500,
         Fault::SlowDelivery | Fault::AbortedAccept | Fault::FullLogPipe => 200,
         Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing | Fault::NoHelper => 300,
+        Fault::Killed => 150,
         Fault::SlowStore | Fault::NoStoreHelper | Fault::StoreFull => 100,
         Fault::SyncFails | Fault::StoreUnreadable => 100,
         Fault::NoDescriptors => 50,
@@ -257,6 +263,9 @@ fn limits(random: &mut Random) -> Limits {
     }
     if random.chance(300) {
         limits.events_reserved = random.pick(&[1, 2, 7]);
+    }
+    if random.chance(300) {
+        limits.run_attempts_max = 1;
     }
     let (tiny_units, tiny_slice) = (random.chance(600), random.chance(500));
     if tiny_units {

@@ -69,7 +69,7 @@ impl Town {
             store_fails: false,
             comes_back: false,
             is_indexed: Cell::new(false),
-            oracle: RefCell::new(Oracle::default()),
+            oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,
             limits,
         }
@@ -99,6 +99,10 @@ struct Known {
 /// What anyone has learnt about runs.
 #[derive(Debug, Default)]
 pub struct Oracle {
+    /// Processes that have ended.
+    pub ends: u32,
+    /// Processes after which a run is given up.
+    attempts_max: u32,
     /// The task that each idempotency key has named.
     by_key: BTreeMap<u32, String>,
     runs: BTreeMap<String, Known>,
@@ -183,7 +187,8 @@ impl Oracle {
             }
             return Ok(());
         }
-        if status == "failed" {
+        // Whoever was at work in so many processes that were killed is given up; nothing else fails.
+        if status == "failed" && self.ends < self.attempts_max {
             return Err(format!("run {run} has failed"));
         }
         if status == "cancelled" && !known.may_be_cancelled {
@@ -234,6 +239,11 @@ impl Oracle {
             self.response(run, response)?;
         }
         let known = self.runs.entry(run.to_owned()).or_default();
+        let is_given_up =
+            event["detail"].as_str().is_some_and(|detail| detail.contains("it is not tried again"));
+        if event["type"] == "error" && !is_given_up {
+            return Err(format!("run {run} has failed: {data}"));
+        }
         if event["type"] == "restart" {
             let keep = event["keep"].as_u64().ok_or("a restart that does not say what it keeps")?;
             if keep >= number {

@@ -190,6 +190,7 @@ impl Visitor {
         if self.line_is_calm && !self.town.evicts && took > prompt {
             return Err(format!("waited {took:?} in calm weather"));
         }
+        self.line_answers += 1;
         match status {
             408 => {
                 if self.line_is_calm {
@@ -227,7 +228,6 @@ impl Visitor {
             _ => Value::Null,
         };
         self.done_count += 1;
-        self.line_answers += 1;
         let expect = |wanted: u16| {
             if status == wanted {
                 Ok(())
@@ -315,11 +315,16 @@ impl Visitor {
                 expect(200)?;
                 // What could not be read is told, and may be the note.
                 if json["problems"] == json!([]) {
-                    self.agenda.push_front(Errand::ChatNote { name });
+                    self.agenda.push_front(Errand::ChatNote { name, ends: self.town.ends.get() });
                 }
                 Ok(())
             }
-            Errand::ChatNote { name } => {
+            Errand::ChatNote { name, ends } if ends != self.town.ends.get() => {
+                // Another process has answered, and may not have read the note yet.
+                self.agenda.push_front(Errand::SyncNote { name });
+                Ok(())
+            }
+            Errand::ChatNote { name, .. } => {
                 if status == 409 && (self.has_finished || self.town.is_stopping.get()) {
                     return Ok(());
                 }

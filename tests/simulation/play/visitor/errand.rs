@@ -34,7 +34,7 @@ pub enum Errand {
     /// `POST /sync`, after which the note with this name, and its code, must be known.
     SyncNote { name: String },
     /// `POST /chat` about it.
-    ChatNote { name: String },
+    ChatNote { name: String, ends: u32 },
     /// `POST /chat`.
     Chat { subject: usize },
     /// `POST /chat/async`, then what becomes of it. With a key it is the same task however often it is asked.
@@ -142,7 +142,7 @@ impl Visitor {
             }
             Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
             Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
-            Errand::ChatNote { name } => ("POST", "/chat".to_owned(), Some(self.question(name))),
+            Errand::ChatNote { name, .. } => ("POST", "/chat".to_owned(), Some(self.question(name))),
             Errand::Poll { id, .. } if in_calm || self.random.chance(700) => {
                 ("GET", format!("/chat/task/{id}"), None)
             }
