@@ -276,6 +276,9 @@ limits! {
     /// How often a run is set to work by processes that end under it, before it is given up.
     RUN_ATTEMPTS_MAX / run_attempts_max: u32 = 3;
 
+    /// How long runs that were taken over wait for the notes to be indexed, before they go on with those that are.
+    INDEX_PATIENCE / index_patience: Duration = Duration::from_secs(60);
+
     /// Ended runs that one sweep lets go of. More wait for the next, behind whatever else the store has to do.
     RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 64;
 

@@ -69,7 +69,8 @@ impl App {
     /// Counts what is held. Looks at everything, so it is not for every request.
     pub fn census(&self) -> Census {
         let service = &self.service;
-        let own = [&self.stop_timer, &self.evict_timer, &self.tidy_timer, &self.disk_timer];
+        let own =
+            [&self.stop_timer, &self.evict_timer, &self.tidy_timer, &self.disk_timer, &self.patience_timer];
         let backing_off = self.listeners.iter().filter(|listener| listener.backing_off.is_some()).count();
         let mut census = Census {
             connections: self.peers.len(),

@@ -11,6 +11,7 @@ use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, tidy_queue};
 use crate::limits::KIB;
 use crate::net::{Listener, Next};
+use crate::notes::IndexState;
 use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
 use crate::store::{Cause, Done, Trouble};
@@ -82,6 +83,11 @@ impl App {
                 self.make_room(cx);
             }
             _ if self.tidy_timer == Some(id) => self.tidy(cx),
+            _ if self.patience_timer == Some(id) => {
+                self.patience_timer = None;
+                log::warn!("runs that were taken over go on, although not all notes are indexed");
+                self.release_left(cx);
+            }
             _ if self.disk_timer == Some(id) => {
                 self.disk_timer = None;
                 let Service { folder, library, works, .. } = &mut self.service;
@@ -217,6 +223,9 @@ impl App {
         if !self.service.is_parked() {
             let Service { works, runs, library, folder, .. } = &mut self.service;
             works.check(runs, library, folder, cx);
+            if runs.holds_left() && library.progress().state == IndexState::Ready {
+                self.release_left(cx);
+            }
         }
         self.tell_scan(cx);
         self.see_to_stuck_folder(cx);
@@ -228,6 +237,12 @@ impl App {
         self.stop_if_done(cx);
         self.service.requests_this_turn = 0;
         self.accepts_left = self.service.limits.accepts_per_turn_max;
+    }
+
+    /// Runs that were taken over go on. Before the notes are indexed they would be told that there is nothing.
+    fn release_left(&mut self, cx: &mut Cx<'_, '_>) {
+        cx.cancel_timer(&mut self.patience_timer);
+        self.service.runs.release_left();
     }
 
     /// Goes on with the clients whose runs have told something, with so many in a turn.

@@ -31,8 +31,8 @@ pub struct Journal {
     commits: bool,
     /// It is not with the helper yet: its queue was full.
     unsent: Option<Job>,
-    /// A sweep is under way.
-    sweeps: bool,
+    /// The sweep that is under way.
+    sweeps: Option<Sweep>,
     /// Why the last batch could not be kept.
     trouble: Option<Trouble>,
     /// Ends the pause before the next try.
@@ -75,7 +75,7 @@ impl Journal {
             is_durable,
             commits: false,
             unsent: None,
-            sweeps: false,
+            sweeps: None,
             trouble: None,
             retry: None,
             reads: VecDeque::new(),
@@ -171,7 +171,7 @@ impl Journal {
         let Some(job) = self.unsent.take_if(|_| !self.is_full) else { return Ok(()) };
         match store.submit(job) {
             Ok(()) => Ok(()),
-            Err(job) if self.sweeps || self.reads_under_way > 0 => {
+            Err(job) if self.sweeps.is_some() || self.reads_under_way > 0 => {
                 // The helper's next news says that there is room.
                 self.unsent = Some(job);
                 self.is_full = true;
@@ -190,7 +190,7 @@ impl Journal {
             let Some(job) = self.reads.pop_front() else { break };
             match store.submit(job) {
                 Ok(()) => self.reads_under_way += 1,
-                Err(job) if self.commits || self.sweeps || self.reads_under_way > 0 => {
+                Err(job) if self.commits || self.sweeps.is_some() || self.reads_under_way > 0 => {
                     // As above.
                     self.reads.push_front(job);
                     self.is_full = true;
@@ -208,15 +208,22 @@ impl Journal {
     ///
     /// Not while the store fails, but while it is full: nothing else would make room.
     pub fn sweep(&mut self, cx: &mut Cx<'_, '_>) {
+        // A few too many are let be, so that not every run that ends costs a sweep.
+        let slack = (self.keep_max / 8).min(self.runs_per_sweep_max as u64);
         let excess = self.ended.saturating_sub(self.keep_max);
+        let excess = if excess > slack { excess } else { 0 };
         let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.cause != Cause::Full);
-        if self.sweeps || fails || (excess == 0 && self.sweep_timer.is_some()) {
+        if self.sweeps.is_some() || fails || (excess == 0 && self.sweep_timer.is_some()) {
             return;
         }
-        let Some(oldest_end) = self.oldest_end else { return };
         let now = cx.os.clock.wall().as_millis();
         let ttl = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
-        let due = oldest_end.as_millis().saturating_add(ttl);
+        let oldest_end = self.oldest_end.map(|oldest_end| oldest_end.as_millis().saturating_add(ttl));
+        let due = match oldest_end {
+            Some(due) => due,
+            None if excess > 0 => now,
+            None => return,
+        };
         if excess == 0 && due > now {
             // The wall clock may be set meanwhile, so it is looked at again after a while.
             let wait = Duration::from_millis(due - now).min(LOOK_AT_THE_CLOCK);
@@ -226,7 +233,7 @@ impl Journal {
         let ended_before = WallTime::from_millis(now.saturating_sub(ttl).saturating_add(1));
         let sweep = Sweep { ended_before, excess, runs_max: self.runs_per_sweep_max };
         match cx.os.store.submit(Job::Sweep(sweep)) {
-            Ok(()) => self.sweeps = true,
+            Ok(()) => self.sweeps = Some(sweep),
             // The next turn with news of the helper's comes here again.
             Err(_) if self.commits || self.reads_under_way > 0 => {}
             Err(_) => self.sweep_later(cx),
@@ -293,10 +300,13 @@ impl Journal {
 
     /// A sweep has ended.
     pub fn swept(&mut self, swept: Result<Swept, Trouble>, cx: &mut Cx<'_, '_>) {
-        (self.sweeps, self.is_full) = (false, false);
+        self.is_full = false;
+        let asked = self.sweeps.take().map_or(0, |sweep| sweep.excess.min(sweep.runs_max as u64));
         match swept {
             Ok(swept) => {
-                self.ended = self.ended.saturating_sub(swept.runs);
+                // Fewer than were asked for is all there were: one whose commit had failed may have been counted twice.
+                let left = if swept.runs < asked { 0 } else { self.ended.saturating_sub(swept.runs) };
+                self.ended = left;
                 self.swept_to = self.swept_to.max(swept.swept_to);
                 // An end that was kept meanwhile is not older than those that were there.
                 self.oldest_end = swept.oldest_end;

@@ -60,6 +60,8 @@ pub struct App {
     evict_timer: Option<TimerId>,
     tidy_timer: Option<TimerId>,
     disk_timer: Option<TimerId>,
+    /// Ends the wait of runs that were taken over for the index.
+    patience_timer: Option<TimerId>,
     /// A connection is being closed to make room; its place is free after the close phase.
     is_evicting: bool,
     /// Clients that may still be taken from the backlogs in this turn.
@@ -81,6 +83,7 @@ impl App {
             evict_timer: None,
             tidy_timer: None,
             disk_timer: None,
+            patience_timer: None,
             is_evicting: false,
             accepts_left: limits.accepts_per_turn_max,
             exit: None,
@@ -111,6 +114,10 @@ impl App {
         journal.loaded(loaded);
         let count = restore::take_over(loaded, runs, works, limits, cx.os.clock);
         self.service.await_readers(cx);
+        if self.service.runs.holds_left() {
+            let due = cx.now.after(self.service.limits.index_patience);
+            self.patience_timer = Some(cx.set_timer(due, own_key()));
+        }
         count
     }
 

@@ -82,6 +82,10 @@ pub struct Runs {
     by_id: BTreeMap<Uuid, Key>,
     by_idempotency_key: BTreeMap<Box<str>, Key>,
     waiting: VecDeque<Key>,
+    /// Runs that a process before this one has left, and that wait as well: they come first.
+    left: VecDeque<Key>,
+    /// They wait for more than a place.
+    holds_left: bool,
     /// Runs of an earlier process that may be set to work: that they are is kept.
     ready: VecDeque<Key>,
     counts: RunCounts,
@@ -117,6 +121,8 @@ impl Runs {
             by_id: BTreeMap::new(),
             by_idempotency_key: BTreeMap::new(),
             waiting: VecDeque::new(),
+            left: VecDeque::new(),
+            holds_left: false,
             ready: VecDeque::new(),
             counts: RunCounts::default(),
             runs_max,
@@ -173,7 +179,8 @@ impl Runs {
     }
 
     /// Takes over a run that a process before this one has left: `machine` has been given its inputs again, and `left` is
-    /// where that leaves it. It waits for its place, ahead of those that had not begun.
+    /// where that leaves it. It waits for its place, ahead of those that had not begun, and until
+    /// [`release_left`](Runs::release_left).
     pub fn take_over(&mut self, unfinished: &Unfinished, machine: Run, left: Left) -> Option<Key> {
         let Unfinished { admitted, attempts, inputs, events } = unfinished;
         let marks = Marks {
@@ -204,18 +211,29 @@ impl Runs {
         if let Some(idempotency) = &admitted.key {
             self.by_idempotency_key.insert(idempotency.key.clone(), key);
         }
-        let place = if has_begun { self.begun_waiting() } else { self.waiting.len() };
-        self.waiting.insert(place, key);
+        let place = if has_begun { self.left_at_work() } else { self.left.len() };
+        self.left.insert(place, key);
+        self.holds_left = true;
         self.counts.pending += 1;
         self.keep(key);
         Some(key)
     }
 
     /// How many at the head of the queue had begun in a process before this one.
-    fn begun_waiting(&self) -> usize {
+    fn left_at_work(&self) -> usize {
         let has_begun =
             |key: &&Key| matches!(self.records.at(**key), Some(Record { left: Some(Left::At(_)), .. }));
-        self.waiting.iter().take_while(has_begun).count()
+        self.left.iter().take_while(has_begun).count()
+    }
+
+    /// Runs that a process before this one has left are held back: what they are to look for may not be known yet.
+    pub fn holds_left(&self) -> bool {
+        self.holds_left
+    }
+
+    /// They may begin from here on.
+    pub fn release_left(&mut self) {
+        self.holds_left = false;
     }
 
     /// The newest id that was given out; every further one is above it.
@@ -292,7 +310,8 @@ impl Runs {
     /// is not to be worked on before [`take_ready`](Runs::take_ready) says so.
     pub fn begin_next(&mut self) -> Option<Key> {
         while self.counts.running < self.runs_max {
-            let key = self.waiting.pop_front()?;
+            let left = if self.holds_left { None } else { self.left.pop_front() };
+            let key = left.or_else(|| self.waiting.pop_front())?;
             let Some(record) = self.records.at_mut(key) else { continue };
             record.status = Status::Running;
             record.keeping.attempts += 1;
@@ -356,6 +375,7 @@ impl Runs {
                 // Otherwise whoever asks and cancels in turn makes the queue grow while all places are taken.
                 if !is_planted(Planted::KeepsCancelledInQueue) {
                     self.waiting.retain(|waiting| *waiting != key);
+                    self.left.retain(|left| *left != key);
                 }
             }
             Status::Running => self.counts.running -= 1,
@@ -523,6 +543,11 @@ impl Runs {
         self.records.at(key)?.is_admitted().then_some(key)
     }
 
+    /// This run was refused, although the store may have it.
+    pub fn is_refused(&self, id: Uuid) -> bool {
+        self.to_forget.contains(&id)
+    }
+
     /// The run that was accepted under this idempotency key, if it is here.
     pub fn find_key(&self, name: &str) -> Option<(Key, &Idempotency)> {
         let key = *self.by_idempotency_key.get(name)?;
@@ -552,12 +577,12 @@ impl Runs {
 
     /// Place in the queue of a waiting run, counted from 1; `None` once it is at work.
     pub fn place(&self, key: Key) -> Option<usize> {
-        self.waiting.iter().position(|waiting| *waiting == key).map(|index| index + 1)
+        self.left.iter().chain(&self.waiting).position(|waiting| *waiting == key).map(|index| index + 1)
     }
 
     /// Runs that stand in the queue for a place.
     pub fn queued(&self) -> usize {
-        self.waiting.len()
+        self.left.len() + self.waiting.len()
     }
 
     /// How many there are in each state.
@@ -568,7 +593,8 @@ impl Runs {
     /// Some run waits for a place that is free, or is ready to go on.
     pub fn could_begin(&self) -> bool {
         let is_forgotten = is_planted(Planted::ForgetsToBegin);
-        let has_place = self.counts.pending > 0 && self.counts.running < self.runs_max;
+        let waits = !self.waiting.is_empty() || !(self.left.is_empty() || self.holds_left);
+        let has_place = waits && self.counts.running < self.runs_max;
         (!is_forgotten && has_place) || !self.ready.is_empty()
     }
 
@@ -604,6 +630,7 @@ impl Runs {
     pub fn tidy(&mut self) {
         self.records.tidy();
         tidy_queue(&mut self.waiting);
+        tidy_queue(&mut self.left);
         tidy_queue(&mut self.unkept);
     }
 

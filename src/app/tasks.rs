@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::respond::{Problem, Reply, write_json};
-use super::runs::Runs;
+use super::runs::{Runs, Status};
 use crate::base::Key;
 use crate::store::Row;
 
@@ -42,7 +42,7 @@ pub fn show(run: Key, runs: &Runs, body: &mut Vec<u8>) -> Result<Reply, Problem>
     let view = TaskView {
         task_id: record.id,
         status: status.name(),
-        place: runs.place(run),
+        place: runs.place(run).filter(|_| status == Status::Pending),
         // The log holds it as JSON already; parsing it once more checks nothing that we did not write ourselves.
         result: record
             .response()
@@ -94,8 +94,9 @@ pub fn state(run: Key, runs: &Runs) -> Option<String> {
         place: Option<usize>,
     }
     let record = runs.at(run)?;
-    let state =
-        State { r#type: "state", run_id: record.id, status: record.shown().name(), place: runs.place(run) };
+    let status = record.shown();
+    let place = runs.place(run).filter(|_| status == Status::Pending);
+    let state = State { r#type: "state", run_id: record.id, status: status.name(), place };
     serde_json::to_string(&state).ok()
 }
 
@@ -108,7 +109,7 @@ fn task_row(row: &Row, runs: &Runs) -> TaskRow {
             let status = record.shown();
             (status, record.completed_at.filter(|_| status.is_final()))
         }
-        (None, None) => (super::runs::Status::Pending, None),
+        (None, None) => (Status::Pending, None),
     };
     TaskRow {
         task_id: row.run,

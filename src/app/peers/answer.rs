@@ -348,7 +348,9 @@ pub(super) fn stream(
     };
     let restarts = read == Read::CaughtUp && service.is_parked() && !record.status.is_final();
     if restarts {
-        sse::event(None, "{\"type\":\"restarting\"}", &mut frames);
+        // Whoever has had no event yet learns here what to come back for.
+        let restarting = format!("{{\"type\":\"restarting\",\"run_id\":\"{id_text}\"}}");
+        sse::event(None, &restarting, &mut frames);
         sse::retry(service.limits.stream_retry_ms, &mut frames);
     }
     let ended = read == Read::End || restarts;

@@ -362,6 +362,8 @@ fn begin_once(
     if service.runs.find_key(&key.key).is_some() {
         return again(&key, service);
     }
+    // One that was refused may have got into the store all the same, and is about to be forgotten there.
+    let kept = kept.filter(|(id, _)| !service.runs.is_refused(*id));
     match kept {
         Some((id, before)) if before.fingerprint == key.fingerprint => {
             Ok(Outcome::Store(Wish::About(id, Deed::Accept)))

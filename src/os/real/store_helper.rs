@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use super::poller::Mailbox;
 use crate::limits::Limits;
@@ -20,6 +21,8 @@ pub struct StoreHelper {
     mailbox: Mailbox,
     jobs_max: usize,
     jobs: Option<SyncSender<Job>>,
+    /// Says that the thread has closed the storage, by being closed itself.
+    closed: Option<Receiver<()>>,
     /// That the thread can't be started was told: once for each time that it begins to be so.
     trouble_told: bool,
 }
@@ -34,7 +37,14 @@ impl StoreHelper {
     /// A helper that will keep runs in `storage`.
     pub fn new(storage: Box<dyn Storage>, mailbox: Mailbox, limits: &Limits) -> StoreHelper {
         let jobs_max = limits.store_jobs_max;
-        StoreHelper { storage: Some(storage), mailbox, jobs_max, jobs: None, trouble_told: false }
+        StoreHelper {
+            storage: Some(storage),
+            mailbox,
+            jobs_max,
+            jobs: None,
+            closed: None,
+            trouble_told: false,
+        }
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -44,14 +54,16 @@ impl StoreHelper {
         let (sender, jobs) = sync_channel(self.jobs_max);
         // A thread that can't be started drops what it was to have: so it is handed the storage once it runs.
         let (hand_over, handed_over) = sync_channel(1);
+        let (closing, closed) = sync_channel(0);
         let mailbox = self.mailbox.clone();
         let serve = move || {
             if let Ok(storage) = handed_over.recv() {
                 serve(storage, &jobs, &mailbox);
             }
+            drop(closing);
         };
         thread::Builder::new().name("store".into()).spawn(serve)?;
-        self.jobs = Some(sender);
+        (self.jobs, self.closed) = (Some(sender), Some(closed));
         if let Some(storage) = self.storage.take() {
             // Its first act is to take this; a channel of one place does not wait for it.
             let _ = hand_over.send(storage);
@@ -77,6 +89,19 @@ impl Store for StoreHelper {
         })
     }
 }
+
+/// Lets the thread put its storage in order, so that one file is left of it, but waits for no disk that hangs.
+impl Drop for StoreHelper {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(closed) = self.closed.take() {
+            let _: Result<(), RecvTimeoutError> = closed.recv_timeout(CLOSING_MAX);
+        }
+    }
+}
+
+/// How long the end of the process waits for the storage to be closed. What is kept is kept without it.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
 
 /// Ends when the loop drops its end of the queue, or can't be told any more.
 fn serve(mut storage: Box<dyn Storage>, jobs: &Receiver<Job>, mailbox: &Mailbox) {

@@ -185,6 +185,8 @@ impl Visitor {
         let took = outside.now().since(began);
         let prompt = match errand {
             Errand::Sync | Errand::SyncNote { .. } => PROMPT_SCAN,
+            // A run that was taken over waits for the notes to be read.
+            Errand::Rejoin { .. } if self.town.ends.get() > 0 => PROMPT_SCAN,
             _ => PROMPT,
         };
         if self.line_is_calm && !self.town.evicts && took > prompt {
@@ -273,7 +275,7 @@ impl Visitor {
             Errand::Sync => {
                 expect(200)?;
                 self.see("a sync was answered");
-                if in_calm {
+                if in_calm && !self.is_excused_by_an_end() {
                     self.town.is_indexed.set(true);
                 }
                 if json["added"].as_u64() > Some(0) && json["removed"].as_u64() > Some(0) {
@@ -315,7 +317,7 @@ impl Visitor {
                 expect(200)?;
                 // What could not be read is told, and may be the note.
                 if json["problems"] == json!([]) {
-                    self.agenda.push_front(Errand::ChatNote { name, ends: self.town.ends.get() });
+                    self.agenda.push_front(Errand::ChatNote { name, ends: self.connected_ends });
                 }
                 Ok(())
             }
