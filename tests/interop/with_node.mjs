@@ -186,7 +186,7 @@ async function start(listen) {
     return (await answer.json()).task_id;
   };
   const common = "ba ce di fo gu ka".split(" ").flatMap((a) => ["ran", "sem", "tis", "von"].map((b) => a + b)).join(" ");
-  await Promise.all(Array.from({ length: 1000 }, () => begin(common)));
+  await Promise.all(Array.from({ length: 200 }, () => begin(common)));
   const task = await begin("baran");
   let joined;
   const isJoined = new Promise((resolve) => (joined = resolve));
