@@ -11,9 +11,10 @@ use oneloop::limits::Limits;
 use oneloop::os::disk::DiskDone;
 use oneloop::os::{
     AcceptError, Accepted, Clock, Completion, Disk, Entropy, Job, LogSink, Net, NetCounters, Os, Ready,
-    STREAM, Wait, Woken,
+    STREAM, Store, Wait, Woken,
 };
 use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId};
+use oneloop::store;
 
 /// A clock that stands still unless a wait moves it.
 #[derive(Default)]
@@ -109,6 +110,12 @@ impl Disk for Nowhere {
     }
 }
 
+impl Store for Nowhere {
+    fn submit(&mut self, job: store::Job) -> Result<(), store::Job> {
+        Err(job)
+    }
+}
+
 impl Entropy for Nowhere {
     fn fill(&mut self, bytes: &mut [u8]) {
         bytes.fill(4);
@@ -184,11 +191,13 @@ fn play_with(
     let clock = StillClock::default();
     let turns = script.len();
     let mut waiter = ScriptedWait { clock: &clock, script: script.into(), timeouts: Vec::new() };
-    let (mut net, mut disk, mut entropy, mut log) = (NoNet::default(), Nowhere, Nowhere, Nowhere);
+    let (mut disk, mut store, mut entropy, mut log) = (Nowhere, Nowhere, Nowhere, Nowhere);
+    let mut net = NoNet::default();
     let mut os = Os {
         net: &mut net,
         clock: &clock,
         disk: &mut disk,
+        store: &mut store,
         entropy: &mut entropy,
         log: &mut log,
         waiter: &mut waiter,

@@ -119,3 +119,18 @@ holds "a foreign Origin may not ask" same "$status" 403
 status=$(ask --output "$work/body" --write-out '%{http_code}' --request POST "$url/sync")
 holds "/sync reads the folder again" same "$status" 200
 holds "and finds nothing changed" seen body '^\{"added":0,"changed":0,"removed":0,"epoch":[0-9]+'
+
+once() {
+    ask --output "$work/body" --write-out '%{http_code}' --json "$1" --header 'Idempotency-Key: "curl 1"' "$url/chat/async"
+}
+status=$(once "$question")
+first=$(grep --only-matching '"task_id":"[^"]*"' "$work/body")
+holds "a task is begun under an Idempotency-Key" same "$status" 202
+status=$(once "$question")
+again=$(grep --only-matching '"task_id":"[^"]*"' "$work/body")
+holds "asked again, it is the same task" same "$status $again" "202 $first"
+status=$(once '{"message":"Something else?"}')
+holds "another question under the key is 422" same "$status" 422
+id=${first:11:36}
+ask --output "$work/body" "$url/chat/task/$id?wait=20"
+holds "?wait= answers once the task has ended" seen body '"status":"completed"'

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 use super::{ARGUMENTS, NOTES, await_alone, bystander, hears_nothing, is_served, survives, survives_with};
-use crate::common::{self, Client, End, Server, request};
+use crate::common::{self, Client, End, Server, request, until};
 
 // --- Who is many, or gone -----------------------------------------------------------------------------------------
 
@@ -183,6 +183,12 @@ fn descriptors_that_run_out_under_way_are_survived() {
         prlimit(id, Resource::Nofile, Rlimit { current: limit, maximum: limit }).unwrap();
         let flood = flood(server);
         sits_out(server, flood);
+        // Whoever comes while the flood is still leaving may be turned away, as there is no descriptor for him.
+        until("somebody is let in", || {
+            let mut client = server.connect();
+            let asked = client.write_all(&request("GET", "/health", None));
+            asked.is_ok() && matches!(client.read(&mut [0; 1024]), Ok(count) if count > 0)
+        });
         is_calm_again(server);
     });
 }
