@@ -305,7 +305,7 @@ impl App {
     fn send_to_store(&mut self, cx: &mut Cx<'_, '_>) {
         let Service { journal, runs, .. } = &mut self.service;
         if let Err(trouble) = journal.send_batch(runs, cx.os.store) {
-            self.service.not_kept(&trouble, cx);
+            self.service.not_kept(&trouble, false, cx);
         }
         for key in self.service.journal.send_reads(cx.os.store) {
             let trouble = Trouble::new(Cause::Failed, NO_HELPER);
@@ -317,7 +317,7 @@ impl App {
     fn store_done(&mut self, done: Done, cx: &mut Cx<'_, '_>) {
         match done {
             Done::Committed(Ok(())) => self.service.kept(cx),
-            Done::Committed(Err(trouble)) => self.service.not_kept(&trouble, cx),
+            Done::Committed(Err(trouble)) => self.service.not_kept(&trouble, true, cx),
             Done::Swept(swept) => self.service.journal.swept(swept, cx),
             Done::Found { asker, found } => self.read_done(asker, found.map(Found::Run), cx),
             Done::Listed { asker, found } => self.read_done(asker, found.map(Found::Rows), cx),

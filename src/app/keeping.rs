@@ -123,12 +123,13 @@ impl Keeping {
         if run.ending.is_none() {
             self.gather_progress(run.id, records);
         }
+        // First, as it gives back the room of the question and the inputs: the events may need it.
+        if let Some(ending) = run.ending.as_ref().filter(|_| !self.sent.ended) {
+            records.push(Record::Ended { run: run.id, ending: ending.clone() });
+        }
         let events: Vec<_> = run.log.from(self.sent.events).collect();
         if !events.is_empty() {
             records.push(Record::Events { run: run.id, events });
-        }
-        if let Some(ending) = run.ending.as_ref().filter(|_| !self.sent.ended) {
-            records.push(Record::Ended { run: run.id, ending: ending.clone() });
         }
         self.sent = Marks {
             admitted: true,

@@ -462,14 +462,13 @@ impl Runs {
     }
 
     /// The batch under way may not be kept. All of it is to be said again, but runs of which nobody was told yet are
-    /// refused: `refused` hears of each.
-    pub fn not_kept(&mut self, trouble: &Trouble, mut refused: impl FnMut(Key)) {
+    /// refused: `refused` hears of each. If the batch `was_sent`, the store may have them all the same.
+    pub fn not_kept(&mut self, trouble: &Trouble, was_sent: bool, mut refused: impl FnMut(Key)) {
         self.forgetting = 0;
         for key in std::mem::take(&mut self.in_flight) {
             let Some(record) = self.records.at_mut(key) else { continue };
             record.keeping.withdraw();
-            if !record.keeping.kept.admitted && !is_planted(Planted::RefusesButKeeps) {
-                // It may have been written all the same.
+            if was_sent && !record.keeping.kept.admitted && !is_planted(Planted::RefusesButKeeps) {
                 self.to_forget.push(record.id);
             }
             self.keep(key);

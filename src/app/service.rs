@@ -152,13 +152,14 @@ impl Service {
         }
     }
 
-    /// The batch under way may not be kept: runs of which nobody has been told are refused, the others wait.
-    pub fn not_kept(&mut self, trouble: &Trouble, cx: &mut Cx<'_, '_>) {
+    /// The batch under way may not be kept, or, if it was not sent, is not: runs of which nobody has been told are
+    /// refused, the others wait.
+    pub fn not_kept(&mut self, trouble: &Trouble, was_sent: bool, cx: &mut Cx<'_, '_>) {
         if is_planted(Planted::TakesAFailureForDone) {
             return self.kept(cx);
         }
         let mut refused = Vec::new();
-        self.runs.not_kept(trouble, |run| refused.push(run));
+        self.runs.not_kept(trouble, was_sent, |run| refused.push(run));
         for run in refused {
             self.works.drop_task(run, &mut self.runs);
             self.retire(run, cx);

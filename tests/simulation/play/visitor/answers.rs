@@ -168,7 +168,18 @@ impl Visitor {
 
     pub(super) fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
         let Sent {
-            errand, began, head, body, position, is_done, restarts, events, in_calm, is_indexed, ..
+            errand,
+            began,
+            head,
+            body,
+            position,
+            is_done,
+            restarts,
+            events,
+            in_calm,
+            is_indexed,
+            asked_ends,
+            ..
         } = sent;
         let now = outside.now();
         let head = head.ok_or("was sent an answer without a head")?;
@@ -275,7 +286,7 @@ impl Visitor {
             Errand::Sync => {
                 expect(200)?;
                 self.see("a sync was answered");
-                if in_calm && !self.is_excused_by_an_end() {
+                if in_calm && asked_ends == self.town.ends.get() {
                     self.town.is_indexed.set(true);
                 }
                 if json["added"].as_u64() > Some(0) && json["removed"].as_u64() > Some(0) {
@@ -317,7 +328,7 @@ impl Visitor {
                 expect(200)?;
                 // What could not be read is told, and may be the note.
                 if json["problems"] == json!([]) {
-                    self.agenda.push_front(Errand::ChatNote { name, ends: self.connected_ends });
+                    self.agenda.push_front(Errand::ChatNote { name, ends: asked_ends });
                 }
                 Ok(())
             }

@@ -218,6 +218,7 @@ impl Visitor {
             restarts: false,
             expects,
             in_calm,
+            asked_ends: self.town.ends.get(),
             is_indexed: self.town.is_indexed.get(),
         });
     }

@@ -80,6 +80,8 @@ struct Sent {
     expects: bool,
     /// It was asked in calm weather.
     in_calm: bool,
+    /// How many processes had ended when it was asked.
+    asked_ends: u32,
     /// It was asked when every subject's note was known.
     is_indexed: bool,
 }
