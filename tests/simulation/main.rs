@@ -236,6 +236,7 @@ fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
         ends_after: Duration::from_secs(1000),
         crashes: crashes.to_vec(),
         telling: Telling::Last(80),
+        wires: Wires { is_even: true, ..Wires::default() },
         ..Plan::default()
     };
     let config = Config { is_durable: true, runs_max: 1, ..Config::default() };
@@ -262,9 +263,10 @@ fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
 /// batch under way is in the file is left to chance.
 #[test]
 fn wherever_the_process_dies_nothing_that_was_told_is_lost() {
-    let limits = Limits::default();
+    // Once as it ships, and once so slow that runs go on for many turns while commits are under way.
+    let slow = Limits { units_per_turn: 1, units_per_slice: 1, ..Limits::default() };
     let mut seen = BTreeSet::new();
-    for seed in 1..=3 {
+    for (seed, limits) in [(1, Limits::default()), (2, slow.clone()), (3, slow)] {
         let (outcome, calls) = with_crashes(seed, &[], &limits);
         assert_eq!(outcome.failure, None, "without a crash:\n{}", outcome.last.join("\n"));
         assert!(calls > 100, "{calls} calls are not all that it does");

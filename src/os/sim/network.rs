@@ -31,6 +31,8 @@ use crate::os::{LISTENER, NetCounters, Ready, STREAM};
 pub struct Wires {
     /// Room in each of the four buffers of a connection, in bytes: a number up to this is drawn for each.
     pub buffer_bytes: usize,
+    /// All buffers have that much room.
+    pub is_even: bool,
     /// Longest usual delay of a delivery, in nanoseconds.
     pub delay_max: u64,
     /// Most bytes of one delivery.
@@ -47,6 +49,7 @@ impl Default for Wires {
     fn default() -> Wires {
         Wires {
             buffer_bytes: 64 * 1024,
+            is_even: false,
             delay_max: 2_000_000,
             segment_bytes: 16 * 1024,
             backlog: 128,
@@ -316,8 +319,8 @@ impl Network {
     pub fn connect(&mut self, owner: usize) -> Line {
         let line = Line(self.next_line);
         self.next_line += 1;
-        let (most, is_calm) = (self.wires.buffer_bytes, self.is_calm);
-        let room = |random: &mut Random| if is_calm { most } else { random.spread(most) };
+        let (most, is_even) = (self.wires.buffer_bytes, self.wires.is_even || self.is_calm);
+        let room = |random: &mut Random| if is_even { most } else { random.spread(most) };
         let (client, server) = (End::new(room, &mut self.random), End::new(room, &mut self.random));
         let link = Link { client, server, state: State::Connecting, owner, key: None, reset_on_close: false };
         self.links.insert(line, link);

@@ -298,6 +298,7 @@ fn wires(random: &mut Random) -> Wires {
     }
     Wires {
         buffer_bytes: random.pick(&[1, 16, 500, 4096, 64 * 1024]),
+        is_even: false,
         delay_max: random.pick(&[1, 50_000, 2_000_000, 40_000_000]),
         segment_bytes: random.pick(&[1, 100, 1460, 16 * 1024]),
         backlog: random.pick(&[1, 2, 128]),
