@@ -147,14 +147,18 @@ impl Visitor {
     /// An event without a number: it says how things are, and the position stays.
     fn take_note(&mut self, data: &str) -> Result<(), String> {
         let note: Value = serde_json::from_str(data).map_err(|error| format!("was sent {data}: {error}"))?;
+        let is_ending = self.town.is_stopping.get() || self.is_excused_by_an_end();
         let Some(sent) = self.sent.front_mut() else { return Ok(()) };
         match note["type"].as_str() {
             Some("state") if matches!(sent.errand, Errand::Rejoin { .. }) => {
                 rank(note["status"].as_str().unwrap_or("?")).ok_or(format!("was sent {data}"))?;
                 Ok(())
             }
-            Some("restarting") if self.town.is_stopping.get() => {
+            Some("restarting") if is_ending => {
                 sent.restarts = true;
+                // Whoever has had no event yet learns here what to come back for.
+                let run = note["run_id"].as_str().ok_or("was told of a restart without a run")?;
+                sent.position.get_or_insert((run.to_owned(), 0));
                 self.see("a stream was told that the server restarts");
                 Ok(())
             }
