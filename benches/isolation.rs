@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use oneloop::config::Config;
 use oneloop::limits::Limits;
+use oneloop::store::Memory;
 
 type Failed = Box<dyn Error + Send + Sync>;
 
@@ -141,7 +142,7 @@ fn start(notes: &Path, limits: Limits) -> Result<SocketAddr, Failed> {
     };
     let (told, bound) = channel();
     thread::spawn(move || {
-        let ended = oneloop::cli::serve(&config, &limits, |address| {
+        let ended = oneloop::cli::serve(&config, &limits, Box::new(Memory::default()), |address| {
             let _ = told.send(address);
         });
         eprintln!("the server ended: {ended:?}");
