@@ -3,8 +3,11 @@
 //! 1. **Does a commit hold up the loop?** `GET /health` is asked over one kept connection, first of the idle server,
 //!    then with a storm of `POST /chat/async` in flight beside a hog that writes and syncs large files on the same disk.
 //!    The 99th percentile under load is set against the idle one of the same server. The control is the same server
-//!    with commits on the loop's own thread, and must come out far worse, or this bench could not tell. Must hold: the
-//!    median ratio is at most 3.
+//!    with commits on the loop's own thread, and must come out far worse, or this bench could not tell. Beside both
+//!    stands a server whose helper only sleeps as long as a commit takes: what of the ratio is not the disk's doing.
+//!    The storm has the least priority, as it stands for other machines; the hog and the helper have what is usual. On
+//!    a machine whose processors others want as well, all of it measures these. Must hold: the median ratio is at
+//!    most 3.
 //! 2. **How many tasks a minute?** A client has its 202, waits until it is told of the end, and asks for the next; many
 //!    do so at once, without the hog. The newest 10,000 are kept, so sweeps are part of it. Must hold: 20,000.
 //! 3. **What does a commit cost the loop?** In CPU time of its own thread, for each batch: handing it to the helper (the
@@ -21,7 +24,7 @@
 //! that drifts drifts for both.
 //!
 //! ```text
-//! cargo bench --bench durability              # 5 rounds, 10 s of tasks, 100,000 kept runs
+//! cargo bench --bench durability              # 9 rounds, 10 s of tasks, 100,000 kept runs
 //! cargo bench --bench durability -- 3 2 10000 # rounds, seconds, runs
 //! ```
 #![expect(
@@ -57,7 +60,7 @@ const FIRST_ANSWER_MS_MAX: f64 = 300.0;
 fn main() -> Result<(), Failed> {
     // cargo passes `--bench`; what else is a number is ours.
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
-    let rounds = numbers.next().unwrap_or(5);
+    let rounds = numbers.next().unwrap_or(9);
     let seconds = numbers.next().unwrap_or(10);
     let runs = numbers.next().unwrap_or(100_000);
 
@@ -67,6 +70,11 @@ fn main() -> Result<(), Failed> {
 
     let shipped = measure_health("as it ships", &folder, Commits::Helper, rounds)?;
     let control = measure_health("control: commits on the loop's thread", &folder, Commits::Loop, rounds)?;
+    let pretended =
+        measure_health("beside it: commits that only take time", &folder, Commits::Pretended, rounds)?;
+    println!(
+        "\np99 under load, as a multiple of idle: {shipped:.1}; if commits only took time: {pretended:.1}"
+    );
     failures.at_most("p99 under load, as a multiple of idle", shipped, RATIO_MAX);
     if control < CONTROL_RATIO_MIN * shipped {
         failures.0.push(format!("the control's ratio is only {control:.1}: this run proves nothing"));
@@ -85,7 +93,7 @@ fn main() -> Result<(), Failed> {
 
 /// Whether a commit holds up the loop: the 99th percentile under load as a multiple of the idle one.
 fn measure_health(name: &str, folder: &Folder, commits: Commits, rounds: usize) -> Result<f64, Failed> {
-    let server = Server::start(&folder.notes(), &folder.file("health"), commits)?;
+    let server = Server::start(&folder.notes(), &folder.file(&format!("health-{commits:?}")), commits)?;
     let mut probe = Probe::connect(server.address)?;
     println!("\n{name}: /health with {IN_FLIGHT_WITH_PROBE} tasks in flight and a hog on the disk");
     let (mut idle, mut loaded, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -107,6 +115,7 @@ fn measure_health(name: &str, folder: &Folder, commits: Commits, rounds: usize) 
         loaded.push(busy);
         ratios.push(busy / quiet);
     }
+    let info = probe.info()?;
     let batches = server.stop()?.submits.len();
     if tasks == 0 || syncs == 0 || batches == 0 {
         return Err(format!("{name}: no load: {tasks} tasks, {syncs} files synced, {batches} batches").into());
@@ -120,6 +129,12 @@ fn measure_health(name: &str, folder: &Folder, commits: Commits, rounds: usize) 
         "  under load, each second: {:.0} tasks, {:.1} files of 16 MiB synced; batches in all: {batches}",
         each_second(tasks),
         each_second(syncs)
+    );
+    let turn = |name: &str| info["loop"][name].as_f64().unwrap_or(f64::NAN);
+    println!(
+        "  longest turn, ms: {:.3} of the thread's CPU, {:.3} by the clock, of which it may have waited for a processor",
+        turn("longest_turn_ms"),
+        turn("longest_turn_elapsed_ms")
     );
     Ok(ratio)
 }
