@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::oracle::Oracle;
+use crate::oracle::{Known, Oracle};
 use crate::random::Random;
 use crate::reader::Reader;
 use crate::wire::{Answer, Broken, Wire};
@@ -89,28 +89,25 @@ impl Client {
     fn submit_with_key(&mut self) -> String {
         let key = format!("{:016x}", self.random.below(usize::MAX));
         let body = self.question();
-        self.world.oracle.asks(&key, &body);
-        self.ask_under(&key, &body)
+        self.world.oracle.asks(&key, body, self.world.gate.newest());
+        self.ask_under(&key)
     }
 
+    /// Under a key that was used before, be it by another client that still waits for its 202.
     fn submit_again(&mut self) -> Option<String> {
         let pick = self.random.below(1 << 20);
-        let (key, body) = self.world.oracle.key(pick)?;
+        let key = self.world.oracle.key(pick)?;
         self.world.oracle.count(|counts| counts.asked_again += 1);
-        Some(self.ask_under(&key, &body))
+        Some(self.ask_under(&key))
     }
 
-    fn ask_under(&mut self, key: &str, body: &Value) -> String {
-        let fields = format!("Idempotency-Key: {key}\r\n");
-        let mut first_process = None;
+    fn ask_under(&mut self, key: &str) -> String {
+        let (asked, fields) = (self.world.oracle.asked(key), format!("Idempotency-Key: {key}\r\n"));
         loop {
-            let answer = self.ask("POST", "/chat/async", &fields, Some(body));
-            // It may have been begun by the first one that was asked.
-            let process = *first_process.get_or_insert(self.process);
-            if let Some(answer) = answer {
+            if let Some(answer) = self.ask("POST", "/chat/async", &fields, Some(&asked.body)) {
                 let run = accepted(&answer);
                 self.world.oracle.keyed(key, &run);
-                self.world.oracle.acknowledged(&run, process);
+                self.world.oracle.acknowledged(&run, asked.process);
                 return run;
             }
             self.world.oracle.count(|counts| counts.asked_again += 1);
@@ -121,10 +118,10 @@ impl Client {
     pub fn await_end(&mut self, run: &str) {
         let target = format!("/chat/task/{run}?wait=10");
         loop {
-            let was_over = self.world.oracle.is_over(run);
+            let before = self.world.oracle.known(run);
             let Some(answer) = self.ask("GET", &target, "", None) else { continue };
-            self.show(run, &answer, was_over);
-            if self.world.oracle.is_over(run) {
+            self.show(run, &answer, before);
+            if self.world.oracle.known(run).is_over {
                 return;
             }
         }
@@ -133,10 +130,13 @@ impl Client {
     /// Cancels tasks. One whose cancelling was not confirmed may end either way.
     pub fn cancel(mut self, tasks: &Receiver<String>) {
         for run in tasks {
-            let was_over = self.world.oracle.is_over(&run);
+            let before = self.world.oracle.known(&run);
             if let Some(answer) = self.ask("DELETE", &format!("/tasks/{run}"), "", None) {
-                self.show(&run, &answer, was_over);
-                assert!(self.world.oracle.is_over(&run), "{run}: DELETE answered 200 and it is not over");
+                self.show(&run, &answer, before);
+                assert!(
+                    self.world.oracle.known(&run).is_over,
+                    "{run}: DELETE answered 200 and it is not over"
+                );
                 self.world.oracle.count(|counts| counts.cancels += 1);
             }
         }
@@ -155,19 +155,33 @@ impl Client {
         }
     }
 
-    /// Looks at tasks, the newest most of the time.
+    /// Looks at tasks, the newest most of the time, and at the list of them.
     pub fn poll(mut self) {
         while !self.is_last() {
+            if self.random.below(8) == 0 {
+                self.list();
+            }
             let newest = if self.random.below(4) == 0 { 1 << 20 } else { 20 };
             let pick = self.random.below(newest);
             match self.world.oracle.run(pick) {
                 Some(run) => {
-                    let was_over = self.world.oracle.is_over(&run);
+                    let before = self.world.oracle.known(&run);
                     if let Some(answer) = self.ask("GET", &format!("/chat/task/{run}"), "", None) {
-                        self.show(&run, &answer, was_over);
+                        self.show(&run, &answer, before);
                     }
                 }
                 None => drop(self.ask("GET", "/health", "", None)),
+            }
+        }
+    }
+
+    fn list(&mut self) {
+        let Some(answer) = self.ask("GET", "/tasks?limit=50", "", None) else { return };
+        let page = answer.json();
+        for row in page["tasks"].as_array().expect("a list of tasks") {
+            let (run, status) = (row["task_id"].as_str().expect("an id"), row["status"].as_str());
+            if !row["completed_at"].is_null() {
+                self.world.oracle.ended(run, status.expect("a status"), None);
             }
         }
     }
@@ -203,6 +217,10 @@ impl Client {
             let joins = reader.position > 0;
             self.read_on("GET", &format!("/chat/task/{run}/stream"), None, reader);
             self.world.oracle.count(|counts| counts.rejoined += usize::from(joins));
+        }
+        let target = format!("/chat/task/{run}/stream");
+        if let Some(answer) = self.ask("GET", &target, &reader.resume_fields(), None) {
+            assert_eq!(answer.status, 204, "{run}: who has had all is told so");
         }
         let (voided, restarts) = (reader.voided, reader.restarts);
         self.world.oracle.count(|counts| {
@@ -285,9 +303,9 @@ impl Client {
         self.world.gate.is_last()
     }
 
-    fn show(&self, run: &str, answer: &Answer, was_over: bool) {
+    fn show(&self, run: &str, answer: &Answer, before: Known) {
         assert_eq!(answer.status, 200, "{run} was acknowledged: {}", answer.json());
-        self.world.oracle.shown(run, &answer.json(), was_over, self.world.gate.newest());
+        self.world.oracle.shown(run, &answer.json(), before, self.world.gate.newest());
     }
 
     fn question(&mut self) -> Value {

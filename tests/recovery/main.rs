@@ -52,7 +52,7 @@ const SEED: u64 = 1;
 /// The longest that most processes live once they listen, which is too short for some runs.
 const LIFE_MAX: Duration = Duration::from_millis(80);
 /// The longest that the others live. Without them many runs would be at work in three that are killed, and be given up.
-const LONG_LIFE_MAX: Duration = Duration::from_millis(400);
+const LONG_LIFE_MAX: Duration = Duration::from_millis(300);
 /// The longest that one lives that is killed before it listens.
 const START_MAX: Duration = Duration::from_millis(20);
 /// The most answers and events after which a process is killed.

@@ -16,8 +16,7 @@ struct Tables {
     runs: BTreeMap<String, Run>,
     /// The same, in the order in which they became known.
     order: Vec<String>,
-    /// What was asked under a key, and the run that it is.
-    keys: BTreeMap<String, (Value, Option<String>)>,
+    keys: BTreeMap<String, Asked>,
     events: BTreeMap<(String, u64), String>,
     counts: Counts,
 }
@@ -27,12 +26,34 @@ struct Tables {
 struct Run {
     /// The process that did.
     process: u32,
+    /// Somebody was told that it is at work.
+    has_begun: bool,
     /// How it ended, if anybody was told.
     outcome: Option<String>,
     /// Its answer, likewise.
     result: Option<Value>,
     /// What `GET /chat/task/{id}` says of its end.
     view: Option<Value>,
+}
+
+/// What is asked under a key.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The body.
+    pub body: Value,
+    /// The process that was asked first, at the earliest.
+    pub process: u32,
+    /// The run that it is, once anybody was told.
+    run: Option<String>,
+}
+
+/// How far a run had come, by what anybody was told.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Known {
+    /// It is at work.
+    pub has_begun: bool,
+    /// It has ended.
+    pub is_over: bool,
 }
 
 /// What has happened, to see that it did.
@@ -72,24 +93,28 @@ impl Oracle {
         }
     }
 
-    /// This is asked under that key.
-    pub fn asks(&self, key: &str, body: &Value) {
-        self.tables().keys.insert(key.to_owned(), (body.clone(), None));
+    /// This is asked under that key, of this process at the earliest.
+    pub fn asks(&self, key: &str, body: Value, process: u32) {
+        self.tables().keys.insert(key.to_owned(), Asked { body, process, run: None });
     }
 
     /// What was asked under the key is this run, now and ever.
     pub fn keyed(&self, key: &str, run: &str) {
         let mut tables = self.tables();
-        let (_, known) = tables.keys.get_mut(key).expect("it was asked under this key");
-        let known = known.get_or_insert_with(|| run.to_owned());
+        let asked = tables.keys.get_mut(key).expect("it was asked under this key");
+        let known = asked.run.get_or_insert_with(|| run.to_owned());
         assert_eq!(known, run, "another run under the key {key}");
     }
 
-    /// What was asked under one of the keys, the `pick`th.
-    pub fn key(&self, pick: usize) -> Option<(String, Value)> {
+    /// What was asked under this key.
+    pub fn asked(&self, key: &str) -> Asked {
+        self.tables().keys.get(key).cloned().expect("it was asked under this key")
+    }
+
+    /// One of the keys, the `pick`th.
+    pub fn key(&self, pick: usize) -> Option<String> {
         let tables = self.tables();
-        let (key, (body, _)) = tables.keys.iter().nth(pick % tables.keys.len().max(1))?;
-        Some((key.clone(), body.clone()))
+        tables.keys.keys().nth(pick % tables.keys.len().max(1)).cloned()
     }
 
     /// One of the acknowledged runs, the `pick`th from the newest.
@@ -103,9 +128,14 @@ impl Oracle {
         self.tables().order.clone()
     }
 
-    /// Somebody was told that the run has ended.
-    pub fn is_over(&self, run: &str) -> bool {
-        self.tables().runs.get(run).is_some_and(|run| run.outcome.is_some())
+    /// How far the run has come, as far as anybody was told.
+    pub fn known(&self, run: &str) -> Known {
+        let tables = self.tables();
+        let known = tables.runs.get(run);
+        known.map_or(Known::default(), |run| Known {
+            has_begun: run.has_begun,
+            is_over: run.outcome.is_some(),
+        })
     }
 
     /// Somebody was told an event.
@@ -128,12 +158,16 @@ impl Oracle {
     }
 
     /// `GET /chat/task/{id}` or `DELETE /tasks/{id}` was answered with this, by this process at the latest.
-    /// `was_over`: somebody had been told of the run's end before it was asked.
-    pub fn shown(&self, run: &str, view: &Value, was_over: bool, process: u32) {
+    /// `before` is what was known before it was asked: a run never goes back.
+    pub fn shown(&self, run: &str, view: &Value, before: Known, process: u32) {
         let status = view["status"].as_str().expect("a task has a status");
         assert_eq!(view["task_id"], run);
         if matches!(status, "pending" | "running") {
-            assert!(!was_over, "{run} had ended and is {status} again");
+            assert!(!before.is_over, "{run} had ended and is {status} again");
+            assert!(!before.has_begun || status == "running", "{run} was at work and is {status} again");
+            if let Some(known) = self.tables().runs.get_mut(run) {
+                known.has_begun |= status == "running";
+            }
             return;
         }
         self.ended(run, status, Some(&view["result"]).filter(|result| !result.is_null()));
@@ -184,7 +218,7 @@ impl Oracle {
     /// Requests under a key, and the runs that they are.
     pub fn keys(&self) -> (usize, BTreeSet<String>) {
         let tables = self.tables();
-        let runs = tables.keys.values().filter_map(|(_, run)| run.clone());
+        let runs = tables.keys.values().filter_map(|asked| asked.run.clone());
         (tables.keys.len(), runs.collect())
     }
 
