@@ -20,7 +20,7 @@ use crate::base::{Key, WallTime, tidy_queue};
 use crate::limits::Limits;
 use crate::os::Store;
 use crate::reactor::{Cx, TimerId};
-use crate::store::{Cause, Job, Loaded, Sweep, Swept, Trouble};
+use crate::store::{Cause, Job, Loaded, Record, Sweep, Swept, Trouble};
 
 /// The traffic with the store.
 #[derive(Debug)]
@@ -35,6 +35,10 @@ pub struct Journal {
     sweeps: Option<Sweep>,
     /// Why the last batch could not be kept.
     trouble: Option<Trouble>,
+    /// The last trouble that the log was told of, until something was kept after it.
+    told: Option<Trouble>,
+    /// The batch under way shows, if it is kept, that there is room for runs.
+    proves: bool,
     /// Ends the pause before the next try.
     retry: Option<TimerId>,
     reads: VecDeque<Job>,
@@ -77,6 +81,8 @@ impl Journal {
             unsent: None,
             sweeps: None,
             trouble: None,
+            told: None,
+            proves: false,
             retry: None,
             reads: VecDeque::new(),
             reads_under_way: 0,
@@ -165,6 +171,8 @@ impl Journal {
             let batch = runs.gather();
             self.batches += 1;
             self.records += batch.records.len() as u64;
+            // To forget what was refused takes no room.
+            self.proves = batch.records.iter().any(|record| !matches!(record, Record::Forgotten { .. }));
             self.commits = true;
             self.unsent = Some(Job::Commit(batch));
         }
@@ -254,21 +262,21 @@ impl Journal {
         (self.commits, self.is_full) = (false, false);
         self.ended += ends;
         self.oldest_end = self.oldest_end.into_iter().chain(first_end).min();
-        let recovered = self.trouble.take().is_some();
-        if recovered {
+        if self.proves && self.told.take().is_some() {
             log::info!("runs are kept again");
         }
-        recovered
+        // If it proves nothing, whoever asks next finds out.
+        self.trouble.take().is_some()
     }
 
     /// The batch under way may not be kept. The next try is made after a pause. Answers whether that is news.
     pub fn not_committed(&mut self, trouble: &Trouble, cx: &mut Cx<'_, '_>) -> bool {
         (self.commits, self.is_full) = (false, false);
-        let is_news = self.trouble.as_ref() != Some(trouble);
-        if is_news {
+        if self.told.as_ref() != Some(trouble) {
             log::error!("runs can't be kept, so new ones are refused: {trouble}");
+            self.told = Some(trouble.clone());
         }
-        self.trouble = Some(trouble.clone());
+        let is_news = self.trouble.replace(trouble.clone()).as_ref() != Some(trouble);
         if self.retry.is_none() {
             self.retry = Some(cx.set_timer(cx.now.after(self.backoff), super::own_key()));
         }

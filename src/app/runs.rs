@@ -473,14 +473,17 @@ impl Runs {
             }
             self.keep(key);
         }
-        let unadmitted = self.unkept.iter().copied();
-        let unadmitted: Vec<Key> = unadmitted
-            .filter(|key| self.records.at(*key).is_some_and(|record| !record.keeping.kept.admitted))
-            .collect();
+        let is_unadmitted =
+            |key: &Key| self.records.at(*key).is_some_and(|record| !record.keeping.kept.admitted);
+        let unadmitted: Vec<Key> = self.unkept.iter().copied().filter(is_unadmitted).collect();
         for key in unadmitted {
             self.refuse(key, trouble);
             refused(key);
         }
+        // Once for all of them: they may be a thousand.
+        let is_wanted = |key: &Key| self.records.at(*key).is_some_and(|record| record.refused.is_none());
+        self.unkept.retain(is_wanted);
+        self.waiting.retain(is_wanted);
     }
 
     /// All readers have something to look at: whether what they get is kept has changed.
@@ -491,7 +494,7 @@ impl Runs {
         }
     }
 
-    /// Undoes an admission.
+    /// Undoes an admission; whoever calls it takes the run out of the queues.
     fn refuse(&mut self, key: Key, trouble: &Trouble) {
         let Some(record) = self.records.at_mut(key) else { return };
         match record.status {
@@ -509,8 +512,6 @@ impl Runs {
         if let Some(name) = name {
             self.by_idempotency_key.remove(&name);
         }
-        self.unkept.retain(|unkept| *unkept != key);
-        self.waiting.retain(|waiting| *waiting != key);
         self.tell(key);
     }
 

@@ -262,9 +262,9 @@ fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
         visitor(3, &[begin(2, true, None), Errand::Chat { subject: 1 }]),
     ];
     let world = World::new(&plan, limits, actors);
-    for subject in 0..3 {
-        let text = format!("# {0}\n\nThe code of {0} is {1}.\n", SUBJECTS[subject], code(subject));
-        world.put_note(&format!("{}.md", SUBJECTS[subject]), text.into_bytes());
+    for (subject, name) in SUBJECTS.iter().enumerate().take(3) {
+        let text = format!("# {name}\n\nThe code of {name} is {}.\n", code(subject));
+        world.put_note(&format!("{name}.md"), text.into_bytes());
     }
     let outcome = run_world(&world, &town);
     (outcome, world.calls())
