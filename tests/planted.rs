@@ -54,7 +54,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::ClosesWithoutLingering, 4),
     (Planted::AsksForEver, 1),
     (Planted::KeepsCancelledInQueue, 64),
-    (Planted::ForgetsToBegin, 0),
+    (Planted::ForgetsToBegin, 31986),
     (Planted::AnswersBeforeCommit, 7),
     (Planted::ReusesNumbers, 1062),
     (Planted::RefusesButKeeps, 63),

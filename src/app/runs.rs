@@ -269,14 +269,15 @@ impl Runs {
         Ok(key)
     }
 
-    /// Lets go of a run that is over and that nobody reads; otherwise it does nothing. Answers its grace, to be cancelled.
-    pub fn retire(&mut self, key: Key) -> Option<TimerId> {
+    /// Lets go of a run that is over and that nobody reads; otherwise it does nothing. Whoever gets the record cancels its
+    /// grace.
+    pub fn retire(&mut self, key: Key) -> Option<Record> {
         if !self.records.at(key)?.is_settled() {
             return None;
         }
         let record = self.records.remove(key)?;
         self.forget_names(&record, key);
-        record.grace
+        Some(record)
     }
 
     fn forget_names(&mut self, record: &Record, key: Key) {

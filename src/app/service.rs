@@ -139,7 +139,10 @@ impl Service {
 
     /// Lets go of a run if its end is kept and nobody reads it.
     pub fn retire(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
-        cx.cancel_timer(&mut self.runs.retire(run));
+        if let Some(mut record) = self.runs.retire(run) {
+            cx.cancel_timer(&mut record.grace);
+            self.pool.count_freed(record.log_bytes());
+        }
     }
 
     /// The batch under way is kept: whoever waited for it is told.

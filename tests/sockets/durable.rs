@@ -197,7 +197,8 @@ fn a_stream_that_a_stop_breaks_off_says_so_and_goes_on_in_the_next_process() {
 
     let mut rest = events.rest();
     let last = rest.pop().expect("it says why it ends");
-    assert_eq!((last.id.as_deref(), last.data.as_str()), (None, r#"{"type":"restarting"}"#), "{rest:?}");
+    let restarting = format!(r#"{{"type":"restarting","run_id":"{id}"}}"#);
+    assert_eq!((last.id.as_deref(), last.data.as_str()), (None, restarting.as_str()), "{rest:?}");
     assert!(events.retry_ms.is_some_and(|pause| pause > 0), "{:?}", events.retry_ms);
     told.extend(rest);
     let folder = Arc::clone(server.folder());

@@ -185,6 +185,8 @@ struct Progress {
     calls: [u64; 4],
     slices: u64,
     waiting: usize,
+    /// Readers that are still to be told of news, though it may turn out to be none to them.
+    news: usize,
     timers: usize,
     /// In inboxes, bodies and outboxes.
     bytes: [usize; 3],
@@ -199,6 +201,7 @@ impl Progress {
             slices: census.slices,
             bytes: [census.unread_bytes, census.body_bytes, census.unsent_bytes],
             waiting: reactor.waiting(),
+            news: census.news,
             timers: reactor.timers().len(),
         }
     }

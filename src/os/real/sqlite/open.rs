@@ -28,6 +28,10 @@ const BUSY_WAIT: Duration = Duration::from_millis(100);
 /// copies (`wal_autocheckpoint`, 1000 pages), so that it is cut only after an extraordinary batch.
 const LOG_BYTES_KEPT: u64 = 1000 * (PAGE_BYTES + 24) + 32;
 
+/// Pages of the database that are held in memory, in KiB. What is written was read a moment before, and what is found is
+/// small; the system's own cache has the rest.
+const CACHE_KIB_MAX: u64 = 512;
+
 /// Prepared statements that are kept; there are fewer.
 const STATEMENTS_MAX: usize = 64;
 
@@ -179,7 +183,8 @@ pub(super) fn open(file: &Path, bytes_max: u64) -> Result<Connection, OpenTroubl
     migrate(&connection, version, STEPS)?;
     let pages_max = (bytes_max / PAGE_BYTES).clamp(1, u64::from(u32::MAX - 1));
     connection.execute_batch(&format!(
-        "PRAGMA max_page_count = {pages_max}; PRAGMA journal_size_limit = {LOG_BYTES_KEPT};"
+        "PRAGMA max_page_count = {pages_max}; PRAGMA journal_size_limit = {LOG_BYTES_KEPT};
+         PRAGMA cache_size = -{CACHE_KIB_MAX};"
     ))?;
     checkpoint_on_close(&connection, true)?;
     Ok(connection)

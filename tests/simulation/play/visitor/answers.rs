@@ -255,7 +255,7 @@ impl Visitor {
         match errand {
             Errand::Health => {
                 expect(200)?;
-                let stopping = self.town.is_stopping.get();
+                let stopping = self.town.is_stopping.get() || self.is_excused_by_an_end();
                 match json["status"].as_str() {
                     Some("healthy") => Ok(()),
                     Some("stopping") if stopping => {
