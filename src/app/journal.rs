@@ -49,8 +49,10 @@ pub struct Journal {
     ended: u64,
     oldest_end: Option<WallTime>,
     swept_to: Option<Uuid>,
-    /// Fires when the next ended run is past its time.
-    pub sweep_timer: Option<TimerId>,
+    /// Fires when the next ended run is past its time, or ends a pause before the next try.
+    sweep_timer: Option<TimerId>,
+    /// Sweeping pauses.
+    sweeps_later: bool,
     keep_max: u64,
     ttl: Duration,
     reads_max: usize,
@@ -91,6 +93,7 @@ impl Journal {
             oldest_end: None,
             swept_to: None,
             sweep_timer: None,
+            sweeps_later: false,
             keep_max: keep_max as u64,
             ttl,
             reads_max: limits.store_reads_max.max(1),
@@ -145,7 +148,10 @@ impl Journal {
             return false;
         }
         let batch = !self.commits && self.retry.is_none() && runs.has_unkept();
-        batch || self.unsent.is_some() || (!self.reads.is_empty() && self.reads_under_way < self.reads_max)
+        batch
+            || self.unsent.is_some()
+            || self.wants_sweep()
+            || (!self.reads.is_empty() && self.reads_under_way < self.reads_max)
     }
 
     /// Asks the store for something, when its turn has come.
@@ -216,14 +222,10 @@ impl Journal {
     ///
     /// Not while the store fails, but while it is full: nothing else would make room.
     pub fn sweep(&mut self, cx: &mut Cx<'_, '_>) {
-        // A few too many are let be, so that not every run that ends costs a sweep.
-        let slack = (self.keep_max / 8).min(self.runs_per_sweep_max as u64);
-        let excess = self.ended.saturating_sub(self.keep_max);
-        let excess = if excess > slack { excess } else { 0 };
-        let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.cause != Cause::Full);
-        if self.sweeps.is_some() || fails || (excess == 0 && self.sweep_timer.is_some()) {
+        if !self.wants_sweep() {
             return;
         }
+        let excess = self.excess();
         let now = cx.os.clock.wall().as_millis();
         let ttl = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
         let oldest_end = self.oldest_end.map(|oldest_end| oldest_end.as_millis().saturating_add(ttl));
@@ -242,16 +244,30 @@ impl Journal {
         let sweep = Sweep { ended_before, excess, runs_max: self.runs_per_sweep_max };
         match cx.os.store.submit(Job::Sweep(sweep)) {
             Ok(()) => self.sweeps = Some(sweep),
-            // The next turn with news of the helper's comes here again.
-            Err(_) if self.commits || self.reads_under_way > 0 => {}
+            Err(_) if self.commits || self.reads_under_way > 0 => self.is_full = true,
             Err(_) => self.sweep_later(cx),
         }
     }
 
+    /// Ended runs that are too many. A few are let be, so that not every run that ends costs a sweep.
+    fn excess(&self) -> u64 {
+        let slack = (self.keep_max / 8).min(self.runs_per_sweep_max as u64);
+        let excess = self.ended.saturating_sub(self.keep_max);
+        if excess > slack { excess } else { 0 }
+    }
+
+    /// Something is to be swept, or it is to be found out when.
+    fn wants_sweep(&self) -> bool {
+        let fails = self.trouble.as_ref().is_some_and(|trouble| trouble.cause != Cause::Full);
+        let waits = self.sweeps.is_some() || self.sweeps_later || self.is_full;
+        let has_no_time = self.oldest_end.is_some() && self.sweep_timer.is_none();
+        !fails && !waits && (self.excess() > 0 || has_no_time)
+    }
+
     fn sweep_later(&mut self, cx: &mut Cx<'_, '_>) {
-        if self.sweep_timer.is_none() {
-            self.sweep_timer = Some(cx.set_timer(cx.now.after(self.backoff), super::own_key()));
-        }
+        cx.cancel_timer(&mut self.sweep_timer);
+        self.sweep_timer = Some(cx.set_timer(cx.now.after(self.backoff), super::own_key()));
+        self.sweeps_later = true;
     }
 
     // --- News of the helper ---------------------------------------------------------------------------------------
@@ -287,6 +303,7 @@ impl Journal {
     pub fn timer(&mut self, id: TimerId, runs: &Runs) -> bool {
         if self.sweep_timer == Some(id) {
             self.sweep_timer = None;
+            self.sweeps_later = false;
         }
         if self.retry != Some(id) {
             return false;
@@ -322,7 +339,6 @@ impl Journal {
             }
             Err(trouble) => {
                 log::warn!("ended runs can't be swept away for now: {trouble}");
-                cx.cancel_timer(&mut self.sweep_timer);
                 self.sweep_later(cx);
             }
         }
