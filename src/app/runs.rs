@@ -593,10 +593,9 @@ impl Runs {
 
     /// Some run waits for a place that is free, or is ready to go on.
     pub fn could_begin(&self) -> bool {
-        let is_forgotten = is_planted(Planted::ForgetsToBegin);
         let waits = !self.waiting.is_empty() || !(self.left.is_empty() || self.holds_left);
         let has_place = waits && self.counts.running < self.runs_max;
-        (!is_forgotten && has_place) || !self.ready.is_empty()
+        has_place || !self.ready.is_empty()
     }
 
     // --- Readers --------------------------------------------------------------------------------------------------

@@ -67,7 +67,6 @@ planted! {
     ClosesWithoutLingering = "a connection is closed behind its last answer, whatever the peer still sends";
     AsksForEver = "a connection that waits asks for another go all the same";
     KeepsCancelledInQueue = "a run that is cancelled while it waits stays in the queue";
-    ForgetsToBegin = "a place that is free is not given to a run that waits";
     AnswersBeforeCommit = "what a client relies on is told before it is kept";
     ReusesNumbers = "a process gives event numbers again that the one before may have told";
     RefusesButKeeps = "a run that was refused because it could not be kept is not forgotten by the store";
