@@ -229,7 +229,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
     let (mut storage, _lock) = open_state(serve)?;
     let loaded = load(&mut *storage)?;
     let mut world = open_world(&config.notes, storage, &limits)?;
-    let mut server = Server::start(&config, &limits, &loaded, &mut world, |bound| {
+    let mut server = Server::start(&config, &limits, loaded, &mut world, |bound| {
         // Whoever started us may have closed its end; then nobody wants to know.
         let _ = writeln!(io::stdout(), "listening on http://{bound}").and_then(|()| io::stdout().flush());
     })?;
@@ -249,9 +249,19 @@ fn open_state(serve: &Serve) -> Result<(Box<dyn Storage>, Option<StateFolder>), 
     };
     const WAYS_OUT: &str =
         "give --state-dir a folder that can be written to, or --state none to keep runs in memory only";
+    // Whoever gave us the notes may have put it there; a folder that is named may well be a link.
+    if path == serve.notes.join(".oneloop") && path.is_symlink() {
+        return Err(failure(
+            "it is a symbolic link".to_owned(),
+            "name the folder that is meant with --state-dir",
+        ));
+    }
     let folder = StateFolder::open(&path).map_err(|trouble| match &trouble {
         StateTrouble::InUse { .. } => {
             failure(trouble.to_string(), "one process serves a state folder at a time")
+        }
+        StateTrouble::Link { .. } => {
+            failure(trouble.to_string(), "it is not followed, and nothing was written")
         }
         StateTrouble::NotMade(_) | StateTrouble::NotWritable(_) | StateTrouble::NoLock(_) => {
             failure(plain(&trouble.to_string()), WAYS_OUT)
@@ -299,7 +309,7 @@ impl Server {
     fn start(
         config: &Config,
         limits: &Limits,
-        loaded: &Loaded,
+        loaded: Loaded,
         world: &mut RealWorld,
         told: impl FnOnce(SocketAddr),
     ) -> Result<Server, Failure> {
@@ -347,7 +357,7 @@ pub fn serve(
 ) -> Result<u8, String> {
     let served = load(&mut *storage).and_then(|loaded| {
         let mut world = open_world(&config.notes, storage, limits)?;
-        let mut server = Server::start(config, limits, &loaded, &mut world, told)?;
+        let mut server = Server::start(config, limits, loaded, &mut world, told)?;
         server.run(&mut world)
     });
     served.map_err(|failure| match failure {

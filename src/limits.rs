@@ -266,6 +266,9 @@ limits! {
     /// Ended runs whose end is not kept yet, while commits are slow. Over it: 503 with `Retry-After`.
     UNKEPT_RUNS_MAX / unkept_runs_max: usize = 1024;
 
+    /// Bytes of all questions that are accepted and not kept yet. Over it: 503 with `Retry-After`.
+    QUESTION_BYTES_UNKEPT_MAX / question_bytes_unkept_max: usize = 64 * MIB;
+
     /// Pause before the next try when something could not be kept. Meanwhile new work is answered 507 or 503.
     STORE_BACKOFF / store_backoff: Duration = Duration::from_secs(1);
 
@@ -279,8 +282,13 @@ limits! {
     /// How long runs that were taken over wait for the notes to be indexed, before they go on with those that are.
     INDEX_PATIENCE / index_patience: Duration = Duration::from_secs(60);
 
-    /// Ended runs that one sweep lets go of. More wait for the next, behind whatever else the store has to do.
-    RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 64;
+    /// Ended runs that one sweep lets go of because of their age. More wait for the next, behind whatever else the store
+    /// has to do.
+    RUNS_PER_SWEEP / runs_per_sweep: usize = 64;
+
+    /// Ended runs that one sweep lets go of because they are too many: as many as come in while it is made, or they would
+    /// become ever more. About 30 ms of the store's helper.
+    RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 1024;
 
     /// Longest that a poller may wait for a task to end, in seconds (`?wait=`). Over it: 422.
     TASK_WAIT_SECONDS_MAX / task_wait_seconds_max: u32 = 60;
@@ -309,6 +317,9 @@ limits! {
 
 const _: () = assert!(HEAD_BYTES_MAX <= BUFFER_BYTES, "a head at its bound must fit into one buffer");
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "one turn must be able to read a whole head");
+
+const _: () =
+    assert!(STORE_JOBS_MAX >= STORE_READS_MAX + 2, "a batch and a sweep have room beside the reads");
 
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a target at its bound must fit into a head");
 const _: () =

@@ -114,7 +114,7 @@ fn serve(
     let mut reactor = Reactor::new(&limits);
     let address = reactor.enter(&mut world.os(), |cx| {
         let address = host.app.listen(config.listen, cx)?;
-        host.app.take_over(&loaded, cx);
+        host.app.take_over(loaded, cx);
         host.app.read_folder(cx);
         Ok::<_, std::io::Error>(address)
     })?;

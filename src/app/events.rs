@@ -393,7 +393,7 @@ impl App {
 
     fn stop_if_done(&mut self, cx: &mut Cx<'_, '_>) {
         let Service { journal, runs, .. } = &self.service;
-        if !self.service.is_stopping() || self.exit.is_some() || !journal.is_at_rest(runs) {
+        if !self.service.is_stopping() || self.exit.is_some() || !journal.is_quiet(runs) {
             return;
         }
         let counts = runs.counts();

@@ -57,6 +57,7 @@ pub struct Journal {
     ttl: Duration,
     reads_max: usize,
     reads_waiting_max: usize,
+    runs_per_sweep: usize,
     runs_per_sweep_max: usize,
     backoff: Duration,
     batches: u64,
@@ -98,6 +99,7 @@ impl Journal {
             ttl,
             reads_max: limits.store_reads_max.max(1),
             reads_waiting_max: limits.store_reads_waiting_max,
+            runs_per_sweep: limits.runs_per_sweep.max(1),
             runs_per_sweep_max: limits.runs_per_sweep_max.max(1),
             backoff: limits.store_backoff,
             batches: 0,
@@ -140,6 +142,11 @@ impl Journal {
     /// Nothing is under way, and nothing waits to be kept.
     pub fn is_at_rest(&self, runs: &Runs) -> bool {
         !self.commits && !runs.has_unkept()
+    }
+
+    /// Nobody waits for an answer of the store's either.
+    pub fn is_quiet(&self, runs: &Runs) -> bool {
+        self.is_at_rest(runs) && self.reads.is_empty() && self.reads_under_way == 0
     }
 
     /// There is something to hand to the helper, and it may take it.
@@ -241,7 +248,8 @@ impl Journal {
             return;
         }
         let ended_before = WallTime::from_millis(now.saturating_sub(ttl).saturating_add(1));
-        let sweep = Sweep { ended_before, excess, runs_max: self.runs_per_sweep_max };
+        let too_many = usize::try_from(excess).unwrap_or(usize::MAX).min(self.runs_per_sweep_max);
+        let sweep = Sweep { ended_before, excess, runs_max: self.runs_per_sweep.max(too_many) };
         match cx.os.store.submit(Job::Sweep(sweep)) {
             Ok(()) => self.sweeps = Some(sweep),
             Err(_) if self.commits || self.reads_under_way > 0 => self.is_full = true,
@@ -251,7 +259,7 @@ impl Journal {
 
     /// Ended runs that are too many. A few are let be, so that not every run that ends costs a sweep.
     fn excess(&self) -> u64 {
-        let slack = (self.keep_max / 8).min(self.runs_per_sweep_max as u64);
+        let slack = (self.keep_max / 8).min(self.runs_per_sweep as u64);
         let excess = self.ended.saturating_sub(self.keep_max);
         if excess > slack { excess } else { 0 }
     }

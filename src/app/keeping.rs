@@ -80,6 +80,11 @@ impl Keeping {
         }
     }
 
+    /// Bytes of the question that is still to be kept.
+    pub fn question_bytes(&self) -> usize {
+        self.question.len()
+    }
+
     /// The client's own name for its request.
     pub fn key(&self) -> Option<&Idempotency> {
         self.key.as_ref()
@@ -92,8 +97,11 @@ impl Keeping {
 
     /// Reserves `block` further event numbers when half of those before have been given.
     pub fn reserve(&mut self, last: u64, block: u64) {
-        while last.saturating_add(block / 2) >= self.reserved {
-            self.reserved = self.reserved.saturating_add(block.max(1));
+        let block = block.max(1);
+        let needed = last.saturating_add(block / 2);
+        if let Some(missing) = needed.checked_sub(self.reserved) {
+            let blocks = missing / block + 1;
+            self.reserved = self.reserved.saturating_add(blocks.saturating_mul(block));
         }
     }
 

@@ -109,10 +109,13 @@ impl App {
     }
 
     /// Takes over what the process before this one has left; answers how many runs had not ended.
-    pub fn take_over(&mut self, loaded: &Loaded, cx: &mut Cx<'_, '_>) -> usize {
+    pub fn take_over(&mut self, loaded: Loaded, cx: &mut Cx<'_, '_>) -> usize {
         let Service { runs, works, journal, limits, .. } = &mut self.service;
-        journal.loaded(loaded);
-        let count = restore::take_over(loaded, runs, works, limits, cx.os.clock);
+        journal.loaded(&loaded);
+        let count = restore::take_over(&loaded, runs, works, limits, cx.os.clock);
+        // What it was made from is not needed any more, and may have been much.
+        self.service.pool.count_freed(loaded.bytes());
+        drop(loaded);
         self.service.await_readers(cx);
         if self.service.runs.holds_left() {
             let due = cx.now.after(self.service.limits.index_patience);

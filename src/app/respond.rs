@@ -132,6 +132,11 @@ impl Problem {
         Problem { status, detail: Detail::Text(detail.into()), allow: None, retry_after: Some(1) }
     }
 
+    /// 503: what is kept can't be looked into for now.
+    pub fn not_read(trouble: &Trouble) -> Problem {
+        Problem::busy(format!("what is kept can't be read for now: {trouble}"), 1)
+    }
+
     /// The body of the answer, appended to `body`.
     pub fn write(&self, body: &mut Vec<u8>) {
         #[derive(Serialize)]

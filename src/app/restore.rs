@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::os::Clock;
 use crate::store::{EventText, Loaded, Unfinished};
 
-/// Takes over all runs that had not ended; answers how many those are.
+/// Takes over all runs that had not ended; answers how many of them go on.
 pub fn take_over(
     loaded: &Loaded,
     runs: &mut Runs,
@@ -21,6 +21,8 @@ pub fn take_over(
     clock: &dyn Clock,
 ) -> usize {
     runs.skip_ids_to(loaded.newest.max(loaded.swept_to));
+    runs.expect_left(loaded.unfinished.len());
+    let mut taken_over = 0;
     for unfinished in &loaded.unfinished {
         let (machine, left, why_not) = match replay(unfinished, limits) {
             Ok((machine, left)) => (machine, left, None),
@@ -43,9 +45,11 @@ pub fn take_over(
         if let Some(why) = why_not {
             log::warn!("run {}: {why}", unfinished.admitted.run);
             works.fail(run, why, runs, clock);
+            continue;
         }
+        taken_over += 1;
     }
-    loaded.unfinished.len()
+    taken_over
 }
 
 /// Makes a run again from what is kept of it.

@@ -79,6 +79,7 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Runs {
     records: Slots<Record>,
+    records_max: usize,
     by_id: BTreeMap<Uuid, Key>,
     by_idempotency_key: BTreeMap<Box<str>, Key>,
     waiting: VecDeque<Key>,
@@ -107,6 +108,9 @@ pub struct Runs {
     forgetting: usize,
     /// Runs that have ended, and whose end is not kept yet.
     ended_unkept: usize,
+    /// Bytes of questions that are not kept yet.
+    question_bytes: usize,
+    question_bytes_max: usize,
     scratch: String,
 }
 
@@ -118,6 +122,7 @@ impl Runs {
         let records_max = live_max.saturating_add(limits.connections_max).saturating_add(2);
         Runs {
             records: Slots::new(RUN, records_max),
+            records_max,
             by_id: BTreeMap::new(),
             by_idempotency_key: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -137,6 +142,8 @@ impl Runs {
             to_forget: Vec::new(),
             forgetting: 0,
             ended_unkept: 0,
+            question_bytes: 0,
+            question_bytes_max: limits.question_bytes_unkept_max,
             scratch: String::new(),
         }
     }
@@ -160,6 +167,11 @@ impl Runs {
         if is_full || self.ended_unkept >= self.unkept_max {
             return Err(busy);
         }
+        // A slow store must not fill the memory with questions.
+        if asked.question.len() > self.question_bytes_max.saturating_sub(self.question_bytes) {
+            return Err(busy);
+        }
+        self.question_bytes += asked.question.len();
         let created_at = clock.wall();
         let id = self.next_id(created_at, entropy);
         let Asked { on_disconnect, question, key: idempotency } = asked;
@@ -176,6 +188,11 @@ impl Runs {
         self.counts.pending += 1;
         self.keep(key);
         Ok(key)
+    }
+
+    /// So many runs are to be taken over: there is room for them, however few this process lets wait.
+    pub fn expect_left(&mut self, count: usize) {
+        self.records.widen(self.records_max.saturating_add(count));
     }
 
     /// Takes over a run that a process before this one has left: `machine` has been given its inputs again, and `left` is
@@ -440,6 +457,7 @@ impl Runs {
         self.forgetting = 0;
         for key in std::mem::take(&mut self.in_flight) {
             let Some(record) = self.records.at_mut(key) else { continue };
+            self.question_bytes = self.question_bytes.saturating_sub(record.keeping.question_bytes());
             let before = record.keeping.confirm();
             let after = record.keeping.kept;
             if after.ended && !before.ended {
@@ -503,6 +521,7 @@ impl Runs {
             Status::Running => self.counts.running -= 1,
             Status::Completed | Status::Failed | Status::Cancelled => self.ended_unkept -= 1,
         }
+        self.question_bytes = self.question_bytes.saturating_sub(record.keeping.question_bytes());
         record.status = Status::Failed;
         record.refused = Some(trouble.clone());
         record.machine = None;

@@ -121,6 +121,11 @@ impl<T> Slots<T> {
         Some(self.slab.remove(index).value)
     }
 
+    /// From here on so many values fit at least.
+    pub fn widen(&mut self, slots_max: usize) {
+        self.slots_max = self.slots_max.max(slots_max.min(SLOTS_MAX));
+    }
+
     /// Values in the table.
     pub fn len(&self) -> usize {
         self.slab.len()

@@ -191,6 +191,18 @@ pub struct Swept {
     pub oldest_end: Option<WallTime>,
 }
 
+impl Loaded {
+    /// Bytes of all its texts.
+    pub fn bytes(&self) -> usize {
+        let bytes = |run: &Unfinished| {
+            let inputs: usize = run.inputs.iter().map(|input| input.len()).sum();
+            let events: usize = run.events.iter().map(|event| event.json.len()).sum();
+            run.admitted.question.len() + inputs + events
+        };
+        self.unfinished.iter().map(bytes).sum()
+    }
+}
+
 impl Record {
     /// The run that it is about.
     pub fn run(&self) -> Uuid {

@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// The same, with a storage of the test's own.
-    pub fn with_storage(storage: Box<dyn Storage>, config: Config, limits: Limits) -> Server {
+    pub fn with_storage(mut storage: Box<dyn Storage>, config: Config, limits: Limits) -> Server {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("oneloop-in-process-{}-{number}", std::process::id());
@@ -60,10 +60,12 @@ impl Server {
         std::fs::write(notes.join("kettle.md"), "# Kettle\n\nThe kettle boils at 96 degrees.\n")
             .expect("so can a note");
         let config = Config { notes: notes.clone(), access_log: false, ..config };
+        let loaded = storage.load().expect("the test has put nothing unreadable into it");
         let mut world = RealWorld::new(&notes, storage, &limits).expect("the poller opens");
         let mut reactor = Reactor::new(&limits);
         let mut app = App::new(&config, &limits, HashSeed(7));
         let address = reactor.enter(&mut world.os(), |cx| {
+            app.take_over(loaded, cx);
             app.read_folder(cx);
             app.listen(SocketAddr::from(([127, 0, 0, 1], 0)), cx).expect("a free port can be bound")
         });

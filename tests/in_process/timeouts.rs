@@ -4,8 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use oneloop::base::WallTime;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
+use oneloop::store::{self, Memory, Storage};
+use uuid::Uuid;
 
 use crate::harness::{HEALTH, Server, post};
 
@@ -224,6 +227,54 @@ fn a_broken_stream_is_cancelled_after_the_grace_unless_someone_comes_back() {
         } else {
             assert_eq!(status_at_end(&mut server, &id), "cancelled");
         }
+    }
+}
+
+#[test]
+fn whoever_only_looks_in_on_an_abandoned_run_does_not_keep_it_going() {
+    let limits = Limits { idle_timeout: SOON * 10, ..Limits::default() };
+    for looks_in in ["GET /chat/task/{}?wait=1", "HEAD /chat/task/{}/stream"] {
+        let mut server = server_that_holds_runs_back(limits.clone(), SOON);
+        let mut client = server.connect();
+        server.ask_store(&mut client, &post("/chat/stream", QUESTION));
+        let id = newest_run(&mut server);
+        drop(client);
+        server.turn();
+        let mut other = server.connect();
+        let request = format!("{} HTTP/1.1\r\nHost: localhost\r\n\r\n", looks_in.replace("{}", &id));
+        other.write_all(request.as_bytes()).unwrap();
+        server.turn();
+        drop(other);
+        server.turn();
+        // An idle connection is our clock: it is closed long after the grace.
+        let mut clock = server.connect();
+        server.ask(&mut clock, HEALTH, &mut [0; 4096]);
+        assert_eq!(rest(&mut server, &mut clock), "");
+        assert_eq!(server.census().runs.pending, 0, "after {looks_in}");
+    }
+}
+
+#[test]
+fn all_that_was_left_is_taken_over_however_few_may_wait_now() {
+    let mut storage = Memory::default();
+    let admitted = |run: u128| {
+        store::Record::Admitted(store::Admitted {
+            run: Uuid::from_u128(run),
+            created_at: WallTime::from_millis(1),
+            question: r#"{"message":"How hot is the kettle?"}"#.into(),
+            ends_when_left: false,
+            key: None,
+            reserved: 10,
+        })
+    };
+    let left: u128 = 300;
+    storage.commit(&store::Batch { records: (1..=left).map(admitted).collect() }).unwrap();
+    let limits = Limits { unkept_runs_max: 1, connections_max: 10, ..Limits::default() };
+    let config = Config { runs_max: 1, waiting_max: 1, is_durable: true, ..Config::default() };
+    let mut server = Server::with_storage(Box::new(storage), config, limits);
+    for run in 1..=left {
+        let id = Uuid::from_u128(run).to_string();
+        assert_eq!(status_at_end(&mut server, &id), "completed");
     }
 }
 

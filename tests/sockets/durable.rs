@@ -320,6 +320,22 @@ fn a_state_folder_that_nothing_can_be_written_in_is_refused_with_the_ways_out() 
     assert_eq!(common::text_of(in_place), "a file, as tests may run as root");
 }
 
+/// Notes may come from anyone, and with them a hidden folder that leads somewhere else.
+#[test]
+fn a_state_folder_with_links_in_it_is_refused_and_nothing_is_written_through_them() {
+    for name in ["lock", "state.db", "state.db-wal"] {
+        let folder = Folder::with(SMALL);
+        folder.write("precious.txt", b"mine");
+        folder.write(".oneloop/other", b"");
+        let precious = folder.path().join("precious.txt");
+        std::os::unix::fs::symlink(&precious, folder.path().join(".oneloop").join(name)).unwrap();
+        let notes = folder.path().to_str().unwrap();
+        let (code, said) = failed(&["serve", notes, "--listen", "127.0.0.1:0"]);
+        assert!(code == 1 && said.contains(name) && said.contains("symbolic link"), "{code}: {said}");
+        assert_eq!(common::text_of(precious), "mine");
+    }
+}
+
 fn bytes_of(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     let file = OpenOptions::new().read(true).open(path);

@@ -124,12 +124,23 @@ fn a_folder_in_place_of_the_file_is_refused() {
 // --- Made ---------------------------------------------------------------------------------------------------------
 
 #[test]
+fn a_log_whose_database_is_lost_is_not_thrown_away() {
+    let folder = Folder::new();
+    let file = folder.file();
+    std::fs::write(&file, "").unwrap();
+    std::fs::write(beside(&file, "-wal"), "the log of one that is gone").unwrap();
+    let trouble = Sqlite::open(&file, MANY).unwrap_err();
+    assert!(matches!(trouble, OpenTrouble::NotADatabase), "{trouble}");
+    assert_eq!(std::fs::read_to_string(beside(&file, "-wal")).unwrap(), "the log of one that is gone");
+}
+
+#[test]
 fn an_empty_file_and_what_a_killed_process_left_of_a_new_one_are_made_anew() {
     let folder = Folder::new();
     let file = folder.file();
     std::fs::write(&file, "").unwrap();
     std::fs::write(beside(&file, "-new"), "half a database").unwrap();
-    std::fs::write(beside(&file, "-wal"), "the log of one that is gone").unwrap();
+    std::fs::write(beside(&file, "-wal"), "").unwrap();
     let mut sqlite = Sqlite::open(&file, MANY).unwrap();
     sqlite.commit(vec![admitted(1)]);
     assert_eq!(sqlite.ids(), [1]);

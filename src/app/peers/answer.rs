@@ -228,9 +228,13 @@ pub(super) fn answer_end(
     Stepped::On
 }
 
-/// The connection does not wait for the run any more.
+/// The connection does not wait for the run any more. If it was the last, the run has its grace again: whoever only
+/// looked in on it does not keep it going for good.
 fn leave(peer: &Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) {
     service.runs.unwatch(run, peer.connection.key);
+    if !service.is_parked() {
+        service.left(run, cx);
+    }
     service.retire(run, cx);
 }
 

@@ -221,11 +221,12 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
     let outcome = match (wish, found) {
-        (_, Found::Nothing(trouble)) => Err(Problem::not_kept(&trouble)),
+        (_, Found::Nothing(trouble)) => Err(Problem::not_read(&trouble)),
         (Wish::About(id, deed), Found::Run(kept)) => {
             fetched(id, kept, service).and_then(|run| about(run, deed, service, cx, &mut scratch))
         }
-        (Wish::List { limit, .. }, Found::Rows(rows)) => {
+        (Wish::List { limit, .. }, Found::Rows(mut rows)) => {
+            rows.retain(|row| !service.runs.is_refused(row.run));
             Ok(Outcome::Whole(tasks::list(limit, &rows, &service.runs, &mut scratch)))
         }
         (Wish::Begin { question, key }, Found::Key(kept)) => begin_once(&question, key, kept, service, cx),
@@ -239,13 +240,16 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
 
 /// The run with this id, which was not here: it may be by now, or is brought here for as long as somebody reads it.
 fn fetched(id: Uuid, kept: Option<KeptRun>, service: &mut Service) -> Result<Key, Problem> {
+    // One that was refused may have got into the store all the same; nobody is told of it.
+    let kept = kept.filter(|_| !service.runs.is_refused(id));
     match (service.runs.find(id), kept) {
         (Some(run), _) => Ok(run),
         (None, Some(kept)) if kept.ending.is_some() => {
             service.runs.revive(&kept).map_err(|busy| Problem::busy(busy.to_string(), 1))
         }
         (None, None) if service.journal.may_have_swept(id) => Err(Problem::expired_task()),
-        (None, Some(_) | None) => Err(Problem::unknown_task()),
+        (None, Some(_)) => Err(Problem::busy("this task has not been taken up yet", 1)),
+        (None, None) => Err(Problem::unknown_task()),
     }
 }
 

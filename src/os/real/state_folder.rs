@@ -33,9 +33,26 @@ pub enum StateTrouble {
         /// Its process id, if it has got round to writing it down.
         process: Option<u32>,
     },
+    /// One of its files is a symbolic link: what would be written through it is another's.
+    Link {
+        /// The file.
+        name: &'static str,
+    },
     /// Its file system has no locks, or none left.
     NoLock(io::Error),
 }
+
+/// The files that a state folder has, at one time or another.
+const NAMES: [&str; 8] = [
+    "lock",
+    "state.db",
+    "state.db-wal",
+    "state.db-shm",
+    "state.db-journal",
+    "state.db-new",
+    "state.db-new-wal",
+    "state.db-new-journal",
+];
 
 impl StateFolder {
     /// Takes the folder at `path`. If it is missing it is made, for its owner's eyes only; the folder above must be
@@ -47,10 +64,17 @@ impl StateFolder {
         // Whoever changes the working directory later does not change what is meant.
         let path = std::path::absolute(path).map_err(StateTrouble::NotMade)?;
         match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(StateTrouble::NotMade(error));
+            // That it is there must outlive a power cut, or nothing in it does.
+            Ok(()) => path.parent().map_or(Ok(()), |above| File::open(above)?.sync_all()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+        .map_err(StateTrouble::NotMade)?;
+        // A folder of notes may come from anyone, and its hidden folder with it: what is in there must not lead out.
+        for name in NAMES {
+            if path.join(name).is_symlink() {
+                return Err(StateTrouble::Link { name });
             }
-            Ok(()) | Err(_) => {}
         }
         let mut options = OpenOptions::new();
         // Not truncated: until the lock is ours, what is written there is another's.
@@ -94,6 +118,7 @@ impl fmt::Display for StateTrouble {
             StateTrouble::InUse { process: None } => {
                 f.write_str("the state folder is in use by another process")
             }
+            StateTrouble::Link { name } => write!(f, "{name} in the state folder is a symbolic link"),
             StateTrouble::NoLock(error) => write!(f, "the state folder can't be locked: {error}"),
         }
     }

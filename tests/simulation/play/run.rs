@@ -124,7 +124,7 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
     reactor
         .enter(&mut handles.os(), |cx| {
             app.listen(town.config.listen, cx)?;
-            app.take_over(&loaded, cx);
+            app.take_over(loaded, cx);
             app.read_folder(cx);
             Ok(())
         })
@@ -457,7 +457,7 @@ impl Checker {
         let census = app.census();
         let quiet = census.connections == 0 && census.runs.pending + census.runs.running == 0;
         // It lets a few more be than the operator has asked for.
-        let slack = (town.config.task_keep / 8).min(town.limits.runs_per_sweep_max);
+        let slack = (town.config.task_keep / 8).min(town.limits.runs_per_sweep);
         let kept = census.is_kept && census.ended_kept <= (town.config.task_keep + slack) as u64;
         quiet && kept && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
     }

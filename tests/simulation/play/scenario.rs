@@ -254,6 +254,7 @@ fn limits(random: &mut Random) -> Limits {
     sometimes(&mut limits.store_reads_max, &[1]);
     sometimes(&mut limits.batch_bytes, &[1, 500, 5000]);
     sometimes(&mut limits.unkept_runs_max, &[1, 3]);
+    sometimes(&mut limits.runs_per_sweep, &[1, 2]);
     sometimes(&mut limits.runs_per_sweep_max, &[1, 2]);
     if random.chance(300) {
         // A head must fit into a buffer, so the two go together; no head of ours is longer than 300 bytes.

@@ -125,6 +125,12 @@ pub(super) fn make_if_missing(file: &Path) -> Result<(), OpenTrouble> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
+    // A log without its database is what is left of one that was lost: not ours to throw away.
+    for suffix in ["-wal", "-journal"] {
+        if std::fs::metadata(beside(file, suffix)).is_ok_and(|log| log.len() > 0) {
+            return Err(OpenTrouble::NotADatabase);
+        }
+    }
     let unnamed = beside(file, "-new");
     // Left over from a process that ended here; and the logs of a database that is gone are of no use to any other.
     for suffix in ["-new", "-new-journal", "-wal", "-shm", "-journal"] {
