@@ -19,7 +19,8 @@
 //! # In which order to read
 //!
 //! 1. [`reactor::turn`]: the loop, a page of it, and [`reactor::host`], the one door into the application.
-//! 2. [`os`]: the world as traits; [`os::real`] is `mio`, a helper thread for the disk, and the system's clocks.
+//! 2. [`os`]: the world as traits; [`os::real`] is `mio`, a helper thread for the disk and one for the store, and
+//!    the system's clocks.
 //! 3. [`net::connection`]: what an edge-triggered poller makes one remember.
 //! 4. [`wire::http1::server`]: a protocol as a pure machine.
 //! 5. [`app`]: what the events mean. `app/events.rs` is the one `match`, [`app::peers`] a client's way through it.

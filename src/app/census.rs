@@ -101,7 +101,7 @@ impl App {
             census.unsent_bytes += holds.unsent_bytes;
             census.body_bytes += holds.body_bytes;
             census.timers += usize::from(holds.has_timer);
-            // A run that was swept has no readers left; whoever still reads it finds out with the next event.
+            // A run stays here as long as somebody reads it.
             census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
             census.with_sync += usize::from(holds.awaits_sync);
         }

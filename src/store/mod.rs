@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The application gathers a turn's changes as [`Record`]s and sends them as one [`Batch`], which is kept whole or not
-//! at all. [`Storage`] is the contract; `tests/store_contract.rs` is the suite that each implementation must pass.
+//! at all. [`Storage`] is the contract; `tests/store_contract` is the suite that each implementation must pass.
 //! [`Memory`] is the plainest one: what `--state none` runs on, and what the simulated disk is made of.
 
 pub mod job;

@@ -383,7 +383,7 @@ fn storage_note(trouble: Option<&Trouble>, frames: &mut Vec<u8>) {
     }
     let detail = match trouble {
         Some(trouble) => format!("what follows is not kept for now: {trouble}"),
-        None => "everything is kept again".to_owned(),
+        None => "what follows is kept again".to_owned(),
     };
     let note = Note { r#type: "storage", kept: trouble.is_none(), detail };
     sse::event(None, &json(&note), frames);

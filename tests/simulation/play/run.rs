@@ -463,7 +463,7 @@ impl Checker {
     }
 
     /// Everyone is gone and everything is done: nothing may be left over.
-    fn at_rest(&self, town: &Town, world: &World, reactor: &Reactor, app: &App) -> Result<(), String> {
+    fn at_rest(&mut self, town: &Town, world: &World, reactor: &Reactor, app: &App) -> Result<(), String> {
         let census = app.census();
         equal("tasks", census.tasks, 1)?;
         equal("readers", census.watchers, 0)?;
@@ -484,6 +484,11 @@ impl Checker {
                 };
                 let status = oneloop::app::runs::Status::from(ending.outcome).name();
                 check_kept_log(&run, status)?;
+                match (status, run.events.len()) {
+                    ("cancelled", 1) => drop(self.seen.insert("a run was cancelled while it waited")),
+                    ("cancelled", _) => drop(self.seen.insert("a run was cancelled at work")),
+                    _ => {}
+                }
                 kept.insert(run.run.to_string(), status);
             }
             // A commit that failed and was kept all the same may be counted twice, until the next sweep.
