@@ -1,7 +1,7 @@
 //! The end of a connection: in good order, after its last answer, or because it must go.
 
 use super::answer::finished;
-use super::{Allowance, Exchange, Peer, Stepped, flush};
+use super::{Allowance, Exchange, Peer, Stepped, Wish, flush};
 use crate::app::service::Service;
 use crate::base::planted::{Planted, is_planted};
 use crate::net::Fill;
@@ -86,7 +86,9 @@ pub(super) fn release_body(peer: &mut Peer, service: &mut Service) {
     if is_planted(Planted::LeaksBodyBytes) {
         return;
     }
-    if let Exchange::Receiving { body, .. } = &mut peer.exchange {
+    if let Exchange::Receiving { body, .. } | Exchange::AwaitStore { wish: Wish::Begin { body, .. } } =
+        &mut peer.exchange
+    {
         service.drop_body(std::mem::take(body));
     }
 }

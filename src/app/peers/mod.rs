@@ -31,7 +31,6 @@ use uuid::Uuid;
 
 use super::routes::Route;
 use super::service::Service;
-use crate::agent::Question;
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Pressure, Time};
 use crate::limits::Limits;
@@ -90,8 +89,8 @@ enum Wish {
     About(Uuid, Deed),
     /// The list of tasks.
     List { limit: usize, before: Option<Uuid> },
-    /// A run that was begun under this idempotency key, or else a new one.
-    Begin { question: Question, key: Idempotency },
+    /// A run that was begun under this idempotency key, or else a new one. The body counts as one that is being received.
+    Begin { body: Vec<u8>, key: Idempotency },
 }
 
 /// What is to be done about a run.
@@ -233,7 +232,9 @@ impl Peer {
     /// What it holds, for the census.
     pub fn holds(&self) -> Holds {
         let body_bytes = match &self.exchange {
-            Exchange::Receiving { body, .. } => body.len(),
+            Exchange::Receiving { body, .. } | Exchange::AwaitStore { wish: Wish::Begin { body, .. } } => {
+                body.len()
+            }
             Exchange::Nothing
             | Exchange::AwaitRun { .. }
             | Exchange::AwaitKept { .. }

@@ -154,12 +154,13 @@ fn admit(peer: &mut Peer, route: Route, service: &mut Service, cx: &mut Cx<'_, '
 
 /// The request is complete: does what it asks for.
 fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
-    let Exchange::Receiving { route, body } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
+    let Exchange::Receiving { route, mut body } = std::mem::replace(&mut peer.exchange, Exchange::Nothing)
+    else {
         return;
     };
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
-    let outcome = perform(route, &body, peer.connection.key, service, cx, &mut scratch);
+    let outcome = perform(route, &mut body, peer.connection.key, service, cx, &mut scratch);
     service.drop_body(body);
     conclude(peer, outcome, scratch, service, cx);
 }
@@ -204,8 +205,9 @@ fn ask_store(peer: &mut Peer, wish: Wish, service: &mut Service, cx: &mut Cx<'_,
         Wish::List { limit, before } => Job::List { asker, before: *before, rows_max: limit + 1 },
         Wish::Begin { key, .. } => Job::FindKey { asker, key: key.key.clone() },
     };
+    peer.exchange = Exchange::AwaitStore { wish };
     match service.journal.read(job) {
-        Ok(()) => peer.exchange = Exchange::AwaitStore { wish },
+        Ok(()) => {}
         Err(_) => refuse(peer, &Problem::busy("too many look into what is kept; try again", 1), service, cx),
     }
 }
@@ -215,11 +217,20 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
     if peer.gone || !matches!(peer.exchange, Exchange::AwaitStore { .. }) {
         return;
     }
-    let Exchange::AwaitStore { wish } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
+    let Exchange::AwaitStore { mut wish } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
         return;
     };
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
+    let chat = match &mut wish {
+        Wish::Begin { body, .. } => {
+            let body = std::mem::take(body);
+            let chat = chat::parse(&body, &service.limits);
+            service.drop_body(body);
+            chat.ok()
+        }
+        Wish::About(..) | Wish::List { .. } => None,
+    };
     let outcome = match (wish, found) {
         (_, Found::Nothing(trouble)) => Err(Problem::not_read(&trouble)),
         (Wish::About(id, deed), Found::Run(kept)) => {
@@ -229,7 +240,11 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
             rows.retain(|row| !service.runs.is_refused(row.run));
             Ok(Outcome::Whole(tasks::list(limit, &rows, &service.runs, &mut scratch)))
         }
-        (Wish::Begin { question, key }, Found::Key(kept)) => begin_once(&question, key, kept, service, cx),
+        (Wish::Begin { key, .. }, Found::Key(kept)) => {
+            // It was read before, when it was complete.
+            let question = chat.map(|chat| chat.question).unwrap_or_default();
+            begin_once(&question, key, kept, service, cx)
+        }
         (Wish::About(..) | Wish::List { .. } | Wish::Begin { .. }, _) => {
             Err(Problem::new(500, "the store has answered another question"))
         }
@@ -255,7 +270,7 @@ fn fetched(id: Uuid, kept: Option<KeptRun>, service: &mut Service) -> Result<Key
 
 fn perform(
     route: Route,
-    body: &[u8],
+    body: &mut Vec<u8>,
     connection: Key,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
@@ -336,13 +351,13 @@ fn about(
 }
 
 /// Reads a question that comes under the client's own name for it. Asked for anew, it is asked once.
-fn look_for_key(body: &[u8], key: Box<str>, service: &mut Service) -> Result<Outcome, Problem> {
+fn look_for_key(body: &mut Vec<u8>, key: Box<str>, service: &mut Service) -> Result<Outcome, Problem> {
     let question = chat::parse(body, &service.limits)?.question;
     let key = chat::idempotency(key, &question);
     if service.runs.find_key(&key.key).is_some() {
         return again(&key, service);
     }
-    Ok(Outcome::Store(Wish::Begin { question, key }))
+    Ok(Outcome::Store(Wish::Begin { body: std::mem::take(body), key }))
 }
 
 /// The run that is here under this key, unless something else was asked under it.
