@@ -14,6 +14,9 @@ macro_rules! contract {
         mod sqlite {
             $(#[test] fn $claim() { super::$claim::<crate::support::InFile>(); })+
         }
+        mod simulated {
+            $(#[test] fn $claim() { super::$claim::<crate::simulated::InWorld>(); })+
+        }
     };
 }
 

@@ -8,4 +8,5 @@ mod contract;
 mod file;
 mod folder;
 mod random;
+mod simulated;
 mod support;
