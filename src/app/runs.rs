@@ -54,13 +54,17 @@ pub struct RunCounts {
 /// Why no run was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy {
-    /// Runs that are waiting already.
+    /// Runs that are waiting already, for a place or for their end to be kept.
     pub waiting: usize,
 }
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} runs are waiting already; try again in a moment", self.waiting)
+        write!(
+            f,
+            "{} runs are waiting already, for a place or to be kept; try again in a moment",
+            self.waiting
+        )
     }
 }
 

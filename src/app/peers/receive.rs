@@ -354,19 +354,17 @@ fn about(
 fn look_for_key(body: &mut Vec<u8>, key: Box<str>, service: &mut Service) -> Result<Outcome, Problem> {
     let question = chat::parse(body, &service.limits)?.question;
     let key = chat::idempotency(key, &question);
-    if service.runs.find_key(&key.key).is_some() {
-        return again(&key, service);
+    if let Some(again) = asked_before(&key, service) {
+        return again;
     }
     Ok(Outcome::Store(Wish::Begin { body: std::mem::take(body), key }))
 }
 
-/// The run that is here under this key, unless something else was asked under it.
-fn again(key: &Idempotency, service: &Service) -> Result<Outcome, Problem> {
-    match service.runs.find_key(&key.key) {
-        Some((run, before)) if before.fingerprint == key.fingerprint => Ok(Outcome::Kept(run, Then::Accept)),
-        Some(_) => Err(Problem::key_taken()),
-        None => Err(Problem::expired_task()),
-    }
+/// The run that is here under this key, if there is one, unless something else was asked under it.
+fn asked_before(key: &Idempotency, service: &Service) -> Option<Result<Outcome, Problem>> {
+    let (run, before) = service.runs.find_key(&key.key)?;
+    let is_same = before.fingerprint == key.fingerprint;
+    Some(if is_same { Ok(Outcome::Kept(run, Then::Accept)) } else { Err(Problem::key_taken()) })
 }
 
 /// Begins the run of a question under a key, unless there is one.
@@ -378,8 +376,8 @@ fn begin_once(
     cx: &mut Cx<'_, '_>,
 ) -> Result<Outcome, Problem> {
     // Somebody may have asked under the same key while the store was looking.
-    if service.runs.find_key(&key.key).is_some() {
-        return again(&key, service);
+    if let Some(again) = asked_before(&key, service) {
+        return again;
     }
     // One that was refused may have got into the store all the same, and is about to be forgotten there.
     let kept = kept.filter(|(id, _)| !service.runs.is_refused(*id));
