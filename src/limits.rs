@@ -250,6 +250,13 @@ limits! {
     /// Pause before the next try when the disk helper can't be started. Meanwhile `POST /sync` is answered 503.
     DISK_BACKOFF / disk_backoff: Duration = Duration::from_secs(1);
 
+    /// Names that wait for the names helper. Over it: the exchange that wants one fails.
+    LOOKUPS_MAX / lookups_max: usize = 64;
+
+    /// Connections to others at once, those that are being made or kept for later included. Over it: the exchange that
+    /// wants one fails.
+    OUTBOUND_SOCKETS_MAX / outbound_sockets_max: usize = 256;
+
     /// Jobs that wait for the store's helper: one batch, one sweep, and reads.
     STORE_JOBS_MAX / store_jobs_max: usize = 8;
 

@@ -10,8 +10,8 @@ use oneloop::base::{Key, Kind, Time, WallTime};
 use oneloop::limits::Limits;
 use oneloop::os::disk::DiskDone;
 use oneloop::os::{
-    AcceptError, Accepted, Clock, Completion, Disk, Entropy, Job, LogSink, Net, NetCounters, Os, Ready,
-    STREAM, Store, Wait, Woken,
+    AcceptError, Accepted, Clock, Completion, Disk, Entropy, Job, LogSink, Lookup, Names, Net, NetCounters,
+    Os, Ready, STREAM, Store, Wait, Woken,
 };
 use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId};
 use oneloop::store;
@@ -86,6 +86,12 @@ impl Net for NoNet {
     fn turn_away(&mut self, _: Key) -> bool {
         false
     }
+    fn connect(&mut self, _: SocketAddr) -> io::Result<Key> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn connected(&mut self, _: Key) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     fn read(&mut self, _: Key, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
@@ -107,6 +113,12 @@ struct Nowhere;
 impl Disk for Nowhere {
     fn submit(&mut self, job: Job) -> Result<(), Job> {
         Err(job)
+    }
+}
+
+impl Names for Nowhere {
+    fn resolve(&mut self, lookup: Lookup) -> Result<(), Lookup> {
+        Err(lookup)
     }
 }
 
@@ -191,12 +203,14 @@ fn play_with(
     let clock = StillClock::default();
     let turns = script.len();
     let mut waiter = ScriptedWait { clock: &clock, script: script.into(), timeouts: Vec::new() };
-    let (mut disk, mut store, mut entropy, mut log) = (Nowhere, Nowhere, Nowhere, Nowhere);
+    let (mut disk, mut names, mut store) = (Nowhere, Nowhere, Nowhere);
+    let (mut entropy, mut log) = (Nowhere, Nowhere);
     let mut net = NoNet::default();
     let mut os = Os {
         net: &mut net,
         clock: &clock,
         disk: &mut disk,
+        names: &mut names,
         store: &mut store,
         entropy: &mut entropy,
         log: &mut log,

@@ -32,6 +32,8 @@ impl Host for App {
                 works.wake_index();
             }
             Event::Done(Completion::Store(done)) => self.store_done(done, cx),
+            // Nobody asks for one yet.
+            Event::Done(Completion::Names(_)) => {}
             Event::Done(Completion::Signal(signal)) => self.signal(signal, cx),
             Event::Check => self.check(cx),
             Event::Closed(key) => self.closed(key, cx),

@@ -63,6 +63,8 @@ struct ConnectionsView {
     accepted: u64,
     /// For want of descriptors.
     turned_away: u64,
+    /// To others, begun by us.
+    outbound: u64,
 }
 
 /// `GET /info`.
@@ -88,7 +90,7 @@ pub fn info(
         connections: ConnectionsView,
     }
     let (counts, figures, runs, kept) = (library.counts(), cx.figures(), runs.counts(), journal.figures());
-    let NetCounters { accepts, turned_away, reads, writes, registrations } = cx.os.net.counters();
+    let NetCounters { accepts, turned_away, connects, reads, writes, registrations } = cx.os.net.counters();
     let uptime = cx.now.since(crate::base::Time::ZERO);
     let busy_share = figures.busy.as_secs_f64() / uptime.as_secs_f64().max(f64::MIN_POSITIVE);
     let info = Info {
@@ -126,7 +128,12 @@ pub fn info(
             writes,
             registrations,
         },
-        connections: ConnectionsView { open: open_connections, accepted: accepts, turned_away },
+        connections: ConnectionsView {
+            open: open_connections,
+            accepted: accepts,
+            turned_away,
+            outbound: connects,
+        },
     };
     write_json(&info, body);
     Reply::OK

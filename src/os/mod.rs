@@ -1,6 +1,6 @@
 //! The world behind traits: sockets, clock, disk, entropy, the access log, and the one place to sleep.
 //!
-//! Everything above takes an [`Os`]: seven borrowed parts that the real world ([`real`]) or a made-up one ([`sim`])
+//! Everything above takes an [`Os`]: eight borrowed parts that the real world ([`real`]) or a made-up one ([`sim`])
 //! provides.
 //! A connection holds a *key*, never a socket, so the same application runs on `mio` and in a simulated world with
 //! no generics above this module.
@@ -10,6 +10,7 @@
 //! | [`Net`] | `mio` sockets, non-blocking | never blocks |
 //! | [`Clock`] | monotonic, wall and thread CPU clock | never blocks |
 //! | [`Disk`] | a helper thread, started at first use | takes a job, answers later as a [`Completion`] |
+//! | [`Names`] | a helper thread of its own, started at first use | takes a name, answers later as a [`Completion`] |
 //! | [`Store`] | a helper thread of its own, started at first use | takes a job, answers later as a [`Completion`] |
 //! | [`Entropy`] | `getrandom` | never blocks after boot |
 //! | [`LogSink`] | standard error | drops rather than blocks |
@@ -18,8 +19,9 @@
 
 pub mod disk;
 pub mod faults;
+pub mod names;
 pub mod real;
-#[allow(clippy::disallowed_types, reason = "seven handles share one world, on one thread")]
+#[allow(clippy::disallowed_types, reason = "eight handles share one world, on one thread")]
 pub mod sim;
 
 use std::io;
@@ -27,6 +29,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use disk::{Disk, DiskDone, Job};
+pub use names::{Lookup, Names, NamesDone};
 
 use crate::base::{Key, Kind, Time, WallTime};
 use crate::store;
@@ -35,6 +38,8 @@ use crate::store;
 pub const LISTENER: Kind = Kind(1);
 /// Keys of connected sockets.
 pub const STREAM: Kind = Kind(2);
+/// Keys of sockets that we connected to somebody else.
+pub const OUTBOUND: Kind = Kind(6);
 
 /// What a poll said of one socket. Edge-triggered: said once, then silent until something new happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,8 @@ pub enum Completion {
     Disk(DiskDone),
     /// What the store's helper has done.
     Store(store::Done),
+    /// What the names helper has found.
+    Names(NamesDone),
     /// The process was told something.
     Signal(Signal),
 }
@@ -137,6 +144,21 @@ pub trait Net {
     /// turn away, or not even that can be done.
     fn turn_away(&mut self, listener: Key) -> bool;
 
+    /// Begins to connect to `address`; answers the key of the connection that is to be ([`OUTBOUND`]).
+    ///
+    /// The key is announced once the connection stands or has failed; which of the two, [`connected`](Net::connected)
+    /// tells. From then on it is read, written and closed like any other.
+    ///
+    /// # Errors
+    /// The system's own, when it knows at once that it can't be: no route, no descriptors.
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Key>;
+
+    /// What became of a connection that was begun.
+    ///
+    /// # Errors
+    /// `WouldBlock` while it is under way, `NotConnected` for a stale key, else why it failed.
+    fn connected(&mut self, key: Key) -> io::Result<()>;
+
     /// Receives into `space`. `Ok(0)` is the end of input (for a `space` that is not empty).
     ///
     /// # Errors
@@ -172,6 +194,8 @@ pub struct NetCounters {
     pub accepts: u64,
     /// Connections turned away for want of descriptors.
     pub turned_away: u64,
+    /// Connections begun to somebody else.
+    pub connects: u64,
     /// Calls to `read`, those that found nothing included.
     pub reads: u64,
     /// Calls to `write`, those that found no room included.
@@ -240,6 +264,8 @@ pub struct Os<'w> {
     pub clock: &'w dyn Clock,
     /// The disk helper's front.
     pub disk: &'w mut dyn Disk,
+    /// The names helper's front.
+    pub names: &'w mut dyn Names,
     /// The store's front.
     pub store: &'w mut dyn Store,
     /// Randomness.

@@ -1,11 +1,12 @@
-//! The real world: `mio` for sockets and sleeping, a helper thread for the disk and one for the store, the
-//! system's clocks and randomness.
+//! The real world: `mio` for sockets and sleeping, a helper thread each for the disk, for names and for the
+//! store, the system's clocks and randomness.
 
 mod clock;
 mod diagnostics;
 mod helper;
 mod log_sink;
 mod memory;
+mod names_helper;
 mod poller;
 mod sockets;
 mod sqlite;
@@ -19,6 +20,7 @@ pub use clock::{SystemClock, SystemEntropy};
 pub use diagnostics::start_logging;
 pub use helper::{DiskHelper, check_folder};
 pub use log_sink::Stderr;
+pub use names_helper::NamesHelper;
 pub use poller::Poller;
 pub use sockets::Sockets;
 pub use sqlite::{OpenTrouble, Sqlite};
@@ -36,6 +38,7 @@ pub struct RealWorld {
     sockets: Sockets,
     clock: SystemClock,
     disk: DiskHelper,
+    names: NamesHelper,
     store: StoreHelper,
     entropy: SystemEntropy,
     log: Stderr,
@@ -51,12 +54,14 @@ impl RealWorld {
         let poller = Poller::new(limits)?;
         let sockets = Sockets::new(poller.registry()?, limits);
         let disk = DiskHelper::new(notes, poller.mailbox(), limits)?;
+        let names = NamesHelper::new(poller.mailbox(), limits);
         let store = StoreHelper::new(storage, poller.mailbox(), limits);
         Ok(RealWorld {
             poller,
             sockets,
             clock: SystemClock::new(),
             disk,
+            names,
             store,
             entropy: SystemEntropy::default(),
             log: Stderr::new(),
@@ -69,6 +74,7 @@ impl RealWorld {
             net: &mut self.sockets,
             clock: &self.clock,
             disk: &mut self.disk,
+            names: &mut self.names,
             store: &mut self.store,
             entropy: &mut self.entropy,
             log: &mut self.log,

@@ -15,7 +15,7 @@ use rustix::net::sockopt::{set_socket_linger, set_socket_oobinline};
 use super::memory;
 use crate::base::{Key, Slots};
 use crate::limits::Limits;
-use crate::os::{AcceptError, Accepted, LISTENER, Net, NetCounters, STREAM};
+use crate::os::{AcceptError, Accepted, LISTENER, Net, NetCounters, OUTBOUND, STREAM};
 
 /// What is asked of the poller for each connection.
 const WATCHED: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
@@ -31,6 +31,8 @@ pub struct Sockets {
     registry: Registry,
     listeners: Slots<TcpListener>,
     streams: Slots<TcpStream>,
+    /// Connections of our own making.
+    outbound: Slots<TcpStream>,
     /// An open descriptor kept for the day when there is no other: closing it makes room to accept a client and
     /// turn it away, where it would otherwise stay in the backlog and keep the listener readable for ever.
     spare: Option<File>,
@@ -45,13 +47,15 @@ impl Sockets {
             listeners: Slots::new(LISTENER, limits.listeners_max),
             // One more than the application keeps: it decides whom to turn away, and needs a key to do so.
             streams: Slots::new(STREAM, limits.connections_max.saturating_add(1)),
+            outbound: Slots::new(OUTBOUND, limits.outbound_sockets_max),
             spare: open_spare(),
             counters: NetCounters::default(),
         }
     }
 
     fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
-        self.streams.at_mut(key).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        let table = if key.kind() == OUTBOUND { &mut self.outbound } else { &mut self.streams };
+        table.at_mut(key).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -114,6 +118,37 @@ impl Net for Sockets {
         turned_away
     }
 
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
+        self.counters.connects += 1;
+        let stream = TcpStream::connect(address)?;
+        let _ = stream.set_nodelay(true);
+        let Ok(key) = self.outbound.insert(stream) else {
+            return Err(io::Error::other("no more connections to others are allowed"));
+        };
+        let stream = self.outbound.at_mut(key).expect("it was inserted in the line above");
+        if let Err(error) = self.registry.register(stream, token(key), WATCHED) {
+            self.outbound.remove(key);
+            return Err(error);
+        }
+        self.counters.registrations += 1;
+        Ok(key)
+    }
+
+    fn connected(&mut self, key: Key) -> io::Result<()> {
+        let stream = self.stream(key)?;
+        // mio, `TcpStream::connect`: first the error, then whether there is a peer.
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn read(&mut self, key: Key, space: &mut [u8]) -> io::Result<usize> {
         self.counters.reads += 1;
         self.stream(key)?.read(space)
@@ -138,11 +173,11 @@ impl Net for Sockets {
     }
 
     fn close(&mut self, key: Key) {
-        if key.kind() == LISTENER {
-            self.listeners.remove(key);
-        } else {
-            // Closing the descriptor also takes it out of epoll: nobody else holds a copy of it.
-            self.streams.remove(key);
+        // Closing the descriptor also takes it out of epoll: nobody else holds a copy of it.
+        match key.kind() {
+            LISTENER => drop(self.listeners.remove(key)),
+            OUTBOUND => drop(self.outbound.remove(key)),
+            _ => drop(self.streams.remove(key)),
         }
     }
 

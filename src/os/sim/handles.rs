@@ -1,4 +1,4 @@
-//! The server's way into the world: seven handles, each of which is one part of [`Os`].
+//! The server's way into the world: eight handles, each of which is one part of [`Os`].
 
 use std::cell::RefMut;
 use std::io::{self, ErrorKind};
@@ -12,17 +12,18 @@ use super::trace::{Happened, Side};
 use crate::base::{Key, Time, WallTime};
 use crate::os::faults::Fault;
 use crate::os::{
-    AcceptError, Accepted, Clock, Disk, Entropy, Job, LISTENER, LogSink, Net, NetCounters, Os, Store, Wait,
-    Woken,
+    AcceptError, Accepted, Clock, Disk, Entropy, Job, LISTENER, LogSink, Lookup, Names, Net, NetCounters, Os,
+    Store, Wait, Woken,
 };
 use crate::store;
 
-/// The seven parts, each a handle on the same world.
+/// The eight parts, each a handle on the same world.
 #[derive(Debug)]
 pub struct Handles<'w> {
     net: Handle<'w>,
     clock: Handle<'w>,
     disk: Handle<'w>,
+    names: Handle<'w>,
     store: Handle<'w>,
     entropy: Handle<'w>,
     log: Handle<'w>,
@@ -30,13 +31,14 @@ pub struct Handles<'w> {
 }
 
 impl<'w> Handles<'w> {
-    /// Seven handles on one world.
+    /// Eight handles on one world.
     pub(super) fn new(world: &'w World) -> Handles<'w> {
         let handle = || Handle { world };
         Handles {
             net: handle(),
             clock: handle(),
             disk: handle(),
+            names: handle(),
             store: handle(),
             entropy: handle(),
             log: handle(),
@@ -50,6 +52,7 @@ impl<'w> Handles<'w> {
             net: &mut self.net,
             clock: &self.clock,
             disk: &mut self.disk,
+            names: &mut self.names,
             store: &mut self.store,
             entropy: &mut self.entropy,
             log: &mut self.log,
@@ -136,6 +139,12 @@ impl Disk for Handle<'_> {
     }
 }
 
+impl Names for Handle<'_> {
+    fn resolve(&mut self, lookup: Lookup) -> Result<(), Lookup> {
+        Err(lookup)
+    }
+}
+
 impl Store for Handle<'_> {
     fn submit(&mut self, job: store::Job) -> Result<(), store::Job> {
         let mut core = self.core();
@@ -212,6 +221,14 @@ impl Net for Handle<'_> {
         core.note(&Happened::TurnedAway { line });
         core.close(line, Side::Server, false);
         true
+    }
+
+    fn connect(&mut self, _address: SocketAddr) -> io::Result<Key> {
+        Err(ErrorKind::ConnectionRefused.into())
+    }
+
+    fn connected(&mut self, _key: Key) -> io::Result<()> {
+        Err(ErrorKind::NotConnected.into())
     }
 
     fn read(&mut self, key: Key, space: &mut [u8]) -> io::Result<usize> {

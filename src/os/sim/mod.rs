@@ -4,7 +4,7 @@
 //! All that is not the server lives in here and is a function of the seed, so a run that went wrong goes wrong again.
 //!
 //! ```text
-//!    App, Reactor, wire, … ──► Os { net, clock, disk, store, entropy, log, waiter }
+//!    App, Reactor, wire, … ──► Os { net, clock, disk, names, store, entropy, log, waiter }
 //!                                     │ each a handle on
 //!                                     ▼
 //!                 Core: network, folder, store, clock, faults, trace, and a queue of what will happen when
