@@ -61,6 +61,15 @@ limits! {
     /// Longest trailer section after a chunked body, in bytes. Trailers are checked and dropped. Over it: 431.
     TRAILER_BYTES_MAX / trailer_bytes_max: usize = 4 * KIB;
 
+    /// Most interim responses (1xx) to one of our own requests that are passed over. A server that works for minutes may
+    /// send `102 Processing` now and then. Others: Go 5. Beyond it: the response is refused.
+    INTERIM_RESPONSES_MAX / interim_responses_max: usize = 32;
+
+    /// Longest message of an event stream that is sent to us, in bytes: what is kept of its fields and the line that is
+    /// being read. A model server sends some hundred bytes a token, and a whole answer or an error at most. Over it:
+    /// the stream is given up.
+    SSE_MESSAGE_BYTES_MAX / sse_message_bytes_max: usize = MIB;
+
     /// Bytes of all request bodies being received at once. Over it: 503 with `Retry-After`.
     BODY_BYTES_IN_FLIGHT_MAX / body_bytes_in_flight_max: usize = 64 * MIB;
 
