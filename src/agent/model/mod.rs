@@ -15,12 +15,16 @@
 //! );
 //! ```
 
+pub mod deltas;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::tools::{TOOLS, Tool};
+
+pub use deltas::{Delta, Deltas, ReplyError, error_message};
 
 /// One question to a model: everything it is told, as it remembers nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
