@@ -183,6 +183,26 @@ limits! {
     /// Most pieces that an answer quotes. More would be a list of results, not an answer.
     SOURCES_MAX / sources_max: usize = 4;
 
+    /// Bytes of one reply of a model: its text, its reasoning and its tool calls together. A long answer has 10 KiB; what
+    /// is longer than this is a model that goes round in circles. Over it: the call is given up.
+    MODEL_ANSWER_BYTES_MAX / model_answer_bytes_max: usize = 256 * KIB;
+
+    /// Bytes of a model server's own words in an error that we tell. More is cut off.
+    MODEL_ERROR_BYTES_MAX / model_error_bytes_max: usize = 400;
+
+    /// Tools that a model may call in one reply. Further calls of that reply are left out, as if it had not made them.
+    TOOL_CALLS_MAX / tool_calls_max: usize = 8;
+
+    /// Replies with tool calls in one run. After them the model is asked once more, without tools.
+    TOOL_ROUNDS_MAX / tool_rounds_max: usize = 8;
+
+    /// Longest result of one tool call, in bytes: two long passages. The rest is left out, and the model is told.
+    TOOL_RESULT_BYTES_MAX / tool_result_bytes_max: usize = 8 * KIB;
+
+    /// Bytes of text that a token stands for when a prompt is fitted into a model's context. English has about four, German
+    /// and code three, other scripts two to three: a little too few is better than a prompt that the server refuses.
+    BYTES_PER_TOKEN / bytes_per_token: usize = 3;
+
     // --- Connections and the loop -------------------------------------------------------------------------------
 
     /// Most connections at once; one more is let in and makes the longest idle one go. Beyond it clients wait in the
