@@ -286,6 +286,13 @@ limits! {
     /// wants one fails.
     OUTBOUND_SOCKETS_MAX / outbound_sockets_max: usize = 256;
 
+    /// Plaintext that is sealed for a peer at a time, in bytes; the next is sealed once its record has left. With what a
+    /// record adds it fits into a buffer.
+    TLS_SEND_BYTES_MAX / tls_send_bytes_max: usize = BUFFER_BYTES - 256;
+
+    /// TLS sessions that are remembered, so that a connection to the same host begins with less work. The oldest goes.
+    TLS_SESSIONS_MAX / tls_sessions_max: usize = 8;
+
     /// Jobs that wait for the store's helper: one batch, one sweep, and reads.
     STORE_JOBS_MAX / store_jobs_max: usize = 8;
 

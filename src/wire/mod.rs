@@ -4,3 +4,4 @@ pub mod http1;
 pub mod proxy;
 pub mod sse;
 pub mod url;
+pub mod tls;
