@@ -90,6 +90,8 @@ pub struct Tls {
     send_bytes_max: usize,
     /// `close_notify` was received.
     ended: bool,
+    /// It was sent.
+    closed: bool,
     /// Once set, no more ciphertext is looked at.
     error: Option<TlsError>,
 }
@@ -107,7 +109,7 @@ impl Tls {
         let send_bytes_max = trust.send_bytes_max;
         // It bounds what is sealed and not taken yet, and `send` waits for that to be taken.
         session.set_buffer_limit(Some(send_bytes_max));
-        Ok(Tls { session, send_bytes_max, ended: false, error: None })
+        Ok(Tls { session, send_bytes_max, ended: false, closed: false, error: None })
     }
 
     /// Takes some of `ciphertext` and opens its records, until plaintext waits to be read. Answers how many bytes it
@@ -165,18 +167,30 @@ impl Tls {
     }
 
     /// Seals the first part of `plaintext`, `Limits::tls_send_bytes_max` at most. Answers how many bytes that is: none
-    /// during the handshake, after an error or [`close`](Tls::close), or while sealed bytes wait to be taken.
+    /// unless it [`may_send`](Tls::may_send), and none while ciphertext waits to be taken.
     pub fn send(&mut self, plaintext: &[u8]) -> usize {
-        if self.is_handshaking() || self.has_ciphertext() || self.error.is_some() {
+        if !self.may_send() || self.has_ciphertext() {
             return 0;
         }
         let part = &plaintext[..plaintext.len().min(self.send_bytes_max)];
         self.session.writer().write(part).unwrap_or(0)
     }
 
+    /// Plaintext can be sent, once what is sealed has been taken: not during the handshake, not after an error or
+    /// [`close`](Tls::close).
+    pub fn may_send(&self) -> bool {
+        !self.is_handshaking() && self.error.is_none() && !self.closed
+    }
+
+    /// [`close`](Tls::close) has something to say: it was not called, and nothing went wrong.
+    pub fn may_close(&self) -> bool {
+        self.error.is_none() && !self.closed
+    }
+
     /// Says that nothing more will be sent, once.
     pub fn close(&mut self) {
         self.session.send_close_notify();
+        self.closed = true;
     }
 
     /// Appends all ciphertext that waits to `out`; answers how many bytes that was.
@@ -202,6 +216,11 @@ impl Tls {
         self.session.reader().into_first_chunk().is_ok_and(|chunk| !chunk.is_empty())
     }
 
+    /// The peer has said that it will send no more. Plaintext from before may wait.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
     /// No plaintext can be sent or has come yet.
     pub fn is_handshaking(&self) -> bool {
         self.session.is_handshaking()
@@ -220,11 +239,12 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tls { session, send_bytes_max: _, ended, error } = self;
+        let Tls { session, send_bytes_max: _, ended, closed, error } = self;
         let handshaking = session.is_handshaking();
         f.debug_struct("Tls")
             .field("handshaking", &handshaking)
             .field("ended", ended)
+            .field("closed", closed)
             .field("error", error)
             .finish_non_exhaustive()
     }
