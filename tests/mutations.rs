@@ -56,7 +56,7 @@ fn no_mutation_of_a_query_breaks_its_property() {
 
 #[test]
 fn no_mutation_of_a_response_breaks_its_property() {
-    mutations_keep("responses", 3000);
+    mutations_keep("responses", 10_000);
 }
 
 /// Changes a file of the corpus, mostly in a place or two, and checks it; `rounds` times.
