@@ -13,6 +13,7 @@
 
 pub mod answer;
 mod blocks;
+pub mod citations;
 mod echo;
 pub mod effect;
 pub mod event;
@@ -29,6 +30,7 @@ mod sketch;
 pub mod tools;
 
 pub use answer::Composer;
+pub use citations::Quote;
 pub use effect::{Effect, Findings, FoundTerm, Input, Outcome, Passage, SearchRequest};
 pub use event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};
