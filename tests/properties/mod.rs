@@ -10,6 +10,7 @@
 //! note           a file in the folder                        parse, index, search, answer
 //! query          a path, a query, a host, a question         target, question, search
 //! chat_body      the JSON of a chat request                  chat
+//! deltas         what a model server streams                 deltas
 //! ```
 
 #[allow(dead_code, reason = "tests/wire_http1.rs uses more of it")]
@@ -17,12 +18,14 @@ pub mod connection;
 pub mod random;
 
 mod chat;
+mod deltas;
 mod framing;
 mod note;
 mod query;
 mod requests;
 
 pub use chat::chat_body;
+pub use deltas::deltas;
 pub use framing::chunked_body;
 pub use note::note;
 pub use query::query;
@@ -32,9 +35,10 @@ pub use requests::http_head;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every property by the name of its target, which is also the name of its folder in the corpus.
-pub const ALL: [(&str, Property); 5] = [
+pub const ALL: [(&str, Property); 6] = [
     ("chat_body", chat_body),
     ("chunked_body", chunked_body),
+    ("deltas", deltas),
     ("http_head", http_head),
     ("note", note),
     ("query", query),
