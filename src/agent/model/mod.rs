@@ -21,6 +21,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::tools::{TOOLS, Tool};
 
@@ -207,8 +208,9 @@ impl<'r> WireCall<'r> {
     }
 }
 
+/// A general reader takes it for an object: one that is too deep, or holds half a character, is none.
 fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
+    serde_json::from_str::<Map<String, Value>>(text).is_ok()
 }
 
 /// `name` without what a function's name may not hold (OpenAI: 1 to 64 of letters, digits, `_` and `-`).
@@ -249,7 +251,7 @@ impl WireTool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
