@@ -61,6 +61,15 @@ limits! {
     /// Longest trailer section after a chunked body, in bytes. Trailers are checked and dropped. Over it: 431.
     TRAILER_BYTES_MAX / trailer_bytes_max: usize = 4 * KIB;
 
+    /// Most interim responses (1xx) to one of our own requests that are passed over. A server that works for minutes may
+    /// send `102 Processing` now and then. Others: Go 5. Beyond it: the response is refused.
+    INTERIM_RESPONSES_MAX / interim_responses_max: usize = 32;
+
+    /// Longest message of an event stream that is sent to us, in bytes: what is kept of its fields and the line that is
+    /// being read. A model server sends some hundred bytes a token, and a whole answer or an error at most. Over it:
+    /// the stream is given up.
+    SSE_MESSAGE_BYTES_MAX / sse_message_bytes_max: usize = MIB;
+
     /// Bytes of all request bodies being received at once. Over it: 503 with `Retry-After`.
     BODY_BYTES_IN_FLIGHT_MAX / body_bytes_in_flight_max: usize = 64 * MIB;
 
@@ -174,6 +183,29 @@ limits! {
     /// Most pieces that an answer quotes. More would be a list of results, not an answer.
     SOURCES_MAX / sources_max: usize = 4;
 
+    /// Bytes of one reply of a model: its text, its reasoning and its tool calls together. A long answer has 10 KiB; what
+    /// is longer than this is a model that goes round in circles. Over it: the call is given up.
+    MODEL_ANSWER_BYTES_MAX / model_answer_bytes_max: usize = 256 * KIB;
+
+    /// Bytes of a model server's own words in an error that we tell. More is cut off.
+    MODEL_ERROR_BYTES_MAX / model_error_bytes_max: usize = 400;
+
+    /// Quotes of one answer that are looked up in its sources: about 10 us each. Further ones are not told.
+    ANSWER_QUOTES_MAX / answer_quotes_max: usize = 32;
+
+    /// Tools that a model may call in one reply. Further calls of that reply are left out, as if it had not made them.
+    TOOL_CALLS_MAX / tool_calls_max: usize = 8;
+
+    /// Replies with tool calls in one run. After them the model is asked once more, without tools.
+    TOOL_ROUNDS_MAX / tool_rounds_max: usize = 8;
+
+    /// Longest result of one tool call, in bytes: two long passages. The rest is left out, and the model is told.
+    TOOL_RESULT_BYTES_MAX / tool_result_bytes_max: usize = 8 * KIB;
+
+    /// Bytes of text that a token stands for when a prompt is fitted into a model's context. English has about four, German
+    /// and code three, other scripts two to three: a little too few is better than a prompt that the server refuses.
+    BYTES_PER_TOKEN / bytes_per_token: usize = 3;
+
     // --- Connections and the loop -------------------------------------------------------------------------------
 
     /// Most connections at once; one more is let in and makes the longest idle one go. Beyond it clients wait in the
@@ -256,6 +288,13 @@ limits! {
     /// Connections to others at once, those that are being made or kept for later included. Over it: the exchange that
     /// wants one fails.
     OUTBOUND_SOCKETS_MAX / outbound_sockets_max: usize = 256;
+
+    /// Plaintext that is sealed for a peer at a time, in bytes; the next is sealed once its record has left. With what a
+    /// record adds it fits into a buffer.
+    TLS_SEND_BYTES_MAX / tls_send_bytes_max: usize = BUFFER_BYTES - 256;
+
+    /// TLS sessions that are remembered, so that a connection to the same host begins with less work. The oldest goes.
+    TLS_SESSIONS_MAX / tls_sessions_max: usize = 8;
 
     /// Jobs that wait for the store's helper: one batch, one sweep, and reads.
     STORE_JOBS_MAX / store_jobs_max: usize = 8;

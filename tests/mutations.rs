@@ -35,6 +35,11 @@ fn no_mutation_of_a_chunked_body_breaks_its_property() {
 }
 
 #[test]
+fn no_mutation_of_an_event_stream_breaks_its_property() {
+    mutations_keep("event_stream", 20_000);
+}
+
+#[test]
 fn no_mutation_of_a_head_breaks_its_property() {
     mutations_keep("http_head", 10_000);
 }
@@ -47,6 +52,11 @@ fn no_mutation_of_a_note_breaks_its_property() {
 #[test]
 fn no_mutation_of_a_query_breaks_its_property() {
     mutations_keep("query", 3000);
+}
+
+#[test]
+fn no_mutation_of_a_response_breaks_its_property() {
+    mutations_keep("responses", 10_000);
 }
 
 /// Changes a file of the corpus, mostly in a place or two, and checks it; `rounds` times.
@@ -133,7 +143,7 @@ fn mutate(bytes: &mut Vec<u8>, files: &[(String, Vec<u8>)], random: &mut Random)
 const TELLING: &[u8] = b"\r\n \t:;,=/?*%&+#[]{}|`<>-_\"'\\0159afx\0\x7f\x80\xbf\xc3\xe6\xf0\xff";
 
 /// What a blind change of bytes would not come upon.
-const TOKENS: [&str; 40] = [
+const TOKENS: [&str; 47] = [
     "\r\n",
     "\r\n\r\n",
     "\r\n ",
@@ -146,6 +156,13 @@ const TOKENS: [&str; 40] = [
     "1;a=b\r\nx\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "Connection: close\r\n",
+    "HTTP/1.1 200 OK\r\n",
+    "HTTP/1.1 100\r\n\r\n",
+    ", 1",
+    "data: a\n",
+    "data\n\n",
+    "event: a\r",
+    "\n:",
     "# ",
     "\n\n## ",
     "\n---\n",

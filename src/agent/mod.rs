@@ -13,6 +13,7 @@
 
 pub mod answer;
 mod blocks;
+pub mod citations;
 mod echo;
 pub mod effect;
 pub mod event;
@@ -20,17 +21,22 @@ mod evidence;
 mod function_words;
 mod kind;
 mod marks;
+pub mod model;
 pub mod question;
 mod reading;
 mod render;
 pub mod run;
 mod sketch;
+pub mod tools;
 
 pub use answer::Composer;
+pub use citations::Quote;
 pub use effect::{Effect, Findings, FoundTerm, Input, Outcome, Passage, SearchRequest};
 pub use event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
+pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};
 pub use question::{Question, Role, Turn};
 pub use run::{Run, Unexpected};
+pub use tools::ToolUse;
 
 /// The longest head of `text` of at most `bytes_max` bytes that ends between two characters.
 fn head(text: &str, bytes_max: usize) -> &str {

@@ -4,6 +4,7 @@
 
 pub mod connection;
 pub mod listener;
+mod transport;
 
 pub use connection::{Connection, Fill};
 pub use listener::{Listener, Next};

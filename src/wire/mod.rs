@@ -1,4 +1,7 @@
 //! Protocol machines: bytes and the time in, events and bytes out. No socket, no clock, no randomness.
 
 pub mod http1;
+pub mod proxy;
 pub mod sse;
+pub mod url;
+pub mod tls;

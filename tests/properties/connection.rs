@@ -22,7 +22,14 @@ pub struct Trace {
 }
 
 impl Trace {
-    fn line(&mut self, line: impl Into<String>) {
+    /// The next piece of a body.
+    pub fn piece(&mut self, piece: &[u8]) {
+        assert!(!piece.is_empty(), "a piece of a body is never empty");
+        self.body.extend_from_slice(piece);
+    }
+
+    /// The next line, behind the body that was told before it.
+    pub fn line(&mut self, line: impl Into<String>) {
         if !self.body.is_empty() {
             self.lines.push(format!("body {}", self.body.escape_ascii()));
             self.body.clear();
@@ -80,7 +87,9 @@ impl<'a> Driver<'a> {
                 None => {}
                 Some(RequestEvent::Head(head)) => {
                     self.heads += 1;
-                    assert_fields_agree_with_httparse(&head, &self.inbox[..step.consumed]);
+                    assert_fields_agree_with_httparse(&self.inbox[..step.consumed], |name| {
+                        head.fields(name).collect()
+                    });
                     assert_framing_has_one_reading(&head, &self.inbox[..step.consumed]);
                     self.trace.line(in_short(&head));
                     match self.server.admit(self.limits.body_bytes_max, &mut self.out) {
@@ -92,10 +101,7 @@ impl<'a> Driver<'a> {
                         Err(AdmitError::Full(full)) => panic!("{full}"),
                     }
                 }
-                Some(RequestEvent::Body(piece)) => {
-                    assert!(!piece.is_empty(), "a piece of a body is never empty");
-                    self.trace.body.extend_from_slice(piece);
-                }
+                Some(RequestEvent::Body(piece)) => self.trace.piece(piece),
                 Some(RequestEvent::End) => {
                     self.trace.line("end");
                     answer(&mut self.server, 200, &mut self.trace, &mut self.out);
@@ -171,8 +177,8 @@ fn assert_stays_broken(server: &mut Server, error: RequestError, limits: &Limits
 }
 
 /// The fields that are read again from the raw bytes are those that httparse found.
-fn assert_fields_agree_with_httparse(head: &Head<'_>, bytes: &[u8]) {
-    let mut section = bytes;
+pub fn assert_fields_agree_with_httparse<'b>(head: &[u8], fields_of: impl Fn(&str) -> Vec<&'b [u8]>) {
+    let mut section = head;
     while let Some(rest) = section.strip_prefix(b"\r\n") {
         section = rest;
     }
@@ -182,23 +188,14 @@ fn assert_fields_agree_with_httparse(head: &Head<'_>, bytes: &[u8]) {
     let (_, fields) = parsed.unwrap();
     for field in fields.iter() {
         let same_name = fields.iter().filter(|other| other.name.eq_ignore_ascii_case(field.name));
-        assert!(same_name.map(|other| other.value).eq(head.fields(field.name)), "{}", field.name);
+        assert!(same_name.map(|other| other.value).eq(fields_of(field.name)), "{}", field.name);
     }
 }
 
 /// A reader that knows nothing but lines and colons finds the same host and the same end of the body, and nothing
 /// that a third reader might take for another: this is what smuggling lives on (RFC 9112 §11.2).
 fn assert_framing_has_one_reading(head: &Head<'_>, bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<&str> = text.split("\r\n").skip_while(|line| line.is_empty()).skip(1).collect();
-    assert!(lines.ends_with(&["", ""]), "a head ends in an empty line");
-    assert!(lines.iter().all(|line| !line.contains(['\r', '\n', '\0'])), "a line holds half a line end");
-    let values = |wanted: &str| -> Vec<&str> {
-        let fields = lines.iter().filter_map(|line| line.split_once(':'));
-        // Trimmed, so that `Content-Length :` would count as well.
-        let same = fields.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-        same.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
-    };
+    let values = |wanted| values_by_lines(bytes, wanted);
     let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
     match head.framing {
         Framing::None => assert!(lengths.is_empty() && codings.is_empty(), "a body is passed over"),
@@ -215,6 +212,18 @@ fn assert_framing_has_one_reading(head: &Head<'_>, bytes: &[u8]) {
     assert!(hosts.len() <= 1 && (head.version == Version::Http10 || hosts.len() == 1), "hosts: {hosts:?}");
 }
 
+/// The values of all fields of this name in a head, as they are found by lines and colons alone.
+pub fn values_by_lines(head: &[u8], wanted: &str) -> Vec<String> {
+    let text = String::from_utf8_lossy(head);
+    let lines: Vec<&str> = text.split("\r\n").skip_while(|line| line.is_empty()).skip(1).collect();
+    assert!(lines.ends_with(&["", ""]), "a head ends in an empty line");
+    assert!(lines.iter().all(|line| !line.contains(['\r', '\n', '\0'])), "a line holds half a line end");
+    let fields = lines.iter().filter_map(|line| line.split_once(':'));
+    // Trimmed, so that `Content-Length :` would count as well.
+    let same = fields.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+    same.map(|(_, value)| value.trim_matches([' ', '\t']).to_string()).collect()
+}
+
 /// Small bounds, so that every one of them can be met exactly and split at every point.
 pub fn small_limits() -> Limits {
     Limits {
@@ -225,6 +234,7 @@ pub fn small_limits() -> Limits {
         body_bytes_max: 16,
         chunk_line_bytes_max: 12,
         trailer_bytes_max: 24,
+        interim_responses_max: 2,
         ..Limits::default()
     }
 }

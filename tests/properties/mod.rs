@@ -10,11 +10,17 @@
 //! note           a file in the folder                        parse, index, search, answer
 //! query          a path, a query, a host, a question         target, question, search
 //! chat_body      the JSON of a chat request                  chat
+//! responses      what a server sends us for one request      responses
+//! event_stream   a stream of events that a server sends us   event_stream
 //! ```
 
 #[allow(dead_code, reason = "tests/wire_http1.rs uses more of it")]
 pub mod connection;
+#[allow(dead_code, reason = "tests/wire_sse.rs uses more of it")]
+pub mod event_stream;
 pub mod random;
+#[allow(dead_code, reason = "tests/wire_http1_client.rs uses more of it")]
+pub mod responses;
 
 mod chat;
 mod framing;
@@ -23,19 +29,23 @@ mod query;
 mod requests;
 
 pub use chat::chat_body;
+pub use event_stream::event_stream;
 pub use framing::chunked_body;
 pub use note::note;
 pub use query::query;
 pub use requests::http_head;
+pub use responses::responses;
 
 /// Checks bytes: panics if they break the property, else says whether the parser took them.
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every property by the name of its target, which is also the name of its folder in the corpus.
-pub const ALL: [(&str, Property); 5] = [
+pub const ALL: [(&str, Property); 7] = [
     ("chat_body", chat_body),
     ("chunked_body", chunked_body),
+    ("event_stream", event_stream),
     ("http_head", http_head),
     ("note", note),
     ("query", query),
+    ("responses", responses),
 ];

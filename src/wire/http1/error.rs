@@ -1,6 +1,6 @@
-//! Everything a peer can do wrong in a request, one variant a cause.
+//! Everything a peer can do wrong in a request or in a response, one variant a cause.
 //!
-//! After any of these the place where the next request would begin is in doubt, so each ends the connection.
+//! After any of these the place where the next message would begin is in doubt, so each ends the connection.
 
 use std::fmt;
 
@@ -149,3 +149,64 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+/// Why a response can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseError {
+    /// What came does not begin with an HTTP version: another protocol is spoken there, TLS perhaps.
+    NotHttp,
+    /// A version that is well-formed but is not HTTP/1.
+    UnsupportedVersion,
+    /// The version is not followed by a space and a status code of three digits from 100 on.
+    BadStatusLine,
+    /// The head is over its bound.
+    HeadTooLong,
+    /// More fields than the bound.
+    TooManyFields,
+    /// More interim responses than the bound.
+    TooManyInterim,
+    /// `101 Switching Protocols`, for which we never ask.
+    UpgradeUnasked,
+    /// Several `Content-Length` that do not agree.
+    LengthsDiffer,
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    LengthWithTransferCoding,
+    /// Field lines, one `Content-Length`, transfer codings or chunks with a fault that a request can have as well.
+    Shared(RequestError),
+    /// The connection ended before the response did.
+    CutShort,
+}
+
+impl From<RequestError> for ResponseError {
+    /// Causes whose words speak of a request have a variant of their own here.
+    fn from(error: RequestError) -> ResponseError {
+        match error {
+            RequestError::HeadTooLong => ResponseError::HeadTooLong,
+            RequestError::TooManyFields => ResponseError::TooManyFields,
+            RequestError::LengthWithTransferCoding => ResponseError::LengthWithTransferCoding,
+            shared => ResponseError::Shared(shared),
+        }
+    }
+}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ResponseError::NotHttp => "the response does not begin with an HTTP version",
+            ResponseError::UnsupportedVersion => "the response is neither HTTP/1.0 nor HTTP/1.1",
+            ResponseError::BadStatusLine => "the response has no status code of three digits",
+            ResponseError::HeadTooLong => "the response head is too long",
+            ResponseError::TooManyFields => "the response has too many header fields",
+            ResponseError::TooManyInterim => "too many interim responses came before the response",
+            ResponseError::UpgradeUnasked => "the response switches to a protocol that was not asked for",
+            ResponseError::LengthsDiffer => "the response has several Content-Length that differ",
+            ResponseError::LengthWithTransferCoding => {
+                "the response has both Content-Length and Transfer-Encoding"
+            }
+            ResponseError::Shared(error) => return error.fmt(f),
+            ResponseError::CutShort => "the connection ended before the response did",
+        })
+    }
+}
+
+impl std::error::Error for ResponseError {}

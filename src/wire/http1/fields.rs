@@ -6,6 +6,7 @@
 use memchr::memchr;
 
 use super::error::RequestError;
+use crate::limits::{HEADER_FIELDS_MAX, Limits};
 
 /// A byte of a token: a method, a field name, a coding (RFC 9110 §5.6.2).
 pub(super) fn is_token_byte(byte: u8) -> bool {
@@ -103,6 +104,36 @@ impl FieldLines {
     }
 }
 
+/// The field section of a head: its lines, and how many fields they are. Requests and responses have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HeadFields {
+    lines: FieldLines,
+    fields: usize,
+}
+
+impl HeadFields {
+    /// Before the first byte of the section.
+    pub(super) const BEGIN: HeadFields = HeadFields { lines: FieldLines::ExpectField, fields: 0 };
+
+    /// Takes one byte, and says whether it is the last of the section.
+    ///
+    /// # Errors
+    /// [`RequestError`], at the first byte that can't belong to a field section or that begins a field too many.
+    pub(super) fn receive(&mut self, byte: u8, limits: &Limits) -> Result<bool, RequestError> {
+        match self.lines.receive(byte)? {
+            LineEvent::Within => Ok(false),
+            LineEvent::FieldBegun if self.fields >= limits.header_fields_max.min(HEADER_FIELDS_MAX) => {
+                Err(RequestError::TooManyFields)
+            }
+            LineEvent::FieldBegun => {
+                self.fields += 1;
+                Ok(false)
+            }
+            LineEvent::SectionRead => Ok(true),
+        }
+    }
+}
+
 /// Names and trimmed values of a field section that [`FieldLines`] has passed.
 ///
 /// httparse's array of fields is 3 KiB and would travel with every head; the raw bytes are a pointer and a length.
@@ -114,6 +145,13 @@ pub(super) struct FieldIter<'b> {
 impl<'b> FieldIter<'b> {
     pub(super) fn new(section: &'b [u8]) -> FieldIter<'b> {
         FieldIter { rest: section }
+    }
+
+    /// The values of all fields of this name, in any case, in order.
+    pub(super) fn named(section: &'b [u8], name: &str) -> impl Iterator<Item = &'b [u8]> {
+        FieldIter::new(section)
+            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
     }
 }
 

@@ -24,7 +24,7 @@
 //! ```
 
 use super::error::RequestError;
-use super::fields::{FieldIter, FieldLines, LineEvent, is_token, is_token_byte, misplaced, trimmed};
+use super::fields::{FieldIter, HeadFields, is_token, is_token_byte, misplaced, trimmed};
 use super::framing::Framing;
 use super::target::{Target, host_and_port};
 use crate::base::planted::{Planted, is_planted};
@@ -91,7 +91,7 @@ pub enum Version {
 
 impl Version {
     /// Reads `HTTP/` digit `.` digit (RFC 9112 §2.3).
-    fn parse(text: &[u8]) -> Result<Version, RequestError> {
+    pub(super) fn parse(text: &[u8]) -> Result<Version, RequestError> {
         let [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = text else {
             return Err(RequestError::BadVersion);
         };
@@ -105,7 +105,7 @@ impl Version {
 }
 
 /// Bytes of a version: a longer one is wrong before its end is seen.
-const VERSION_BYTES: usize = "HTTP/1.1".len();
+pub(super) const VERSION_BYTES: usize = "HTTP/1.1".len();
 
 /// What a scanner made of the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,7 @@ enum Place {
     InTarget { start: usize },
     InVersion { start: usize },
     ExpectLineLf,
-    InFields(FieldLines),
+    InFields(HeadFields),
 }
 
 /// Finds the end of a request head, and its errors, in bytes that arrive in any pieces.
@@ -150,14 +150,13 @@ pub(super) struct HeadScanner {
     place: Place,
     /// Bytes of this head that were looked at; they are not looked at again.
     position: usize,
-    fields: usize,
     empty_lines: usize,
 }
 
 impl HeadScanner {
     /// A scanner before the first byte of a head.
     pub(super) fn new() -> HeadScanner {
-        HeadScanner { place: Place::ExpectMethod, position: 0, fields: 0, empty_lines: 0 }
+        HeadScanner { place: Place::ExpectMethod, position: 0, empty_lines: 0 }
     }
 
     /// No byte of a head was seen yet, apart from empty lines.
@@ -233,21 +232,14 @@ impl HeadScanner {
             }
             (Place::InVersion { .. }, byte) => return Err(misplaced(byte, RequestError::BadVersion)),
 
-            (Place::ExpectLineLf, b'\n') => Place::InFields(FieldLines::ExpectField),
+            (Place::ExpectLineLf, b'\n') => Place::InFields(HeadFields::BEGIN),
             (Place::ExpectLineLf, _) => return Err(RequestError::BareCarriageReturn),
 
-            (Place::InFields(mut lines), byte) => {
-                match lines.receive(byte)? {
-                    LineEvent::Within => {}
-                    LineEvent::FieldBegun
-                        if self.fields >= limits.header_fields_max.min(HEADER_FIELDS_MAX) =>
-                    {
-                        return Err(RequestError::TooManyFields);
-                    }
-                    LineEvent::FieldBegun => self.fields += 1,
-                    LineEvent::SectionRead => return Ok(ByteEvent::HeadRead),
+            (Place::InFields(mut fields), byte) => {
+                if fields.receive(byte, limits)? {
+                    return Ok(ByteEvent::HeadRead);
                 }
-                Place::InFields(lines)
+                Place::InFields(fields)
             }
         };
         Ok(ByteEvent::Within)
@@ -320,9 +312,7 @@ impl<'b> Head<'b> {
 
     /// The values of all fields of this name, in any case, in order.
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
-        FieldIter::new(self.section)
-            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        FieldIter::named(self.section, name)
     }
 }
 
@@ -351,12 +341,12 @@ impl<'b> RequestLine<'b> {
 }
 
 /// What stands before the first `byte`, and what stands after it.
-fn split_at_byte(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_at_byte(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let (before, rest) = bytes.split_at_checked(memchr::memchr(byte, bytes)?)?;
     Some((before, rest.get(1..)?))
 }
 
-fn tokenise<'h, 'b>(
+pub(super) fn tokenise<'h, 'b>(
     section: &'b [u8],
     storage: &'h mut [httparse::Header<'b>],
 ) -> Result<&'h [httparse::Header<'b>], RequestError> {
@@ -368,7 +358,10 @@ fn tokenise<'h, 'b>(
     }
 }
 
-fn values<'h, 'b>(fields: &'h [httparse::Header<'b>], name: &'h str) -> impl Iterator<Item = &'b [u8]> + 'h {
+pub(super) fn values<'h, 'b>(
+    fields: &'h [httparse::Header<'b>],
+    name: &'h str,
+) -> impl Iterator<Item = &'b [u8]> + 'h {
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
@@ -401,7 +394,7 @@ fn framing(fields: &[httparse::Header<'_>], version: Version) -> Result<Framing,
     }
 }
 
-fn content_length(value: &[u8]) -> Result<u64, RequestError> {
+pub(super) fn content_length(value: &[u8]) -> Result<u64, RequestError> {
     // `u64::from_str` alone would take a leading plus.
     if !value.iter().all(u8::is_ascii_digit) {
         return Err(RequestError::LengthInvalid);
@@ -411,7 +404,7 @@ fn content_length(value: &[u8]) -> Result<u64, RequestError> {
 }
 
 /// Several fields are one list (RFC 9110 §5.3). Only a list of exactly `chunked` is decoded.
-fn transfer_coding<'b>(values: impl Iterator<Item = &'b [u8]>) -> Result<Framing, RequestError> {
+pub(super) fn transfer_coding<'b>(values: impl Iterator<Item = &'b [u8]>) -> Result<Framing, RequestError> {
     let mut chunked_seen = false;
     let mut unknown_seen = false;
     for coding in values.flat_map(|value| value.split(|byte| *byte == b',')).map(trimmed) {
@@ -446,7 +439,7 @@ fn parameters_are_plausible(coding: &[u8]) -> bool {
 }
 
 /// RFC 9112 §9.3: `close` wins; HTTP/1.0 must ask to be kept.
-fn keep_alive(fields: &[httparse::Header<'_>], version: Version) -> bool {
+pub(super) fn keep_alive(fields: &[httparse::Header<'_>], version: Version) -> bool {
     let has = |wanted: &[u8]| {
         values(fields, "connection")
             .flat_map(|value| value.split(|byte| *byte == b','))
