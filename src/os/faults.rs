@@ -90,6 +90,30 @@ faults! {
     WallClockSet = "the wall clock is set to another time";
     /// Nobody reads the log: its pipe takes nothing, or half a line.
     FullLogPipe = "the log's pipe is full";
+    /// Whom the server connects to does not listen, or there is no way to him.
+    ConnectRefused = "an attempt to connect is refused";
+    /// The first packet of an attempt is lost again and again: for up to a minute, or until the system gives up.
+    ConnectHangs = "an attempt to connect is not answered for long";
+    /// An attempt is answered up to five seconds late.
+    ConnectLate = "an attempt to connect is answered late";
+    /// The resolver has no answer.
+    NameFails = "a name can't be resolved";
+    /// The resolver takes up to half a minute.
+    NameSlow = "the names helper takes long over a name";
+    /// The names helper takes no name, as when its thread can't be started.
+    NoNamesHelper = "the names helper takes no name";
+}
+
+impl Fault {
+    /// Those that can strike only where the server connects to others.
+    pub const OUTBOUND: &[Fault] = &[
+        Fault::ConnectRefused,
+        Fault::ConnectHangs,
+        Fault::ConnectLate,
+        Fault::NameFails,
+        Fault::NameSlow,
+        Fault::NoNamesHelper,
+    ];
 }
 
 /// One thing that went wrong: the kind, and at which of the opportunities that this kind had.

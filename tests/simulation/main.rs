@@ -105,7 +105,9 @@ fn in_two_thousand_worlds_nothing_goes_wrong() {
     if let Some(seed) = failed.first() {
         panic!("{} of {WORLDS} worlds failed: {failed:?}\n{}", failed.len(), story(*seed));
     }
-    let faults = Fault::ALL.iter().map(|fault| fault.words());
+    // Nobody connects to others yet.
+    let faults = Fault::ALL.iter().filter(|fault| !Fault::OUTBOUND.contains(fault));
+    let faults = faults.map(|fault| fault.words());
     let missing: Vec<&str> =
         SOMETIMES.iter().copied().chain(faults).filter(|what| !seen.contains_key(what)).collect();
     assert!(missing.is_empty(), "never seen to happen: {missing:?}; seen: {seen:#?}");

@@ -2,10 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::folder::{self, Trouble};
-use super::network::{Join, Network, News};
+use super::names;
+use super::network::{Join, Network, News, Reached};
 use super::random::Random;
 use super::store::{self, Mishap};
 use super::trace::{Happened, Line, Side, Trace};
@@ -23,6 +26,10 @@ pub(super) enum Coming {
     Knock(Line),
     /// A reset arrives at one end.
     ResetAt(Line, Side),
+    /// An attempt of the server's to connect is answered: it fails, or as its address wants it.
+    Reach(Line, Option<ErrorKind>),
+    /// The names helper finishes a name.
+    Names,
     /// The disk helper finishes a piece of work.
     Helper,
     /// The store's helper finishes a job.
@@ -46,6 +53,7 @@ pub(super) struct Core {
     pub(super) coming: BinaryHeap<Reverse<(u64, u64, Coming)>>,
     pub(super) sequence: u64,
     pub(super) network: Network,
+    pub(super) names: names::Names,
     pub(super) disk: folder::Disk,
     pub(super) store: store::Store,
     /// After how many calls each coming process is killed.
@@ -82,6 +90,10 @@ pub(super) const BOUND: ([u8; 4], u16) = ([127, 0, 0, 1], 8000);
 
 /// Things that happen in one world at most; a usual one has fifty thousand.
 pub(super) const HAPPENINGS_MAX: u64 = 20_000_000;
+
+/// When the system gives an attempt to connect up: six packets, the first after a second and each twice as late as
+/// the one before (`tcp_syn_retries`).
+const CONNECT_GIVEN_UP: u64 = 127 * SECOND;
 
 pub(super) const MILLI: u64 = 1_000_000;
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -162,6 +174,10 @@ impl Core {
                     self.pass_on();
                 }
             }
+            Coming::Reach(line, failure) => self.reach(line, failure),
+            // It was given another time meanwhile.
+            Coming::Names if self.now < self.names.due => {}
+            Coming::Names => self.name(),
             Coming::Helper => self.help(),
             // It was given another time meanwhile.
             Coming::Store if self.now < self.store.due => {}
@@ -178,6 +194,9 @@ impl Core {
                 self.crashes.clear();
                 if self.store.is_busy() {
                     self.plan_store(0);
+                }
+                if self.names.is_busy() {
+                    self.plan_name(0);
                 }
                 self.network.calm();
                 self.note(&Happened::Calm);
@@ -203,6 +222,61 @@ impl Core {
             // The packet is dropped, and the client's system sends it again after a second (RFC 6298 §2).
             Err(Join::Full) => self.plan(self.now + SECOND, Coming::Knock(line)),
             Err(Join::GaveUp) => {}
+        }
+        self.pass_on();
+    }
+
+    /// Descriptors have run out for a while, be it just now.
+    pub(super) fn lacks_descriptors(&mut self) -> bool {
+        if let Some(mut random) = self.strikes(Fault::NoDescriptors) {
+            self.no_descriptors_until = self.now + random.between(1, 2000) as u64 * MILLI;
+        }
+        self.now < self.no_descriptors_until
+    }
+
+    /// The server begins to connect to somebody.
+    pub(super) fn dial(&mut self, address: SocketAddr) -> io::Result<Key> {
+        let lacks_descriptors = self.lacks_descriptors();
+        let mut failure = None;
+        if let Some(mut random) = self.strikes(Fault::ConnectRefused) {
+            let unreachable = [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
+            failure = Some(random.pick(&[ErrorKind::ConnectionRefused, unreachable[0], unreachable[1]]));
+        }
+        let at_once = match failure {
+            // `EMFILE` has no kind of its own.
+            _ if lacks_descriptors => Some(ErrorKind::Other),
+            // A route is looked for before anything is sent.
+            Some(ErrorKind::NetworkUnreachable) => failure,
+            Some(_) | None => None,
+        };
+        let begun = match at_once {
+            Some(why) => Err(why),
+            None => self.network.dial(address).ok_or(ErrorKind::Other),
+        };
+        let (key, line) = begun.inspect_err(|why| self.note(&Happened::NotDialled { address, why: *why }))?;
+        self.note(&Happened::Dials { line, address });
+        let mut due = self.now + self.delay();
+        if let Some(mut random) = self.strikes(Fault::ConnectLate) {
+            due += random.between(1, 5000) as u64 * MILLI;
+        }
+        if let Some(mut random) = self.strikes(Fault::ConnectHangs) {
+            if random.chance(500) {
+                due += random.between(1, 60) as u64 * SECOND;
+            } else {
+                (due, failure) = (due + CONNECT_GIVEN_UP, Some(ErrorKind::TimedOut));
+            }
+        }
+        self.plan(due, Coming::Reach(line, failure));
+        Ok(key)
+    }
+
+    fn reach(&mut self, line: Line, failure: Option<ErrorKind>) {
+        match self.network.reach(line, failure) {
+            Reached::Stands => self.note(&Happened::Stands { line }),
+            Reached::Failed(why) => self.note(&Happened::DialFailed { line, why }),
+            // Sent again after a second, like a client's.
+            Reached::Full => self.plan(self.now + SECOND, Coming::Reach(line, None)),
+            Reached::GaveUp => {}
         }
         self.pass_on();
     }
@@ -266,6 +340,34 @@ impl Core {
             self.plan(due, Coming::ResetAt(line, side.other()));
         }
         self.pass_on();
+    }
+
+    // --- Names ----------------------------------------------------------------------------------------------------
+
+    /// The name at the head of the queue is answered after the usual time, and so much more.
+    pub(super) fn plan_name(&mut self, late: u64) {
+        self.names.due = self.now + 20_000 + self.names.random.number() % (20 * MILLI) + late;
+        self.plan(self.names.due, Coming::Names);
+    }
+
+    pub(super) fn begin_lookup(&mut self) {
+        let slow = self.strikes(Fault::NameSlow);
+        let late = slow.map_or(0, |mut random| random.between(1, 30_000) as u64 * MILLI);
+        self.plan_name(late);
+    }
+
+    fn name(&mut self) {
+        if !self.names.is_busy() {
+            return;
+        }
+        let fails = self.strikes(Fault::NameFails).is_some();
+        let Some((host, done)) = self.names.step(fails) else { return };
+        let addresses = done.found.as_ref().map_or(0, Vec::len);
+        self.note(&Happened::NameFound { host, addresses });
+        self.completions.push_back(Completion::Names(done));
+        if self.names.is_busy() {
+            self.begin_lookup();
+        }
     }
 
     // --- The disk -------------------------------------------------------------------------------------------------
@@ -378,6 +480,7 @@ impl Core {
                 self.close(line, Side::Server, reset);
             }
         }
+        self.names.crash();
         self.disk.crash();
         let branch = Random::new(self.random.number(), 0);
         let survived = self.store.crash(branch);

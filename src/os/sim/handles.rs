@@ -141,7 +141,18 @@ impl Disk for Handle<'_> {
 
 impl Names for Handle<'_> {
     fn resolve(&mut self, lookup: Lookup) -> Result<(), Lookup> {
-        Err(lookup)
+        let mut core = self.core();
+        let host: Box<str> = lookup.host.as_str().into();
+        if core.call_is_last() || core.strikes(Fault::NoNamesHelper).is_some() {
+            core.note(&Happened::NameRefused { host });
+            return Err(lookup);
+        }
+        let taken = core.names.submit(lookup);
+        core.note(&if taken.is_ok() { Happened::NameAsked { host } } else { Happened::NameRefused { host } });
+        if taken? {
+            core.begin_lookup();
+        }
+        Ok(())
     }
 }
 
@@ -180,12 +191,7 @@ impl Net for Handle<'_> {
             return Err(AcceptError::WouldBlock);
         }
         core.spend(CALL_COST);
-        if core.network.is_listening()
-            && let Some(mut random) = core.strikes(Fault::NoDescriptors)
-        {
-            core.no_descriptors_until = core.now + random.between(1, 2000) as u64 * MILLI;
-        }
-        if core.now < core.no_descriptors_until {
+        if core.network.is_listening() && core.lacks_descriptors() {
             core.note(&Happened::NotAccepted { why: "no descriptors (EMFILE)" });
             return Err(AcceptError::Exhausted(ErrorKind::Other.into()));
         }
@@ -223,12 +229,23 @@ impl Net for Handle<'_> {
         true
     }
 
-    fn connect(&mut self, _address: SocketAddr) -> io::Result<Key> {
-        Err(ErrorKind::ConnectionRefused.into())
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
+        let mut core = self.core();
+        if core.call_is_last() {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        core.spend(CALL_COST);
+        core.dial(address)
     }
 
-    fn connected(&mut self, _key: Key) -> io::Result<()> {
-        Err(ErrorKind::NotConnected.into())
+    fn connected(&mut self, key: Key) -> io::Result<()> {
+        let mut core = self.core();
+        if core.call_is_last() {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        core.spend(CALL_COST);
+        let line = core.network.line(key).ok_or(ErrorKind::NotConnected)?;
+        core.network.connected(line)
     }
 
     fn read(&mut self, key: Key, space: &mut [u8]) -> io::Result<usize> {

@@ -19,6 +19,7 @@
 mod core;
 mod folder;
 mod handles;
+mod names;
 mod network;
 mod outside;
 mod random;
@@ -30,6 +31,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub use folder::Note;
@@ -91,7 +93,13 @@ impl World {
             wall_ahead_ms: WALL_START_MS,
             coming: BinaryHeap::new(),
             sequence: 0,
-            network: Network::new(wires, Random::new(plan.seed, 1)),
+            network: Network::new(
+                wires,
+                Random::new(plan.seed, 1),
+                limits.outbound_sockets_max,
+                Random::new(plan.seed, 4),
+            ),
+            names: names::Names::new(limits.lookups_max, Random::new(plan.seed, 5)),
             disk: folder::Disk::new(limits.disk_jobs_max),
             store: store::Store::new(limits.store_jobs_max),
             crashes: plan.crashes.iter().copied().collect(),
@@ -128,6 +136,11 @@ impl World {
         let mut core = self.core.borrow_mut();
         let modified_ns = core.now as i64;
         core.disk.notes.insert(path.to_owned(), Note { bytes, modified_ns });
+    }
+
+    /// A host that the resolver knows from the start, and its addresses in the order in which they are told.
+    pub fn put_name(&self, host: &str, addresses: Vec<IpAddr>) {
+        self.core.borrow_mut().names.known.insert(host.to_owned(), addresses);
     }
 
     /// The world has ended: whoever turns the loop should stop.
@@ -197,9 +210,14 @@ impl World {
         Time::from_nanos(self.core.borrow().now)
     }
 
-    /// Sockets that the server has open.
+    /// Sockets that the server has open, those that connect or are connected to others included.
     pub fn sockets(&self) -> usize {
         self.core.borrow().network.sockets()
+    }
+
+    /// Sockets that the server connects, or has connected, to others.
+    pub fn outbound_sockets(&self) -> usize {
+        self.core.borrow().network.outbound_sockets()
     }
 
     /// What went wrong, and when.

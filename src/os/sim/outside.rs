@@ -1,6 +1,7 @@
 //! Everybody who is not the server: what they are asked, and what they can do.
 
 use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::core::{Coming, Core, MILLI};
@@ -132,6 +133,31 @@ impl<'c> Outside<'c> {
     /// Resets the connection.
     pub fn reset(&mut self, line: Line) {
         self.core.close(line, Side::Client, true);
+    }
+
+    // --- Connections of the server's making -----------------------------------------------------------------------
+
+    /// From here on whoever connects to `address` reaches this actor, which is called for each.
+    pub fn listen(&mut self, address: SocketAddr) {
+        self.core.network.listen_outside(address, self.actor);
+    }
+
+    /// From here on whoever connects to `address` is refused. Connections that were not taken yet are reset.
+    pub fn stop_listening(&mut self, address: SocketAddr) {
+        for line in self.core.network.leave(address) {
+            self.core.close(line, Side::Client, true);
+        }
+    }
+
+    /// The next connection that was made to this actor, and to which of its addresses. Then it is written to and read
+    /// like one of its own making.
+    pub fn accept(&mut self) -> Option<(Line, SocketAddr)> {
+        self.core.network.take_connection(self.actor)
+    }
+
+    /// From here on the resolver knows these addresses of `host`; none at all are an unknown name.
+    pub fn name(&mut self, host: &str, addresses: Vec<IpAddr>) {
+        self.core.names.known.insert(host.to_owned(), addresses);
     }
 
     // --- Notes and signals ----------------------------------------------------------------------------------------

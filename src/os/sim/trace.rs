@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 use crate::base::Time;
 use crate::os::faults::Strike;
@@ -14,18 +15,36 @@ use crate::os::faults::Strike;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line(pub u32);
 
+/// Lines from here on are of the server's making. They are counted apart, so that the others keep their numbers.
+const FIRST_OUTBOUND: u32 = 1 << 31;
+
+impl Line {
+    /// The line of the server's connection number `index` to somebody else.
+    pub(super) fn outbound(index: u32) -> Line {
+        Line(FIRST_OUTBOUND + index)
+    }
+
+    /// It is the server that has connected.
+    pub fn is_outbound(self) -> bool {
+        self.0 >= FIRST_OUTBOUND
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}", self.0)
+        match self.0.checked_sub(FIRST_OUTBOUND) {
+            Some(index) => write!(f, "outbound line {index}"),
+            None => write!(f, "line {}", self.0),
+        }
     }
 }
 
 /// Which end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
-    /// The one that connected.
+    /// An actor's: the one that connected, but for an outbound line.
     Client,
-    /// The one that accepted.
+    /// The server's own.
     Server,
 }
 
@@ -39,12 +58,12 @@ impl Side {
     }
 }
 
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Side::Client => "client",
-            Side::Server => "server",
-        })
+/// Who is at this side of a line.
+fn who(side: Side, line: Line) -> &'static str {
+    match side {
+        Side::Client if line.is_outbound() => "peer",
+        Side::Client => "client",
+        Side::Server => "server",
     }
 }
 
@@ -89,6 +108,13 @@ pub enum Happened {
     Struck { strike: Strike },
     Calm,
     Said { actor: usize, words: Box<str> },
+    Dials { line: Line, address: SocketAddr },
+    NotDialled { address: SocketAddr, why: ErrorKind },
+    Stands { line: Line },
+    DialFailed { line: Line, why: ErrorKind },
+    NameAsked { host: Box<str> },
+    NameRefused { host: Box<str> },
+    NameFound { host: Box<str>, addresses: usize },
 }
 
 impl fmt::Display for Happened {
@@ -108,7 +134,7 @@ impl fmt::Display for Happened {
                 let words = [
                     (*readable, " readable"),
                     (*writable, " writable"),
-                    (*read_closed, " closed by the client"),
+                    (*read_closed, " closed by the other side"),
                     (*broken, " broken"),
                 ];
                 words.iter().filter(|(is, _)| *is).try_for_each(|(_, word)| f.write_str(word))
@@ -122,24 +148,38 @@ impl fmt::Display for Happened {
             Happened::Accepted { line } => write!(f, "the server accepts {line}"),
             Happened::NotAccepted { why } => write!(f, "the server accepts nobody: {why}"),
             Happened::TurnedAway { line } => write!(f, "the server turns {line} away"),
-            Happened::Read { side, line, bytes: 0 } => write!(f, "the {side} reads the end of {line}"),
-            Happened::Read { side, line, bytes } => write!(f, "the {side} reads {bytes} bytes of {line}"),
-            Happened::ReadFailed { side, line, why } => write!(f, "the {side} can't read {line}: {why}"),
-            Happened::Wrote { side, line, bytes, offered } => {
-                write!(f, "the {side} writes {bytes} of {offered} bytes to {line}")
+            Happened::Read { side, line, bytes: 0 } => {
+                write!(f, "the {} reads the end of {line}", who(*side, *line))
             }
-            Happened::WriteFailed { side, line, why } => write!(f, "the {side} can't write to {line}: {why}"),
+            Happened::Read { side, line, bytes } => {
+                write!(f, "the {} reads {bytes} bytes of {line}", who(*side, *line))
+            }
+            Happened::ReadFailed { side, line, why } => {
+                write!(f, "the {} can't read {line}: {why}", who(*side, *line))
+            }
+            Happened::Wrote { side, line, bytes, offered } => {
+                write!(f, "the {} writes {bytes} of {offered} bytes to {line}", who(*side, *line))
+            }
+            Happened::WriteFailed { side, line, why } => {
+                write!(f, "the {} can't write to {line}: {why}", who(*side, *line))
+            }
             Happened::Arrived { side, line, bytes } => {
-                write!(f, "{bytes} bytes arrive at the {side} over {line}")
+                write!(f, "{bytes} bytes arrive at the {} over {line}", who(*side, *line))
             }
             Happened::EndArrived { side, line } => {
-                write!(f, "the end of input arrives at the {side} over {line}")
+                write!(f, "the end of input arrives at the {} over {line}", who(*side, *line))
             }
-            Happened::ResetArrived { side, line } => write!(f, "a reset arrives at the {side} over {line}"),
-            Happened::Shut { side, line } => write!(f, "the {side} will write no more to {line}"),
-            Happened::Closed { side, line, reset: false } => write!(f, "the {side} closes {line}"),
+            Happened::ResetArrived { side, line } => {
+                write!(f, "a reset arrives at the {} over {line}", who(*side, *line))
+            }
+            Happened::Shut { side, line } => {
+                write!(f, "the {} will write no more to {line}", who(*side, *line))
+            }
+            Happened::Closed { side, line, reset: false } => {
+                write!(f, "the {} closes {line}", who(*side, *line))
+            }
             Happened::Closed { side, line, reset: true } => {
-                write!(f, "the {side} closes {line} with a reset")
+                write!(f, "the {} closes {line} with a reset", who(*side, *line))
             }
             Happened::ListenerClosed => f.write_str("the server listens no more"),
             Happened::JobTaken { job } => write!(f, "the disk helper takes a job: {job}"),
@@ -164,6 +204,20 @@ impl fmt::Display for Happened {
             Happened::Struck { strike } => write!(f, "FAULT {strike} ({})", strike.fault.words()),
             Happened::Calm => f.write_str("from here on nothing goes wrong any more"),
             Happened::Said { actor, words } => write!(f, "actor {actor} {words}"),
+            Happened::Dials { line, address } => write!(f, "the server connects to {address}: {line}"),
+            Happened::NotDialled { address, why } => {
+                write!(f, "the server can't connect to {address}: {why}")
+            }
+            Happened::Stands { line } => write!(f, "{line} is established"),
+            Happened::DialFailed { line, why } => write!(f, "{line} fails: {why}"),
+            Happened::NameAsked { host } => write!(f, "the names helper takes a name: {host}"),
+            Happened::NameRefused { host } => write!(f, "the names helper takes no name: {host}"),
+            Happened::NameFound { host, addresses: 0 } => {
+                write!(f, "the names helper has found no address of {host}")
+            }
+            Happened::NameFound { host, addresses } => {
+                write!(f, "the names helper has found {addresses} addresses of {host}")
+            }
         }
     }
 }

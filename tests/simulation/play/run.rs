@@ -182,7 +182,7 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
 /// What a turn moves if it does anything.
 #[derive(PartialEq, Eq)]
 struct Progress {
-    calls: [u64; 4],
+    calls: [u64; 5],
     slices: u64,
     waiting: usize,
     /// Readers that are still to be told of news, though it may turn out to be none to them.
@@ -194,7 +194,8 @@ struct Progress {
 
 impl Progress {
     fn of(reactor: &Reactor, app: &App, counters: &oneloop::os::NetCounters) -> Progress {
-        let calls = [counters.reads, counters.writes, counters.accepts, counters.turned_away];
+        let oneloop::os::NetCounters { reads, writes, accepts, turned_away, connects, .. } = *counters;
+        let calls = [reads, writes, accepts, turned_away, connects];
         let census = app.census();
         Progress {
             calls,

@@ -192,7 +192,8 @@ impl Scenario {
 fn weather(random: &mut Random) -> Weather {
     let share = random.pick(&[0, 100, 300, 300, 600]);
     let mut per_mille = Vec::new();
-    for fault in Fault::ALL {
+    // What strikes connections to others is drawn apart, so that worlds without any are what they were before.
+    for fault in Fault::ALL.iter().filter(|fault| !Fault::OUTBOUND.contains(fault)) {
         // Drawn in any case, so that kinds do not shift each other's numbers.
         let (is_on, weight) = (random.chance(share), random.spread(most(*fault)) as u16);
         if is_on {
@@ -219,6 +220,8 @@ fn most(fault: Fault) -> usize {
         Fault::Clog => 10,
         Fault::ClockLeap => 2,
         Fault::WallClockSet => 20,
+        Fault::ConnectRefused | Fault::ConnectHangs | Fault::ConnectLate => 500,
+        Fault::NameFails | Fault::NameSlow | Fault::NoNamesHelper => 500,
     }
 }
 

@@ -17,14 +17,22 @@
 //!   has arrived there is no error to read, only one to write (`SOCK_DONE` in `tcp_recvmsg`).
 //! - Shutting one's own side announces whatever is so, again (`inet_shutdown` calls `sk_state_change`).
 //! - A fresh socket is announced as writable when it is registered.
+//!
+//! Connections that the server makes to others are in `outbound`.
+
+mod outbound;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
 use super::random::Random;
 use super::trace::{Line, Side};
 use crate::base::{Key, Slots};
-use crate::os::{LISTENER, NetCounters, Ready, STREAM};
+use crate::os::{LISTENER, NetCounters, OUTBOUND, Ready, STREAM};
+use outbound::Outbound;
+
+pub(super) use outbound::Reached;
 
 /// How this world's connections are made.
 #[derive(Debug, Clone)]
@@ -59,7 +67,7 @@ impl Default for Wires {
     }
 }
 
-/// Where a client's connection is.
+/// Where a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Not yet answered.
@@ -106,7 +114,7 @@ struct End {
 }
 
 impl End {
-    fn new(mut room: impl FnMut(&mut Random) -> usize, random: &mut Random) -> End {
+    fn new(room: impl Fn(&mut Random) -> usize, random: &mut Random) -> End {
         End {
             unsent: VecDeque::new(),
             unsent_max: room(random),
@@ -145,8 +153,11 @@ struct Link {
     client: End,
     server: End,
     state: State,
-    owner: usize,
+    /// The actor at the client's end; nobody as long as the server tries to connect to it.
+    owner: Option<usize>,
     key: Option<Key>,
+    /// Where the server connects to, if it is the server that connects.
+    target: Option<SocketAddr>,
     reset_on_close: bool,
 }
 
@@ -156,6 +167,11 @@ impl Link {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         }
+    }
+
+    /// The server tries to connect, and has not been answered yet.
+    fn still_connects(&self) -> bool {
+        self.target.is_some() && self.state == State::Connecting && !self.server.dead
     }
 
     fn both(&mut self, side: Side) -> (&mut End, &mut End) {
@@ -194,6 +210,7 @@ pub(super) struct Network {
     listeners: Slots<()>,
     listening: Listening,
     streams: Slots<Line>,
+    outbound: Outbound,
     /// What the poller will announce, in the order in which it happened, each key once.
     ready: VecDeque<Key>,
     /// What the poller keeps back: news of these joins the announcement that is to come.
@@ -213,13 +230,14 @@ pub(super) struct Network {
 const CLOSED_KEPT_MAX: usize = 8;
 
 impl Network {
-    pub fn new(wires: Wires, random: Random) -> Network {
+    pub fn new(wires: Wires, random: Random, outbound_max: usize, outbound_random: Random) -> Network {
         Network {
             links: BTreeMap::new(),
             next_line: 0,
             listeners: Slots::new(LISTENER, 1),
             listening: Listening::default(),
             streams: Slots::new(STREAM, wires.descriptors),
+            outbound: Outbound::new(outbound_max, outbound_random),
             ready: VecDeque::new(),
             withheld: BTreeSet::new(),
             closed: VecDeque::new(),
@@ -256,6 +274,9 @@ impl Network {
             return None;
         }
         let line = self.listening.backlog.front().copied()?;
+        if self.sockets() >= self.wires.descriptors {
+            return Some(Err(()));
+        }
         let Ok(key) = self.streams.insert(line) else { return Some(Err(())) };
         self.listening.backlog.pop_front();
         self.counters.accepts += 1;
@@ -269,7 +290,8 @@ impl Network {
     }
 
     pub fn line(&self, key: Key) -> Option<Line> {
-        self.streams.at(key).copied()
+        let table = if key.kind() == OUTBOUND { &self.outbound.streams } else { &self.streams };
+        table.at(key).copied()
     }
 
     pub fn close_listener(&mut self, key: Key) -> Vec<Line> {
@@ -288,7 +310,8 @@ impl Network {
 
     /// Takes the server's key away from a connection; what becomes of the connection, `close` says.
     pub fn forget_key(&mut self, key: Key) -> Option<(Line, bool)> {
-        let line = self.streams.remove(key)?;
+        let table = if key.kind() == OUTBOUND { &mut self.outbound.streams } else { &mut self.streams };
+        let line = table.remove(key)?;
         self.ready.retain(|ready| *ready != key);
         self.withheld.remove(&key);
         self.closed.push_back(key);
@@ -307,11 +330,17 @@ impl Network {
     }
 
     pub fn live_keys(&self) -> impl Iterator<Item = Key> {
-        self.streams.iter().map(|(key, _)| key)
+        self.streams.iter().chain(self.outbound.streams.iter()).map(|(key, _)| key)
     }
 
+    /// Descriptors in use.
     pub fn sockets(&self) -> usize {
-        self.streams.len()
+        self.streams.len() + self.outbound.streams.len()
+    }
+
+    /// Those of them that the server has connected to others.
+    pub fn outbound_sockets(&self) -> usize {
+        self.outbound.streams.len()
     }
 
     // --- Both sides' calls ----------------------------------------------------------------------------------------
@@ -319,12 +348,18 @@ impl Network {
     pub fn connect(&mut self, owner: usize) -> Line {
         let line = Line(self.next_line);
         self.next_line += 1;
-        let (most, is_even) = (self.wires.buffer_bytes, self.wires.is_even || self.is_calm);
-        let room = |random: &mut Random| if is_even { most } else { random.spread(most) };
-        let (client, server) = (End::new(room, &mut self.random), End::new(room, &mut self.random));
-        let link = Link { client, server, state: State::Connecting, owner, key: None, reset_on_close: false };
+        let room = self.room();
+        let (client, server) = (End::new(&room, &mut self.random), End::new(&room, &mut self.random));
+        let (state, owner, key, target) = (State::Connecting, Some(owner), None, None);
+        let link = Link { client, server, state, owner, key, target, reset_on_close: false };
         self.links.insert(line, link);
         line
+    }
+
+    /// Draws the room in one buffer of a connection.
+    fn room(&self) -> impl Fn(&mut Random) -> usize + use<> {
+        let (most, is_even) = (self.wires.buffer_bytes, self.wires.is_even || self.is_calm);
+        move |random| if is_even { most } else { random.spread(most) }
     }
 
     /// The client's first packet arrives: how many wait then, or why not. A full backlog answers nothing at all.
@@ -353,7 +388,7 @@ impl Network {
     }
 
     pub fn owner(&self, line: Line) -> Option<usize> {
-        self.links.get(&line).map(|link| link.owner)
+        self.links.get(&line).and_then(|link| link.owner)
     }
 
     pub fn read(&mut self, line: Line, side: Side, space: &mut [u8]) -> io::Result<usize> {
@@ -403,9 +438,13 @@ impl Network {
 
     pub fn write(&mut self, line: Line, side: Side, bytes: &[u8], taken_max: usize) -> io::Result<usize> {
         let Some(link) = self.links.get_mut(&line) else { return Err(ErrorKind::NotConnected.into()) };
+        let still_connects = link.still_connects();
         let end = link.end(side);
         if let Some(error) = end.error.take() {
             return Err(error.into());
+        }
+        if still_connects {
+            return Err(ErrorKind::WouldBlock.into());
         }
         if end.dead || end.shut {
             return Err(ErrorKind::BrokenPipe.into());
@@ -425,12 +464,17 @@ impl Network {
     /// The owner writes no more.
     pub fn shut(&mut self, line: Line, side: Side) -> bool {
         let Some(link) = self.links.get_mut(&line) else { return false };
+        let still_connects = link.still_connects();
         let end = link.end(side);
         if end.shut || end.dead {
             return false;
         }
-        end.shut = true;
-        self.to_deliver.push_back(News { line, side });
+        if still_connects {
+            end.die(None);
+        } else {
+            end.shut = true;
+            self.to_deliver.push_back(News { line, side });
+        }
         if side == Side::Server {
             self.tell(line, side);
         }
@@ -440,6 +484,11 @@ impl Network {
     /// The owner has closed its end. Answers whether that resets the connection.
     pub fn close(&mut self, line: Line, side: Side, reset: bool) -> bool {
         let Some(link) = self.links.get_mut(&line) else { return false };
+        if link.target.is_some() && link.state == State::Connecting {
+            // Nobody has heard of it.
+            self.links.remove(&line);
+            return false;
+        }
         let end = link.end(side);
         let resets = !end.dead && (reset || !end.arrived.is_empty());
         end.closed = true;
@@ -589,7 +638,7 @@ impl Network {
     /// Announces what was kept back.
     pub fn requeue(&mut self, key: Key) {
         self.withheld.remove(&key);
-        if self.listening.key == Some(key) || self.streams.at(key).is_some() {
+        if self.listening.key == Some(key) || self.line(key).is_some() {
             self.queue_ready(key);
         }
     }
@@ -606,7 +655,8 @@ impl Network {
 
     /// Whether a read would find something, and whether a write would find room.
     pub fn would_find(&self, key: Key) -> (bool, bool) {
-        let link = self.line(key).and_then(|line| self.links.get(&line));
+        let link =
+            self.line(key).and_then(|line| self.links.get(&line)).filter(|link| !link.still_connects());
         link.map_or((false, false), |Link { server: end, .. }| {
             let input = end.ended || end.dead || !end.arrived.is_empty();
             (input, end.dead || end.shut || end.free() > 0)
@@ -620,8 +670,12 @@ impl Network {
             let readable = !self.listening.backlog.is_empty();
             return readable.then_some(Ready { readable, ..Ready::quiet(key) });
         }
-        let line = *self.streams.at(key)?;
-        let end = &mut self.links.get_mut(&line)?.server;
+        let line = self.line(key)?;
+        let link = self.links.get_mut(&line)?;
+        if link.still_connects() {
+            return None;
+        }
+        let end = &mut link.server;
         let no_more_input = end.ended || end.dead;
         let hung_up = end.dead || (end.ended && end.shut);
         let readable = no_more_input || !end.arrived.is_empty();
