@@ -190,7 +190,8 @@ limits! {
     /// Bytes of a model server's own words in an error that we tell. More is cut off.
     MODEL_ERROR_BYTES_MAX / model_error_bytes_max: usize = 400;
 
-    /// Quotes of one answer that are looked up in its sources: about 10 us each. Further ones are not told.
+    /// Quotes of one answer that are looked up in its sources: less than 1 ms for all, with 50 KiB of sources. Further
+    /// ones are not told.
     ANSWER_QUOTES_MAX / answer_quotes_max: usize = 32;
 
     /// Tools that a model may call in one reply. Further calls of that reply are left out, as if it had not made them.
