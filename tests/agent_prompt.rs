@@ -23,7 +23,7 @@ fn turn(role: Role, content: &str) -> Turn {
 
 fn question(message: &str, history: &[(Role, &str)]) -> Question {
     let history = history.iter().map(|(role, content)| turn(*role, content)).collect();
-    Question { message: message.to_owned(), history }
+    Question { message: message.to_owned(), history, ..Question::default() }
 }
 
 fn round(number: usize, results: &[&str]) -> Round {

@@ -1,6 +1,8 @@
 //! What a model server streams.
 
-use oneloop::agent::model::{Deltas, Message, ModelReply, ModelRequest, ReplyError, error_message};
+use oneloop::agent::model::{
+    Deltas, LengthField, Message, ModelReply, ModelRequest, ReplyError, error_message,
+};
 use oneloop::agent::tools::ToolUse;
 use oneloop::limits::Limits;
 use serde_json::Value;
@@ -99,7 +101,8 @@ fn assert_can_be_told_again(reply: &ModelReply) {
     let ModelReply { content, tool_calls, .. } = reply.clone();
     let messages = vec![Message::Assistant { content, tool_calls }];
     let request = ModelRequest { messages, offers_tools: true, answer_tokens_max: None };
-    let body: Value = serde_json::from_str(&request.body("m")).expect("a body is JSON");
+    let body: Value =
+        serde_json::from_str(&request.body("m", LengthField::MaxTokens)).expect("a body is JSON");
     let told = &body["messages"][0];
     assert_eq!(told["content"].as_str().unwrap_or_default(), reply.content);
     let calls = told["tool_calls"].as_array().map_or(&[][..], Vec::as_slice);
