@@ -446,7 +446,10 @@ impl Exchange {
             return Step::Failed(Failure::Broken);
         }
         match self.client.end_of_input() {
-            Ok(()) => Step::End,
+            Ok(()) => {
+                self.has_ended = true;
+                Step::End
+            }
             Err(error) => Step::Failed(Failure::NoResponse(error)),
         }
     }
@@ -456,12 +459,9 @@ impl Exchange {
             let State::AwaitHandshake(connection) = &mut self.state else { return Step::Nothing };
             connection.flush(cx.os.net);
             if !connection.is_handshaking() {
-                let State::AwaitHandshake(connection) = std::mem::replace(&mut self.state, State::Over)
-                else {
-                    return Step::Nothing;
-                };
-                self.state = State::AwaitHead(connection);
-                self.since = cx.now;
+                if let State::AwaitHandshake(connection) = std::mem::replace(&mut self.state, State::Over) {
+                    self.send(connection, cx.now);
+                }
                 return self.converse(pool, limits, cx);
             }
             match connection.fill(cx.os.net, pool, &mut self.allowance) {
