@@ -235,6 +235,11 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
             config.listen
         )));
     }
+    if let Some(model) = &config.model {
+        limits.outbound_sockets_max =
+            limits.outbound_sockets_max.max(model.connections_max.saturating_mul(2));
+        limits.descriptors_reserved = limits.descriptors_reserved.saturating_add(limits.outbound_sockets_max);
+    }
     limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);
     check_notes(&config.notes)?;
     let (mut storage, _lock) = open_state(serve)?;

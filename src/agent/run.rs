@@ -249,7 +249,8 @@ impl Run {
         modelled.listen_anew();
         let offers_tools = modelled.offers_tools(limits.tool_rounds_max);
         let context_tokens = (modelled.plan.context_tokens >> modelled.shrinks.min(31)).max(1);
-        let answer_tokens = (context_tokens / limits.answer_tokens_share.max(1)).max(1);
+        let share = context_tokens / limits.answer_tokens_share.max(1);
+        let answer_tokens = share.clamp(1, limits.answer_tokens_max.max(1));
         let prompt = Prompt {
             question: &self.question,
             sources: &modelled.sources[..modelled.found],
@@ -321,7 +322,7 @@ impl Run {
             return fail(why, told);
         }
         let is_void = said || modelled.is_revised;
-        modelled.degraded.push(format!("The notes answer, because {why}."));
+        modelled.degraded.push(format!("The notes answer, because {}.", why.trim_end_matches('.')));
         if is_void {
             let detail = "The model's answer has failed; the notes answer.".to_owned();
             told.push(RunEvent::Revision { detail });
@@ -363,7 +364,9 @@ impl Run {
                 Brought::Passages(passages) => {
                     let known = modelled.sources.len();
                     let shown = modelled.show(&passages, limits);
-                    if modelled.sources.len() > known && modelled.first.is_none() {
+                    // Until its answer replaces the first, the sources are that one's.
+                    let is_shown = modelled.first.is_none() || modelled.is_revised;
+                    if modelled.sources.len() > known && is_shown {
                         told.push(RunEvent::Sources { sources: modelled.sources.clone() });
                     }
                     shown
@@ -587,8 +590,12 @@ impl Modelled {
 
     /// All that decides what the model should say, the question folded.
     fn identity(&self, question: &Question, offers_tools: bool) -> String {
-        let folded = question.message.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
-        let folded = folded.trim_end_matches(['?', '!', '.', ' ']);
+        let words: Vec<&str> = question.message.split_whitespace().collect();
+        let folded = words.join(" ");
+        // A capital further on may be all that tells one word from another.
+        let first = folded.chars().next().map_or(0, char::len_utf8);
+        let (first, rest) = folded.split_at(first);
+        let folded = (first.to_lowercase(), rest.trim_end_matches(['?', '!', '.', ' ']));
         let epoch = self.findings.as_ref().map_or(0, |findings| findings.epoch);
         let places: Vec<_> =
             self.sources.iter().map(|source| (&source.path, source.start, source.end)).collect();
