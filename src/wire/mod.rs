@@ -3,5 +3,5 @@
 pub mod http1;
 pub mod proxy;
 pub mod sse;
-pub mod url;
 pub mod tls;
+pub mod url;
