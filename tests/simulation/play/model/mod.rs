@@ -11,7 +11,7 @@
 //! In calm weather it answers at once and well, and whatever it had begun before and would never have ended is reset.
 
 pub mod account;
-mod answer;
+pub mod answer;
 pub mod manners;
 pub mod request;
 
