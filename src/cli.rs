@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the binary, and the one line that each failure is worth.
 
+mod model;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -24,6 +26,8 @@ use crate::os::real::{
 };
 use crate::reactor::Reactor;
 use crate::store::{Loaded, Memory, Storage};
+
+use model::ModelArgs;
 
 /// Asks a folder of Markdown notes, over HTTP or from the command line, on one event-loop thread.
 #[derive(Debug, Parser)]
@@ -54,7 +58,8 @@ enum Command {
 #[command(after_help = "Examples:\n  \
     oneloop serve                              the notes in $NOTES_DIRECTORY, else in ./notes\n  \
     oneloop serve ~/notes --listen 127.0.0.1:0  any free port; the first line on stdout tells which\n  \
-    oneloop serve ~/notes --allow-host notes.example   behind a proxy that passes that Host on\n\n\
+    oneloop serve ~/notes --allow-host notes.example   behind a proxy that passes that Host on\n  \
+    oneloop serve ~/notes --model-url http://127.0.0.1:8080/v1 --model gemma   a model answers\n\n\
     Once connections are accepted, one line on stdout says where:\n  \
     listening on http://127.0.0.1:8000\n\n\
     Runs are kept in NOTES/.oneloop and survive the process; --state-dir names another folder, --state none keeps none.\n\n\
@@ -103,6 +108,8 @@ struct Serve {
     /// Write no line for each request.
     #[arg(long)]
     no_access_log: bool,
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 /// Where runs are kept.
@@ -120,7 +127,8 @@ const STATE_MIB_MAX: u64 = STATE_BYTES_MAX / MIB as u64;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     oneloop ask docs \"How does the loop know when to sleep?\"\n  \
-    oneloop ask docs \"What is a cursor?\" --json | jq .sources")]
+    oneloop ask docs \"What is a cursor?\" --json | jq .sources\n  \
+    oneloop ask docs \"What is a cursor?\" --model-url http://127.0.0.1:8080/v1 --model gemma")]
 struct Ask {
     /// The folder of Markdown notes.
     #[arg(value_name = "NOTES")]
@@ -131,6 +139,8 @@ struct Ask {
     /// Print the answer as the JSON object that `POST /chat` would answer with.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -205,6 +215,7 @@ fn answer_parse(error: &clap::Error) -> ExitCode {
 
 fn run_serve(serve: &Serve) -> Result<u8, Failure> {
     start_logging(if serve.dev { LevelFilter::Debug } else { LevelFilter::Info });
+    let mut limits = Limits::default();
     let config = Config {
         notes: serve.notes.clone(),
         listen: serve.listen,
@@ -216,6 +227,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         runs_max: serve.runs_max,
         waiting_max: serve.waiting_max,
         is_durable: serve.state == State::Disk,
+        model: serve.model.config(&limits).map_err(Failure::Usage)?,
     };
     if !config.listen.ip().is_loopback() && !serve.insecure {
         return Err(Failure::World(format!(
@@ -223,7 +235,6 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
             config.listen
         )));
     }
-    let mut limits = Limits::default();
     limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);
     check_notes(&config.notes)?;
     let (mut storage, _lock) = open_state(serve)?;
@@ -406,7 +417,8 @@ fn run_ask(ask: &Ask) -> Result<u8, Failure> {
         ));
     }
     let limits = Limits::default();
-    let config = Config { notes: ask.notes.clone(), ..Config::default() };
+    let model = ask.model.config(&limits).map_err(Failure::Usage)?;
+    let config = Config { notes: ask.notes.clone(), model, ..Config::default() };
     let mut world = open_world(&config.notes, Box::new(Memory::default()), &limits)?;
     let mut app = App::new(&config, &limits, seed());
     let mut reactor = Reactor::new(&limits);

@@ -1,11 +1,17 @@
 //! What the operator has decided: the values behind the flags, with their defaults.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::limits;
+use crate::wire::proxy::Proxy;
+use crate::wire::tls::Trust;
+use crate::wire::url::Url;
+
 /// Everything that can be set from outside. `cli` fills it in, `app` reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The folder of notes.
     pub notes: PathBuf,
@@ -27,6 +33,96 @@ pub struct Config {
     pub runs_max: usize,
     /// Runs that wait for a place.
     pub waiting_max: usize,
+    /// The model that answers; without one the notes do.
+    pub model: Option<ModelConfig>,
+}
+
+/// A model behind an OpenAI-compatible server.
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    /// The server's address, up to and with `/v1`.
+    pub url: Url,
+    /// The model's name, as the server knows it.
+    pub name: String,
+    /// What the server wants to see, if anything.
+    pub key: Option<Secret>,
+    /// Whom to trust, for `https`.
+    pub trust: Option<Trust>,
+    /// Through whom it is reached, if not directly.
+    pub proxy: Option<Proxy>,
+    /// How it is asked.
+    pub agent: AgentMode,
+    /// Tokens that a prompt and its answer may have together.
+    pub context_tokens: u32,
+    /// When it fails, the built-in answerer answers.
+    pub falls_back: bool,
+    /// From the first look for its address until a request can be sent.
+    pub connect_timeout: Duration,
+    /// From then on to the first byte of an answer.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within an answer.
+    pub gap_timeout: Duration,
+    /// Longest time for one answer, all tries together.
+    pub total_timeout: Duration,
+    /// Connections to its server at once.
+    pub connections_max: usize,
+    /// Bytes of answers that are kept for the next who asks the same.
+    pub cache_bytes_max: usize,
+}
+
+impl ModelConfig {
+    /// The usual bounds for a model at this address.
+    pub fn new(url: Url, name: &str) -> ModelConfig {
+        ModelConfig {
+            url,
+            name: name.to_owned(),
+            key: None,
+            trust: None,
+            proxy: None,
+            agent: AgentMode::Auto,
+            context_tokens: limits::CONTEXT_TOKENS,
+            falls_back: true,
+            connect_timeout: limits::MODEL_CONNECT_TIMEOUT,
+            first_byte_timeout: limits::MODEL_FIRST_BYTE_TIMEOUT,
+            gap_timeout: limits::MODEL_GAP_TIMEOUT,
+            total_timeout: limits::MODEL_TOTAL_TIMEOUT,
+            connections_max: limits::MODEL_CONNECTIONS_MAX,
+            cache_bytes_max: limits::MODEL_CACHE_BYTES_MAX,
+        }
+    }
+}
+
+/// How a model is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentMode {
+    /// Tools are offered until its server refuses them for the first time.
+    Auto,
+    /// Tools are offered.
+    Tools,
+    /// It is given passages and no tools (retrieval-augmented generation).
+    Rag,
+}
+
+/// A text that no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps it.
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 impl Default for Config {
@@ -42,6 +138,7 @@ impl Default for Config {
             is_durable: false,
             runs_max: 64,
             waiting_max: 1024,
+            model: None,
         }
     }
 }

@@ -190,7 +190,8 @@ limits! {
     /// Bytes of a model server's own words in an error that we tell. More is cut off.
     MODEL_ERROR_BYTES_MAX / model_error_bytes_max: usize = 400;
 
-    /// Quotes of one answer that are looked up in its sources: about 10 us each. Further ones are not told.
+    /// Quotes of one answer that are looked up in its sources: less than 1 ms for all, with 50 KiB of sources. Further
+    /// ones are not told.
     ANSWER_QUOTES_MAX / answer_quotes_max: usize = 32;
 
     /// Tools that a model may call in one reply. Further calls of that reply are left out, as if it had not made them.
@@ -205,6 +206,67 @@ limits! {
     /// Bytes of text that a token stands for when a prompt is fitted into a model's context. English has about four, German
     /// and code three, other scripts two to three: a little too few is better than a prompt that the server refuses.
     BYTES_PER_TOKEN / bytes_per_token: usize = 3;
+
+    // --- The model ----------------------------------------------------------------------------------------------
+
+    /// Tokens of a prompt and its answer together, where `--context-tokens` says nothing: what small models on small
+    /// machines are served with.
+    CONTEXT_TOKENS / context_tokens: u32 = 4096;
+
+    /// The part of the context that is kept free for the answer: one in so many tokens.
+    ANSWER_TOKENS_SHARE / answer_tokens_share: u32 = 4;
+
+    /// How often a prompt that the model's server finds too long is cut to half. Beyond it the model has failed.
+    PROMPT_SHRINKS_MAX / prompt_shrinks_max: u32 = 3;
+
+    /// Passages that one answer may cite, those that tools brought included. Further ones are not shown to the model.
+    CITED_SOURCES_MAX / cited_sources_max: usize = 64;
+
+    /// From the first look for the model's address until a request can be sent. Over it: tried again, then failed.
+    MODEL_CONNECT_TIMEOUT / model_connect_timeout: Duration = Duration::from_secs(5);
+
+    /// From then on to the first byte of its answer: a long prompt on a slow machine is read for a minute.
+    MODEL_FIRST_BYTE_TIMEOUT / model_first_byte_timeout: Duration = Duration::from_secs(120);
+
+    /// Longest silence of a model within its answer.
+    MODEL_GAP_TIMEOUT / model_gap_timeout: Duration = Duration::from_secs(60);
+
+    /// Longest time for one answer of a model, all tries together.
+    MODEL_TOTAL_TIMEOUT / model_total_timeout: Duration = Duration::from_secs(600);
+
+    /// Connections to the model's server at once; more calls wait. As many as runs may be at work, since a server with fewer
+    /// places queues by itself.
+    MODEL_CONNECTIONS_MAX / model_connections_max: usize = 64;
+
+    /// Calls of a model at once, one for each run at work at most. Over it: the call fails.
+    MODEL_CALLS_MAX / model_calls_max: usize = 4096;
+
+    /// How often a call is tried again before anything was answered.
+    MODEL_RETRIES_MAX / model_retries_max: u32 = 2;
+
+    /// Pause before the first of these; it doubles with each.
+    RETRY_PAUSE / retry_pause: Duration = Duration::from_secs(1);
+
+    /// Longest `Retry-After` that is waited for. A server that wants more has failed.
+    RETRY_AFTER_MAX / retry_after_max: Duration = Duration::from_secs(30);
+
+    /// Failures in a row after which the model is not asked for a while.
+    BREAKER_FAILURES_MAX / breaker_failures_max: u32 = 5;
+
+    /// How long it is not asked at first; twice as long after each probe that fails.
+    BREAKER_PAUSE_MIN / breaker_pause_min: Duration = Duration::from_secs(5);
+
+    /// How long it is not asked at most.
+    BREAKER_PAUSE_MAX / breaker_pause_max: Duration = Duration::from_secs(60);
+
+    /// Bytes of an answer that is no stream and no success which are read, for the reason that stands in it.
+    REFUSAL_BYTES_MAX / refusal_bytes_max: usize = 16 * KIB;
+
+    /// Bytes of model answers that are kept for the next who asks the same, where `--model-cache` says nothing.
+    MODEL_CACHE_BYTES_MAX / model_cache_bytes_max: usize = 16 * MIB;
+
+    /// Bytes of passages found that are kept for the next who asks the same.
+    SEARCH_CACHE_BYTES_MAX / search_cache_bytes_max: usize = 2 * MIB;
 
     // --- Connections and the loop -------------------------------------------------------------------------------
 
@@ -281,6 +343,36 @@ limits! {
 
     /// Pause before the next try when the disk helper can't be started. Meanwhile `POST /sync` is answered 503.
     DISK_BACKOFF / disk_backoff: Duration = Duration::from_secs(1);
+
+    /// Addresses of one host that are tried. Further ones are left out.
+    DIAL_ADDRESSES_MAX / dial_addresses_max: usize = 8;
+
+    /// How long an address may take before the next is tried beside it (RFC 8305 §5 recommends this).
+    DIAL_NEXT_AFTER / dial_next_after: Duration = Duration::from_millis(250);
+
+    /// How long the addresses of a name are used without another lookup: the resolver does not tell how long they are good.
+    ADDRESSES_GOOD_FOR / addresses_good_for: Duration = Duration::from_secs(30);
+
+    /// Exchanges with others at once, those that wait for their place included: one for each run at work. Over it: the
+    /// exchange fails.
+    EXCHANGES_MAX / exchanges_max: usize = 4096;
+
+    /// How long a connection to somebody else is kept without use. Below the 60 s or more after which servers close it.
+    OUTBOUND_IDLE_TIMEOUT / outbound_idle_timeout: Duration = Duration::from_secs(30);
+
+    /// Bytes that are read and dropped behind the part of a response that was wanted, so that its connection can be used
+    /// again. Over it: the connection is closed.
+    OUTBOUND_REST_BYTES_MAX / outbound_rest_bytes_max: usize = 4 * KIB;
+
+    /// How long that may take.
+    OUTBOUND_REST_TIMEOUT / outbound_rest_timeout: Duration = Duration::from_secs(1);
+
+    /// Bytes read of one exchange in one turn. Beyond it the exchange waits in the pending queue: each event in them costs
+    /// about 3 us of work.
+    OUTBOUND_BYTES_PER_TURN / outbound_bytes_per_turn: usize = 8 * KIB;
+
+    /// Bytes read of all exchanges in one turn: about 2 ms of work.
+    OUTBOUND_BYTES_PER_TURN_ALL / outbound_bytes_per_turn_all: usize = 128 * KIB;
 
     /// Names that wait for the names helper. Over it: the exchange that wants one fails.
     LOOKUPS_MAX / lookups_max: usize = 64;

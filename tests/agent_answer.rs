@@ -133,7 +133,7 @@ fn a_follow_up_is_not_answered_by_its_topic_alone() {
 fn an_unfinished_index_is_said_so_with_and_without_an_answer() {
     for (message, held) in [("Who cleans the espresso machine?", true), ("Who discovered penicillin?", false)]
     {
-        let question = Question { message: message.to_owned(), history: Vec::new() };
+        let question = Question { message: message.to_owned(), ..Question::default() };
         let findings = found(&question, &vault());
         let unfinished = Findings { complete: false, notes_indexed: 4, notes_found: 90, ..findings };
         let answer = composed_in_slices(&question, unfinished, u32::MAX);
@@ -317,7 +317,8 @@ fn a_heading_that_names_the_question_lends_it_to_the_list_below() {
 
 #[test]
 fn a_misspelt_word_counts_by_its_correction() {
-    let question = Question { message: "Who cleans the esspresso machine?".to_owned(), history: Vec::new() };
+    let question =
+        Question { message: "Who cleans the esspresso machine?".to_owned(), ..Question::default() };
     let mut findings = found(&question, &vault());
     for term in findings.terms.iter_mut().filter(|term| term.text == "esspresso") {
         term.known = true;
@@ -329,7 +330,7 @@ fn a_misspelt_word_counts_by_its_correction() {
 
 #[test]
 fn corrected_words_alone_carry_no_answer() {
-    let question = Question { message: "How do I bake sourdough bread?".to_owned(), history: Vec::new() };
+    let question = Question { message: "How do I bake sourdough bread?".to_owned(), ..Question::default() };
     let read = note("read.md", "Read", "Read", "You take the socket, and then you read from it.\n");
     let mut findings = found(&question, &[read]);
     for (word, other) in [("bake", "take"), ("bread", "read")] {

@@ -77,7 +77,7 @@ fn scraps(dice: &mut Dice) -> String {
 }
 
 fn question() -> Question {
-    Question { message: "In which order does the loop poll its phases?".to_owned(), history: Vec::new() }
+    Question { message: "In which order does the loop poll its phases?".to_owned(), ..Question::default() }
 }
 
 fn composer(question: &Question, findings: Findings) -> Box<Composer> {

@@ -213,6 +213,10 @@ fn a_whole_reply_is_as_good_as_a_stream() {
     assert_eq!(reply.tool_calls, [call("a", "list_notes", "{}")]);
     assert_eq!((reply.content.as_str(), reply.finish), ("Mira.", Finish::ToolCalls));
 
+    let mut deltas = Deltas::new(&Limits::default());
+    let told = deltas.whole(r#"{"choices":[{"index":1,"message":{"content":"a"},"finish_reason":"stop"}]}"#);
+    assert_eq!(told.map(|delta| delta.text), Ok("a".to_owned()), "Gemini counts from 1");
+
     for no_reply in ["", "{}", "[]", "hello", r#"{"choices":[]}"#, r#"{"choices":[{"message":7}]}"#] {
         let mut deltas = Deltas::new(&Limits::default());
         assert_eq!(deltas.whole(no_reply), Err(ReplyError::Unreadable), "{no_reply}");
@@ -266,6 +270,24 @@ fn whole_calls_come_in_one_piece_with_or_without_an_index() {
                 r#"{"id":"a","function":{"name":"read_note","arguments":"\"a.md\"}"}}"#,
                 r#"{"id":"b","function":{"name":"read_note","arguments":""}}"#,
                 r#"{"id":"","function":{"name":"","arguments":"{\"path\":\"b.md\"}"}}"#,
+            ],
+        ),
+        (
+            "the same index and an id in each piece, as SGLang did",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"read_note","arguments":""}}"#,
+                r#"{"index":0,"id":"a","function":{"name":null,"arguments":"{\"path\":\"a.md\"}"}}"#,
+                r#"{"index":0,"id":"b","function":{"name":"read_note","arguments":""}}"#,
+                r#"{"index":0,"id":"b","function":{"name":null,"arguments":"{\"path\":\"b.md\"}"}}"#,
+            ],
+        ),
+        (
+            "the same index and an id in the first, as vLLM did",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"read_note","arguments":""}}"#,
+                r#"{"index":0,"id":"","function":{"name":null,"arguments":"{\"path\":\"a.md\"}"}}"#,
+                r#"{"index":0,"id":"b","function":{"name":"read_note","arguments":""}}"#,
+                r#"{"index":0,"id":"","function":{"name":null,"arguments":"{\"path\":\"b.md\"}"}}"#,
             ],
         ),
         (

@@ -9,7 +9,7 @@ use oneloop::agent::{
 use oneloop::limits::Limits;
 
 fn question() -> Question {
-    Question { message: "Who cleans the espresso machine?".to_owned(), history: Vec::new() }
+    Question { message: "Who cleans the espresso machine?".to_owned(), ..Question::default() }
 }
 
 fn findings() -> Findings {
@@ -28,6 +28,8 @@ fn names(told: &[RunEvent]) -> Vec<String> {
             RunEvent::Status { status, .. } => format!("status {status:?}"),
             RunEvent::Sources { sources } => format!("sources {}", sources.len()),
             RunEvent::Token { text } => format!("token {text}"),
+            RunEvent::Reasoning { text } => format!("reasoning {text}"),
+            RunEvent::Revision { detail } => format!("revision {detail}"),
             RunEvent::Complete { response } => format!("complete {}", response.run_id),
             RunEvent::Error { detail } => format!("error {detail}"),
             RunEvent::Done { status } => format!("done {status:?}"),
@@ -170,7 +172,7 @@ fn a_message_of_any_length_is_searched_by_its_first_words() {
     let limits = Limits::default();
     let distinct: String = (0..20_000).map(|number| format!("w{number} ")).collect();
     for message in [distinct, "x".repeat(128 * 1024), "水".repeat(40_000), "same ".repeat(25_000)] {
-        let text = request_of(&Question { message: message.clone(), history: Vec::new() }).text;
+        let text = request_of(&Question { message: message.clone(), ..Question::default() }).text;
         assert!(text.len() <= limits.query_bytes_max && message.starts_with(&text));
         assert!(oneloop::text::words(&text).next().is_some());
     }
@@ -184,10 +186,11 @@ fn a_follow_up_carries_the_topic_and_a_question_that_stands_alone_does_not() {
         Turn { role: Role::User, content: "And how old is it?".to_owned() },
     ];
     let context = |message: &str| {
-        request_of(&Question { message: message.to_owned(), history: history.clone() }).context
+        request_of(&Question { message: message.to_owned(), history: history.clone(), ..Question::default() })
+            .context
     };
     assert_eq!(context("and how hot does it get?"), "old espresso machine Rancilio");
     assert_eq!(context("how hot?"), "old espresso machine Rancilio");
     assert_eq!(context("What is the idle timeout of a connection?"), "");
-    assert_eq!(request_of(&Question { message: "and it?".to_owned(), history: Vec::new() }).context, "");
+    assert_eq!(request_of(&Question { message: "and it?".to_owned(), ..Question::default() }).context, "");
 }

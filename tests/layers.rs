@@ -17,9 +17,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("os", &["store", "base"]),
     ("reactor", &["os", "base"]),
     ("net", &["reactor", "os", "wire", "base"]),
-    ("config", &[]),
+    ("config", &["wire"]),
     ("app", &["config", "net", "wire", "agent", "notes", "store", "text", "reactor", "os", "base"]),
-    ("cli", &["app", "config", "agent", "store", "reactor", "os", "base"]),
+    ("cli", &["app", "config", "agent", "store", "reactor", "os", "wire", "base"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];

@@ -40,6 +40,11 @@ fn no_mutation_of_an_event_stream_breaks_its_property() {
 }
 
 #[test]
+fn no_mutation_of_what_a_model_streams_breaks_its_property() {
+    mutations_keep("deltas", 10_000);
+}
+
+#[test]
 fn no_mutation_of_a_head_breaks_its_property() {
     mutations_keep("http_head", 10_000);
 }

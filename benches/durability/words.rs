@@ -48,7 +48,7 @@ fn events(file: &Path) -> Result<Vec<RunEvent>, Failed> {
 fn round(events: &[RunEvent]) -> Result<(f64, f64), Failed> {
     let (limits, clock, mut entropy) = (Limits::default(), SystemClock::new(), SystemEntropy::default());
     let mut runs = Runs::new(RUNS, RUNS, &limits);
-    let question = Question { message: "When was kettle 1 bought?".to_owned(), history: Vec::new() };
+    let question = Question { message: "When was kettle 1 bought?".to_owned(), ..Question::default() };
     for _ in 0..RUNS {
         let text = serde_json::to_string(&question)?.into_boxed_str();
         let asked = Asked { on_disconnect: OnDisconnect::Continue, question: text, key: None };

@@ -6,17 +6,53 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Composer;
 use super::event::Answer;
+use super::model::{ModelReply, ModelRequest};
+use super::tools::ToolUse;
+
+/// How a run comes to its answer, if it is not to be put together from the notes alone. It is a part of the first input,
+/// as a process that takes the run over may have been started with other wishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The model's name.
+    pub model: String,
+    /// Tools are offered to it.
+    pub offers_tools: bool,
+    /// When the model fails, the built-in answerer answers.
+    pub falls_back: bool,
+    /// Tokens that a prompt and its answer may have together.
+    pub context_tokens: u32,
+}
 
 /// What a run is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
-    /// The run's turn has come.
+    /// The run's turn has come, and it is answered from the notes alone.
     Start,
+    /// The run's turn has come, and a model is asked.
+    StartWith(Plan),
     /// The search is over: the answer to [`Effect::Search`].
     Found(Findings),
     /// The answer stands: the answer to [`Effect::Compose`].
     Composed(Answer),
+    /// The model has answered: the answer to [`Effect::Ask`].
+    Answered {
+        /// What it said, whole, whatever of it [`Run::hear`](super::Run::hear) was told before.
+        reply: ModelReply,
+        /// It had said so before, to the same prompt.
+        cached: bool,
+    },
+    /// The model can't be asked like that: another answer to [`Effect::Ask`].
+    Refused(Refusal),
+    /// The model does not answer: another answer to [`Effect::Ask`].
+    Unanswered {
+        /// One sentence for the reader.
+        why: String,
+        /// Something of an answer had been told ([`Run::has_said`](super::Run::has_said)), which is void now.
+        said: bool,
+    },
+    /// What a tool has brought: the answer to [`Effect::Use`].
+    Used(Brought),
     /// The outstanding effect could not be carried out; the text says why, in one sentence for the reader.
     Failed(String),
     /// Nobody wants the answer any more.
@@ -30,8 +66,50 @@ pub enum Effect {
     Search(SearchRequest),
     /// Step this composer until it gives its answer; answered by [`Input::Composed`].
     Compose(Box<Composer>),
+    /// Ask the model; answered by [`Input::Answered`], [`Input::Refused`] or [`Input::Unanswered`].
+    Ask(Box<Asking>),
+    /// Use this tool; answered by [`Input::Used`].
+    Use(ToolUse),
     /// Nothing more: the run has ended and wants no further input.
     Finish(Outcome),
+}
+
+/// A question to the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asking {
+    /// The model's name.
+    pub model: String,
+    /// What is sent.
+    pub request: ModelRequest,
+    /// Two with the same identity may share one answer: they ask the same of the same notes after the same was said.
+    pub identity: String,
+}
+
+impl Asking {
+    /// Bytes of its messages.
+    pub fn bytes(&self) -> usize {
+        self.request.bytes()
+    }
+}
+
+/// Why the model can't be asked like that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It can't call tools.
+    Tools,
+    /// The prompt is longer than its context.
+    TooLong,
+}
+
+/// What a tool has brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Brought {
+    /// Parts of notes, which the answer may cite.
+    Passages(Vec<Passage>),
+    /// Something to read that is no part of a note: a list, or why there is nothing.
+    Text(String),
 }
 
 /// How a run ended.
@@ -47,7 +125,7 @@ pub enum Outcome {
 }
 
 /// A search for passages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SearchRequest {
     /// What is asked, in the asker's words: the message up to its `query_words_max`th distinct word.
     pub text: String,
@@ -59,7 +137,7 @@ pub struct SearchRequest {
 }
 
 /// What a search found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     /// Best first.
     pub passages: Vec<Passage>,
@@ -74,6 +152,26 @@ pub struct Findings {
     /// Notes in the folder, as far as it has been listed.
     pub notes_found: usize,
 }
+
+impl Findings {
+    /// Bytes of memory that it takes; about.
+    pub fn bytes(&self) -> usize {
+        let texts = |passage: &Passage| {
+            let dangling: usize = passage.dangling.iter().map(String::len).sum();
+            passage.path.len()
+                + passage.title.len()
+                + passage.heading.len()
+                + passage.text.len()
+                + passage.category.len()
+                + dangling
+        };
+        let passages: usize = self.passages.iter().map(|passage| size_of::<Passage>() + texts(passage)).sum();
+        passages + self.terms.len() * (size_of::<FoundTerm>() + WORD_BYTES)
+    }
+}
+
+/// What the words of a term take; about.
+const WORD_BYTES: usize = 32;
 
 /// One term of a search, as the index knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

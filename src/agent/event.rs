@@ -9,13 +9,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::citations::Quote;
 use super::effect::Outcome;
+use super::model::Usage;
 
 /// One thing that happened in a run.
 ///
 /// In order: `status`+ → `sources` → `token`* → `complete` → `done`. A failure puts `error` and `done` in the
 /// place of what is left, a cancel only `done`. `done` comes exactly once and is the last event of every run.
-/// The texts of all `token` events joined are the `response` of the `complete` event.
+///
+/// Where a model answers, `status`, `sources` and `reasoning` may stand anywhere before `complete`, and a `revision` makes
+/// every token before it void: the answer begins anew. The texts of the `token` events behind the last `revision` joined
+/// are the `response` of the `complete` event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum RunEvent {
@@ -37,10 +42,20 @@ pub enum RunEvent {
         /// Appended as it is, white space included.
         text: String,
     },
+    /// What the model thinks before it answers; no part of the answer.
+    Reasoning {
+        /// Appended as it is.
+        text: String,
+    },
+    /// The answer begins anew: every token told before is void.
+    Revision {
+        /// For people: one sentence.
+        detail: String,
+    },
     /// The whole answer, once more in one piece.
     Complete {
         /// The same object that `POST /chat` answers with.
-        response: Response,
+        response: Box<Response>,
     },
     /// Why the run failed.
     Error {
@@ -62,6 +77,10 @@ pub enum Stage {
     Searching,
     /// The answer is being put together from what was found.
     Composing,
+    /// The model was asked.
+    Asking,
+    /// A tool is used for the model.
+    UsingTool,
 }
 
 /// One quoted piece of a note.
@@ -111,6 +130,22 @@ pub struct Response {
     pub suggested_actions: Vec<String>,
     /// Who wrote the answer.
     pub answered_by: AnsweredBy,
+    /// What is not as it should be with it, as whole sentences: why the notes answer and not the model, what was left
+    /// out or cut.
+    #[serde(default)]
+    pub degraded: Vec<String>,
+    /// What the model has put in quotation marks, and whether it stands in a note.
+    #[serde(default)]
+    pub quotes: Vec<Quote>,
+    /// The model, if it wrote the answer.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// What the model's server has counted, over all calls of this run.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// The model had answered the same before, and was not asked again.
+    #[serde(default)]
+    pub cached: bool,
     /// The run's id, which is also its task's id.
     pub run_id: String,
 }
@@ -125,4 +160,6 @@ pub enum KnowledgeUpdate {}
 pub enum AnsweredBy {
     /// The built-in answerer: every sentence stands in a note.
     Notes,
+    /// A model, out of what stands in the notes if it does as it is told.
+    Model,
 }

@@ -22,6 +22,7 @@ mod function_words;
 mod kind;
 mod marks;
 pub mod model;
+pub mod prompt;
 pub mod question;
 mod reading;
 mod render;
@@ -30,11 +31,13 @@ mod sketch;
 pub mod tools;
 
 pub use answer::Composer;
-pub use citations::Quote;
-pub use effect::{Effect, Findings, FoundTerm, Input, Outcome, Passage, SearchRequest};
+pub use effect::{
+    Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, Refusal, SearchRequest,
+};
 pub use event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};
-pub use question::{Question, Role, Turn};
+pub use prompt::{Prompt, Round};
+pub use question::{Question, Role, Strategy, Turn};
 pub use run::{Run, Unexpected};
 pub use tools::ToolUse;
 

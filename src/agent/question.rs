@@ -23,6 +23,28 @@ pub struct Question {
     /// What was said before, oldest first.
     #[serde(default)]
     pub history: Vec<Turn>,
+    /// Who is to answer.
+    #[serde(default, skip_serializing_if = "Strategy::is_usual")]
+    pub strategy: Strategy,
+}
+
+/// Who is to answer a question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The model, if there is one.
+    #[default]
+    Model,
+    /// The built-in answerer at once, and then the model, whose answer replaces the first.
+    FastFirst,
+    /// The built-in answerer alone.
+    Notes,
+}
+
+impl Strategy {
+    fn is_usual(&self) -> bool {
+        *self == Strategy::Model
+    }
 }
 
 /// One earlier message.

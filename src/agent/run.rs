@@ -1,34 +1,52 @@
 //! One question on its way to an answer: a machine that is resumed, never called back.
 //!
 //! ```text
-//!                 Start / search              Found / compose            Composed / finish
-//!  ExpectStart ───────────────► AwaitFindings ───────────────► AwaitAnswer ───────────────► Ended
-//!       │                             │                             │                        ▲
-//!       └─────────────────────────────┴─────────────────────────────┴────────────────────────┘
-//!                         Failed / error, done      Cancel / done
+//!               Start, StartWith / search         Found / compose
+//!  ExpectStart ───────────────────► AwaitFindings ──────────────────────► AwaitAnswer ──────────► Ended
+//!                                        │   │                                ▲    Composed / finish ▲
+//!                        fast-first:     │   │ Found / ask        Unanswered  │                      │
+//!                        Found / compose │   ▼                    / compose   │                      │
+//!                                        │  AwaitModel ◄──────┬───────────────┤                      │
+//!                                        ▼   ▲  ▲ │ Refused   │ Answered with calls / use            │
+//!                                   AwaitFirst │  └─┘ / ask    │               │ Answered / finish     │
+//!                                     Composed │               ▼               └───────────────────────┤
+//!                                     / ask    └─────────── AwaitTool ◄─┐                              │
+//!                                                Used / ask      └──────┘ Used / use                   │
+//!
+//!  every state but the last: Failed / error, done      Cancel / done ──────────────────────────────────┘
 //! ```
 //!
 //! Every arrow is one [`Input`]; every state but the last has exactly one effect outstanding (`ExpectStart` waits
 //! for the app to have room). The log of a run and the numbers of its events are kept by whoever resumes it.
+//!
+//! What a model says is told while it says it ([`Run::hear`]): no input, as it moves nothing. Only the whole reply is
+//! one. So a run that is made again from its inputs tells the same, but for pieces of replies: those are void
+//! when the process ends before the reply is whole.
 
 use std::fmt;
 
 use crate::limits::Limits;
 
 use super::answer::Composer;
-use super::effect::{Effect, Findings, Input, Outcome};
-use super::event::{Answer, AnsweredBy, Response, RunEvent, Stage};
-use super::question::{Asked, Question};
+use super::citations::{Marks, quotes};
+use super::effect::{Asking, Brought, Effect, Findings, Input, Outcome, Passage, Plan, Refusal};
+use super::event::{Answer, AnsweredBy, Response, RunEvent, Source, Stage};
+use super::model::{Finish, ModelReply, ModelRequest, ToolCall, Usage};
+use super::prompt::{self, Prompt, Round};
+use super::question::{Asked, Question, Strategy};
+use super::tools::{self, ToolUse};
 
 /// The machine of one question.
 #[derive(Debug)]
 pub struct Run {
     run_id: String,
-    /// What is asked, made out once; the message itself is not kept.
+    question: Question,
+    /// What is asked, made out once.
     asked: Asked,
-    answer_bytes_max: usize,
-    sources_max: usize,
+    limits: Box<Limits>,
     state: State,
+    /// What a model is asked with, if one is.
+    modelled: Option<Box<Modelled>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +55,48 @@ enum State {
     ExpectStart,
     /// A search is outstanding.
     AwaitFindings,
+    /// A composer is at work on an answer that the model's will replace.
+    AwaitFirst,
+    /// The model was asked.
+    AwaitModel,
+    /// A tool is at work.
+    AwaitTool,
     /// A composer is at work.
     AwaitAnswer,
     /// The last event was told.
     Ended,
+}
+
+/// What a run needs that asks a model.
+#[derive(Debug)]
+struct Modelled {
+    plan: Plan,
+    /// For the built-in answerer, if the model fails.
+    findings: Option<Findings>,
+    /// What the answer may cite, in the order of its marks, with each one's category.
+    sources: Vec<Source>,
+    categories: Vec<String>,
+    /// How many of them the search has found, before any tool.
+    found: usize,
+    /// Replies that asked for tools, with what those brought.
+    rounds: Vec<Round>,
+    /// Calls of the last round that are still to be made, the next one last.
+    calls: Vec<ToolCall>,
+    /// How often the prompt was halved because the model's server found it too long.
+    shrinks: u32,
+    /// Tools are offered no more: the model can't call them, or has called enough.
+    without_tools: bool,
+    /// The built-in answer that was told first.
+    first: Option<Answer>,
+    /// What is being said: bytes of it as the model has it, and as it was told.
+    heard_bytes: usize,
+    said: String,
+    marks: Marks,
+    /// The tokens told so far are the model's.
+    is_revised: bool,
+    degraded: Vec<String>,
+    usage: Option<Usage>,
+    cached: bool,
 }
 
 impl Run {
@@ -48,10 +104,11 @@ impl Run {
     pub fn new(run_id: String, question: &Question, limits: &Limits) -> Run {
         Run {
             run_id,
+            question: question.clone(),
             asked: Asked::make_out(question, limits),
-            answer_bytes_max: limits.answer_bytes_max,
-            sources_max: limits.sources_max,
+            limits: Box::new(limits.clone()),
             state: State::ExpectStart,
+            modelled: None,
         }
     }
 
@@ -64,33 +121,66 @@ impl Run {
     /// [`Unexpected`] for an input that does not fit the state; the run and `told` stay as they are.
     pub fn resume(&mut self, input: Input, told: &mut Vec<RunEvent>) -> Result<Effect, Unexpected> {
         let (state, effect) = match (self.state, input) {
-            (State::ExpectStart, Input::Start) => (State::AwaitFindings, self.search(told)),
-            (State::AwaitFindings, Input::Found(findings)) => {
-                (State::AwaitAnswer, self.compose(findings, told))
+            (State::ExpectStart, Input::Start) => self.search(told),
+            (State::ExpectStart, Input::StartWith(plan)) => {
+                if self.question.strategy != Strategy::Notes {
+                    self.modelled = Some(Box::new(Modelled::new(plan)));
+                }
+                self.search(told)
             }
-            (State::AwaitAnswer, Input::Composed(answer)) => (State::Ended, self.complete(answer, told)),
+            (State::AwaitFindings, Input::Found(findings)) => self.found(findings, told),
+            (State::AwaitFirst, Input::Composed(answer)) => self.composed_first(answer, told),
+            (State::AwaitModel, Input::Answered { reply, cached }) => self.answered(reply, cached, told),
+            (State::AwaitModel, Input::Refused(refusal)) => self.refused(refusal, told),
+            (State::AwaitModel, Input::Unanswered { why, said }) => self.unanswered(why, said, told),
+            (State::AwaitTool, Input::Used(brought)) => self.used(brought, told),
+            (State::AwaitAnswer, Input::Composed(answer)) => self.complete_from_notes(answer, true, told),
 
-            (State::ExpectStart | State::AwaitFindings | State::AwaitAnswer, Input::Failed(why)) => {
-                told.push(RunEvent::Error { detail: why });
-                (State::Ended, finish(Outcome::Failed, told))
-            }
-            (State::ExpectStart | State::AwaitFindings | State::AwaitAnswer, Input::Cancel) => {
-                (State::Ended, finish(Outcome::Cancelled, told))
-            }
-
-            (State::ExpectStart, Input::Found(_) | Input::Composed(_)) => return Err(Unexpected::NotStarted),
-            (State::AwaitFindings | State::AwaitAnswer, Input::Start) => {
-                return Err(Unexpected::AlreadyStarted);
-            }
-            (State::AwaitFindings, Input::Composed(_)) => return Err(Unexpected::NotComposing),
-            (State::AwaitAnswer, Input::Found(_)) => return Err(Unexpected::NotSearching),
             (
-                State::Ended,
-                Input::Start | Input::Found(_) | Input::Composed(_) | Input::Failed(_) | Input::Cancel,
-            ) => return Err(Unexpected::Ended),
+                State::ExpectStart
+                | State::AwaitFindings
+                | State::AwaitFirst
+                | State::AwaitModel
+                | State::AwaitTool
+                | State::AwaitAnswer,
+                Input::Failed(why),
+            ) => fail(why, told),
+            (
+                State::ExpectStart
+                | State::AwaitFindings
+                | State::AwaitFirst
+                | State::AwaitModel
+                | State::AwaitTool
+                | State::AwaitAnswer,
+                Input::Cancel,
+            ) => (State::Ended, finish(Outcome::Cancelled, told)),
+
+            (state, input) => return Err(Unexpected::of(state, &input)),
         };
         self.state = state;
         Ok(effect)
+    }
+
+    /// A piece of the reply that the model is making. Told at once, if it can be told.
+    pub fn hear(&mut self, text: &str, told: &mut Vec<RunEvent>) {
+        if self.state != State::AwaitModel || text.is_empty() {
+            return;
+        }
+        if let Some(modelled) = &mut self.modelled {
+            modelled.hear(text, told);
+        }
+    }
+
+    /// A piece of what the model thinks before it replies.
+    pub fn hear_reasoning(&mut self, text: &str, told: &mut Vec<RunEvent>) {
+        if self.state == State::AwaitModel && !text.is_empty() {
+            told.push(RunEvent::Reasoning { text: text.to_owned() });
+        }
+    }
+
+    /// Some of the reply that the model is making was told.
+    pub fn has_said(&self) -> bool {
+        self.modelled.as_ref().is_some_and(|modelled| modelled.heard_bytes > 0)
     }
 
     /// The last event was told; every further input is [`Unexpected`].
@@ -98,9 +188,25 @@ impl Run {
         self.state == State::Ended
     }
 
-    fn search(&self, told: &mut Vec<RunEvent>) -> Effect {
+    fn search(&self, told: &mut Vec<RunEvent>) -> (State, Effect) {
         told.push(RunEvent::Status { status: Stage::Searching, detail: "Searching the notes.".to_owned() });
-        Effect::Search(self.asked.request.clone())
+        (State::AwaitFindings, Effect::Search(self.asked.request.clone()))
+    }
+
+    fn found(&mut self, findings: Findings, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let Some(modelled) = &mut self.modelled else {
+            return (State::AwaitAnswer, self.compose(findings, told));
+        };
+        for passage in &findings.passages {
+            modelled.cite(passage, self.limits.cited_sources_max);
+        }
+        modelled.found = modelled.sources.len();
+        if self.question.strategy == Strategy::FastFirst {
+            modelled.findings = Some(findings.clone());
+            return (State::AwaitFirst, self.compose(findings, told));
+        }
+        modelled.findings = Some(findings);
+        self.ask(true, told)
     }
 
     fn compose(&self, findings: Findings, told: &mut Vec<RunEvent>) -> Effect {
@@ -110,13 +216,221 @@ impl Run {
             count => format!("Reading {count} passages."),
         };
         told.push(RunEvent::Status { status: Stage::Composing, detail });
-        let composer = Composer::new(self.asked.clone(), findings, self.answer_bytes_max, self.sources_max);
+        let Limits { answer_bytes_max, sources_max, .. } = *self.limits;
+        let composer = Composer::new(self.asked.clone(), findings, answer_bytes_max, sources_max);
         Effect::Compose(Box::new(composer))
     }
 
-    fn complete(&self, answer: Answer, told: &mut Vec<RunEvent>) -> Effect {
+    /// The built-in answer is told, and the model asked all the same.
+    fn composed_first(&mut self, answer: Answer, told: &mut Vec<RunEvent>) -> (State, Effect) {
         told.push(RunEvent::Sources { sources: answer.sources.clone() });
-        told.extend(tokens(&answer.response).map(|text| RunEvent::Token { text: text.to_owned() }));
+        tell_tokens(&answer.response, told);
+        if let Some(modelled) = &mut self.modelled {
+            modelled.first = Some(answer);
+        }
+        // What the model cites is told with its revision: until then the sources are the first answer's.
+        self.ask(false, told)
+    }
+
+    // --- The model ------------------------------------------------------------------------------------------------
+
+    fn ask(&mut self, tells_sources: bool, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let limits = &*self.limits;
+        let Some(modelled) = &mut self.modelled else {
+            return fail("no model is configured".to_owned(), told);
+        };
+        if tells_sources {
+            told.push(RunEvent::Sources { sources: modelled.sources.clone() });
+        }
+        told.push(RunEvent::Status {
+            status: Stage::Asking,
+            detail: format!("Asking {}.", modelled.plan.model),
+        });
+        modelled.listen_anew();
+        let offers_tools = modelled.offers_tools(limits.tool_rounds_max);
+        let context_tokens = (modelled.plan.context_tokens >> modelled.shrinks.min(31)).max(1);
+        let answer_tokens = (context_tokens / limits.answer_tokens_share.max(1)).max(1);
+        let prompt = Prompt {
+            question: &self.question,
+            sources: &modelled.sources[..modelled.found],
+            rounds: &modelled.rounds,
+            offers_tools,
+        };
+        let request = ModelRequest {
+            messages: prompt.messages(prompt::room(context_tokens, answer_tokens, limits)),
+            offers_tools,
+            answer_tokens_max: Some(answer_tokens),
+        };
+        let asking = Asking {
+            model: modelled.plan.model.clone(),
+            request,
+            identity: modelled.identity(&self.question, offers_tools),
+        };
+        (State::AwaitModel, Effect::Ask(Box::new(asking)))
+    }
+
+    fn answered(&mut self, reply: ModelReply, cached: bool, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let limits = &*self.limits;
+        let Some(modelled) = &mut self.modelled else {
+            return fail("no model is configured".to_owned(), told);
+        };
+        modelled.count(reply.usage, cached);
+        if !reply.tool_calls.is_empty() && modelled.offers_tools(limits.tool_rounds_max) {
+            if !reply.content.is_empty() {
+                let detail = "The model looks further before it answers.".to_owned();
+                told.push(RunEvent::Revision { detail });
+            }
+            modelled.calls = reply.tool_calls.iter().rev().cloned().collect();
+            modelled.rounds.push(Round { reply, results: Vec::new() });
+            return self.use_next(told);
+        }
+        if reply.content.trim().is_empty() {
+            let said = modelled.heard_bytes > 0;
+            return self.unanswered("the model answered with nothing".to_owned(), said, told);
+        }
+        self.complete_from_model(reply, told)
+    }
+
+    fn refused(&mut self, refusal: Refusal, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let Some(modelled) = &mut self.modelled else {
+            return fail("no model is configured".to_owned(), told);
+        };
+        match refusal {
+            Refusal::Tools if !modelled.without_tools => modelled.without_tools = true,
+            Refusal::TooLong if modelled.shrinks < self.limits.prompt_shrinks_max => modelled.shrinks += 1,
+            Refusal::Tools => {
+                return self.unanswered(
+                    "the model refused tools that it was not offered".to_owned(),
+                    false,
+                    told,
+                );
+            }
+            Refusal::TooLong => {
+                let why = "the prompt is longer than the model's context, however much of it is left out";
+                return self.unanswered(why.to_owned(), false, told);
+            }
+        }
+        self.ask(false, told)
+    }
+
+    /// The notes answer in the model's place, unless that is not wanted.
+    fn unanswered(&mut self, why: String, said: bool, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let Some(modelled) = &mut self.modelled else { return fail(why, told) };
+        if !modelled.plan.falls_back {
+            return fail(why, told);
+        }
+        let is_void = said || modelled.is_revised;
+        modelled.degraded.push(format!("The notes answer, because {why}."));
+        if is_void {
+            let detail = "The model's answer has failed; the notes answer.".to_owned();
+            told.push(RunEvent::Revision { detail });
+        }
+        if let Some(first) = modelled.first.take() {
+            return self.complete_from_notes(first, is_void, told);
+        }
+        let findings = modelled.findings.take().unwrap_or_default();
+        (State::AwaitAnswer, self.compose(findings, told))
+    }
+
+    // --- Tools ----------------------------------------------------------------------------------------------------
+
+    /// Makes the next call of the round, or, if all were made, asks the model again.
+    fn use_next(&mut self, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        loop {
+            let Some(modelled) = &mut self.modelled else {
+                return fail("no model is configured".to_owned(), told);
+            };
+            let Some(call) = modelled.calls.last() else { return self.ask(false, told) };
+            match ToolUse::parse(&call.name, &call.arguments, &self.limits) {
+                Ok(wish) => {
+                    told.push(RunEvent::Status { status: Stage::UsingTool, detail: wish.detail() });
+                    return (State::AwaitTool, Effect::Use(wish));
+                }
+                // The model is told, and may do better in the next round.
+                Err(why) => modelled.bring(format!("error: {why}")),
+            }
+        }
+    }
+
+    fn used(&mut self, brought: Brought, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let limits = &*self.limits;
+        if let Some(modelled) = &mut self.modelled {
+            let text = match brought {
+                Brought::Text(text) => {
+                    tools::cap(prompt::as_data(&text).into_owned(), limits.tool_result_bytes_max)
+                }
+                Brought::Passages(passages) => {
+                    let known = modelled.sources.len();
+                    let shown = modelled.show(&passages, limits);
+                    if modelled.sources.len() > known && modelled.first.is_none() {
+                        told.push(RunEvent::Sources { sources: modelled.sources.clone() });
+                    }
+                    shown
+                }
+            };
+            modelled.bring(text);
+        }
+        self.use_next(told)
+    }
+
+    // --- The end --------------------------------------------------------------------------------------------------
+
+    fn complete_from_model(&mut self, reply: ModelReply, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let Some(mut modelled) = self.modelled.take() else {
+            return fail("no model is configured".to_owned(), told);
+        };
+        let unheard = reply.content.get(modelled.heard_bytes..).unwrap_or_default();
+        if modelled.heard_bytes == 0 {
+            // It is there all at once, as the notes' answers are.
+            tokens(unheard).for_each(|text| modelled.hear(text, told));
+        } else {
+            modelled.hear(unheard, told);
+        }
+        modelled.say_rest(told);
+        match reply.finish {
+            Finish::Length => {
+                modelled.degraded.push("The model's answer was cut at its longest length.".to_owned());
+            }
+            Finish::ContentFilter => {
+                modelled.degraded.push("The model's server has left out parts of the answer.".to_owned());
+            }
+            Finish::Stop | Finish::ToolCalls | Finish::Unknown => {}
+        }
+        match modelled.marks.taken_out() {
+            0 => {}
+            1 => modelled.degraded.push("1 mark that names no source was taken out.".to_owned()),
+            count => modelled.degraded.push(format!("{count} marks that name no source were taken out.")),
+        }
+        let response = Response {
+            categories: modelled.cited_categories(),
+            quotes: quotes(&modelled.said, &modelled.sources, &self.limits),
+            response: modelled.said,
+            sources: modelled.sources,
+            knowledge_updates: Vec::new(),
+            suggested_actions: Vec::new(),
+            answered_by: AnsweredBy::Model,
+            degraded: modelled.degraded,
+            model: Some(modelled.plan.model),
+            usage: modelled.usage,
+            cached: modelled.cached,
+            run_id: self.run_id.clone(),
+        };
+        told.push(RunEvent::Complete { response: Box::new(response) });
+        (State::Ended, finish(Outcome::Completed, told))
+    }
+
+    /// `tells_it`: its tokens have not been told yet, or are void.
+    fn complete_from_notes(
+        &mut self,
+        answer: Answer,
+        tells_it: bool,
+        told: &mut Vec<RunEvent>,
+    ) -> (State, Effect) {
+        if tells_it {
+            told.push(RunEvent::Sources { sources: answer.sources.clone() });
+            tell_tokens(&answer.response, told);
+        }
+        let degraded = self.modelled.take().map_or_else(Vec::new, |modelled| modelled.degraded);
         let response = Response {
             response: answer.response,
             sources: answer.sources,
@@ -124,16 +438,186 @@ impl Run {
             knowledge_updates: Vec::new(),
             suggested_actions: answer.suggested_actions,
             answered_by: AnsweredBy::Notes,
+            degraded,
+            quotes: Vec::new(),
+            model: None,
+            usage: None,
+            cached: false,
             run_id: self.run_id.clone(),
         };
-        told.push(RunEvent::Complete { response });
-        finish(Outcome::Completed, told)
+        told.push(RunEvent::Complete { response: Box::new(response) });
+        (State::Ended, finish(Outcome::Completed, told))
     }
+}
+
+impl Modelled {
+    fn new(plan: Plan) -> Modelled {
+        Modelled {
+            plan,
+            findings: None,
+            sources: Vec::new(),
+            categories: Vec::new(),
+            found: 0,
+            rounds: Vec::new(),
+            calls: Vec::new(),
+            shrinks: 0,
+            without_tools: false,
+            first: None,
+            heard_bytes: 0,
+            said: String::new(),
+            marks: Marks::new(),
+            is_revised: false,
+            degraded: Vec::new(),
+            usage: None,
+            cached: false,
+        }
+    }
+
+    /// A reply begins.
+    fn listen_anew(&mut self) {
+        self.heard_bytes = 0;
+        self.said.clear();
+        self.marks = Marks::new();
+    }
+
+    fn hear(&mut self, text: &str, told: &mut Vec<RunEvent>) {
+        self.heard_bytes += text.len();
+        if self.first.is_some() && !std::mem::replace(&mut self.is_revised, true) {
+            told.push(RunEvent::Revision { detail: "The model answers.".to_owned() });
+            told.push(RunEvent::Sources { sources: self.sources.clone() });
+        }
+        let before = self.said.len();
+        self.marks.push(text, self.sources.len(), &mut self.said);
+        self.tell_said(before, told);
+    }
+
+    /// What was held back because it might have become a mark.
+    fn say_rest(&mut self, told: &mut Vec<RunEvent>) {
+        let before = self.said.len();
+        self.marks.finish(&mut self.said);
+        self.tell_said(before, told);
+    }
+
+    fn tell_said(&self, before: usize, told: &mut Vec<RunEvent>) {
+        if let Some(text) = self.said.get(before..).filter(|text| !text.is_empty()) {
+            told.push(RunEvent::Token { text: text.to_owned() });
+        }
+    }
+
+    fn offers_tools(&self, rounds_max: usize) -> bool {
+        self.plan.offers_tools && !self.without_tools && self.rounds.len() < rounds_max
+    }
+
+    /// The mark under which a passage is cited; it gets one if it has none. `None` if there are too many.
+    fn cite(&mut self, passage: &Passage, sources_max: usize) -> Option<usize> {
+        let is_this = |source: &Source| {
+            source.path == passage.path && (source.start, source.end) == (passage.start, passage.end)
+        };
+        if let Some(index) = self.sources.iter().position(is_this) {
+            return Some(index + 1);
+        }
+        if self.sources.len() >= sources_max {
+            return None;
+        }
+        self.sources.push(Source {
+            path: passage.path.clone(),
+            title: passage.title.clone(),
+            heading: passage.heading.clone(),
+            start: passage.start,
+            end: passage.end,
+            score: passage.score,
+            text: passage.text.clone(),
+        });
+        self.categories.push(passage.category.clone());
+        Some(self.sources.len())
+    }
+
+    /// Passages as a tool's result, each under its mark.
+    fn show(&mut self, passages: &[Passage], limits: &Limits) -> String {
+        let mut shown = String::new();
+        for passage in passages {
+            let known = self.sources.len();
+            let mark = self.cite(passage, limits.cited_sources_max);
+            let source = mark.and_then(|mark| self.sources.get(mark - 1).map(|source| (mark, source)));
+            let room = limits.tool_result_bytes_max.saturating_sub(shown.len() + 1);
+            match source.and_then(|(mark, source)| prompt::passage(mark, source, room)) {
+                Some(text) => shown.extend([text.as_str(), "\n"]),
+                // What the model has not seen it can't cite.
+                None => {
+                    self.sources.truncate(known);
+                    self.categories.truncate(known);
+                    break;
+                }
+            }
+        }
+        if shown.is_empty() {
+            shown.push_str("Nothing was found.");
+        }
+        shown
+    }
+
+    /// The result of the call that is next.
+    fn bring(&mut self, text: String) {
+        if let (Some(call), Some(round)) = (self.calls.pop(), self.rounds.last_mut()) {
+            round.results.push((call.id, text));
+        }
+    }
+
+    fn count(&mut self, usage: Option<Usage>, cached: bool) {
+        self.cached = cached;
+        // What was counted when it was asked the first time costs nothing now.
+        let Some(usage) = usage.filter(|_| !cached) else { return };
+        let sum = self.usage.get_or_insert_with(Usage::default);
+        sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
+        sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
+    }
+
+    /// The categories of the sources that the answer cites, each once.
+    fn cited_categories(&self) -> Vec<String> {
+        let mut cited: Vec<String> = Vec::new();
+        for (index, category) in self.categories.iter().enumerate() {
+            let is_new = !category.is_empty() && !cited.contains(category);
+            if is_new && self.said.contains(&format!("[{}]", index + 1)) {
+                cited.push(category.clone());
+            }
+        }
+        cited
+    }
+
+    /// All that decides what the model should say, the question folded.
+    fn identity(&self, question: &Question, offers_tools: bool) -> String {
+        let folded = question.message.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+        let folded = folded.trim_end_matches(['?', '!', '.', ' ']);
+        let epoch = self.findings.as_ref().map_or(0, |findings| findings.epoch);
+        let places: Vec<_> =
+            self.sources.iter().map(|source| (&source.path, source.start, source.end)).collect();
+        let calls: Vec<_> = self
+            .rounds
+            .iter()
+            .map(|round| {
+                let calls: Vec<_> =
+                    round.reply.tool_calls.iter().map(|call| (&call.name, &call.arguments)).collect();
+                (&round.reply.content, calls, round.results.iter().map(|(_, text)| text).collect::<Vec<_>>())
+            })
+            .collect();
+        let plan = (&self.plan.model, self.plan.context_tokens, self.shrinks, offers_tools);
+        serde_json::to_string(&(plan, folded, &question.history, epoch, places, calls))
+            .expect("strings and numbers have JSON")
+    }
+}
+
+fn fail(why: String, told: &mut Vec<RunEvent>) -> (State, Effect) {
+    told.push(RunEvent::Error { detail: why });
+    (State::Ended, finish(Outcome::Failed, told))
 }
 
 fn finish(outcome: Outcome, told: &mut Vec<RunEvent>) -> Effect {
     told.push(RunEvent::Done { status: outcome });
     Effect::Finish(outcome)
+}
+
+fn tell_tokens(response: &str, told: &mut Vec<RunEvent>) {
+    told.extend(tokens(response).map(|text| RunEvent::Token { text: text.to_owned() }));
 }
 
 /// `response` cut behind white space into pieces of at least [`TOKEN_BYTES_MIN`]. Joined they are `response` again.
@@ -165,8 +649,28 @@ pub enum Unexpected {
     NotSearching,
     /// An answer, but no composer is at work.
     NotComposing,
+    /// Something of a model, but none was asked.
+    NotAsking,
+    /// What a tool has brought, but none is at work.
+    NotUsing,
     /// The run has ended.
     Ended,
+}
+
+impl Unexpected {
+    fn of(state: State, input: &Input) -> Unexpected {
+        match (state, input) {
+            (State::Ended, _) => Unexpected::Ended,
+            (State::ExpectStart, _) => Unexpected::NotStarted,
+            (_, Input::Start | Input::StartWith(_)) => Unexpected::AlreadyStarted,
+            (_, Input::Found(_)) => Unexpected::NotSearching,
+            (_, Input::Answered { .. } | Input::Refused(_) | Input::Unanswered { .. }) => {
+                Unexpected::NotAsking
+            }
+            (_, Input::Used(_)) => Unexpected::NotUsing,
+            (_, Input::Composed(_) | Input::Failed(_) | Input::Cancel) => Unexpected::NotComposing,
+        }
+    }
 }
 
 impl fmt::Display for Unexpected {
@@ -176,6 +680,8 @@ impl fmt::Display for Unexpected {
             Unexpected::AlreadyStarted => "the run was started before",
             Unexpected::NotSearching => "the run awaits no findings",
             Unexpected::NotComposing => "the run awaits no answer",
+            Unexpected::NotAsking => "the run awaits no model",
+            Unexpected::NotUsing => "the run awaits no tool",
             Unexpected::Ended => "the run has ended",
         })
     }

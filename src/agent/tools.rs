@@ -129,6 +129,23 @@ impl ToolUse {
     }
 }
 
+impl ToolUse {
+    /// What is done, for people: one sentence.
+    pub fn detail(&self) -> String {
+        let named = |text: &str| head(text, TOLD_BYTES_MAX).to_owned();
+        match self {
+            ToolUse::Search { query, .. } => format!("Searching the notes for \"{}\".", named(query)),
+            ToolUse::Read { path, .. } => format!("Reading {}.", named(path)),
+            ToolUse::Links { path } => format!("Looking at the links of {}.", named(path)),
+            ToolUse::List { folder, .. } if folder.is_empty() => "Listing the notes.".to_owned(),
+            ToolUse::List { folder, .. } => format!("Listing the notes below {}.", named(folder)),
+        }
+    }
+}
+
+/// Longest part of an argument that readers are told.
+const TOLD_BYTES_MAX: usize = 200;
+
 fn unknown_tool(name: &str) -> String {
     let names = TOOLS.map(|tool| tool.name).join(", ");
     format!("There is no tool {}; the tools are {names}.", quoted(name))

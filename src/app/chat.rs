@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::agent::{Question, Role, Run, Turn};
+use crate::agent::{Question, Role, Run, Strategy, Turn};
 use crate::base::Key;
 use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
@@ -37,6 +37,8 @@ struct Fields<'b> {
     conversation_history: Option<&'b RawValue>,
     #[serde(borrow)]
     on_disconnect: Option<&'b RawValue>,
+    #[serde(borrow)]
+    strategy: Option<&'b RawValue>,
 }
 
 /// One turn of a history, likewise.
@@ -67,8 +69,12 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
         wrong.push(invalid);
         None
     });
+    let strategy = strategy(fields.strategy).unwrap_or_else(|invalid| {
+        wrong.push(invalid);
+        Strategy::default()
+    });
     if wrong.is_empty() {
-        return Ok(Chat { question: Question { message, history }, on_disconnect });
+        return Ok(Chat { question: Question { message, history, strategy }, on_disconnect });
     }
     Err(Problem { status: 422, detail: Detail::Fields(wrong), allow: None, retry_after: None })
 }
@@ -212,6 +218,14 @@ fn on_disconnect(text: Option<&RawValue>) -> Result<Option<OnDisconnect>, Invali
             Err(Invalid::new("literal_error", &place, "Input should be 'cancel' or 'continue'"))
         }
     }
+}
+
+fn strategy(text: Option<&RawValue>) -> Result<Strategy, Invalid> {
+    let Some(text) = text else { return Ok(Strategy::default()) };
+    serde_json::from_str::<Option<Strategy>>(text.get()).map(Option::unwrap_or_default).map_err(|_| {
+        let place = [Place::Name("body"), Place::Name("strategy")];
+        Invalid::new("literal_error", &place, "Input should be 'model', 'fast-first' or 'notes'")
+    })
 }
 
 #[cfg(test)]

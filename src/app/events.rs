@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::journal::NO_HELPER;
+use super::model::Model;
 use super::peers::{self, Found, Peer};
 use super::runs::RUN;
 use super::service::Service;
@@ -12,7 +13,7 @@ use crate::base::{Key, tidy_queue};
 use crate::limits::KIB;
 use crate::net::{Listener, Next};
 use crate::notes::IndexState;
-use crate::os::{Completion, LISTENER, Ready, STREAM, Signal};
+use crate::os::{Completion, LISTENER, OUTBOUND, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
 use crate::store::{Cause, Done, Trouble};
 
@@ -20,6 +21,13 @@ impl Host for App {
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>) {
         match event {
             Event::Ready(ready) if ready.key.kind() == LISTENER => self.listener_ready(ready),
+            Event::Ready(ready) if ready.key.kind() == OUTBOUND => {
+                let Service { model, pool, .. } = &mut self.service;
+                if let Some(model) = model {
+                    model.ready(ready, pool, cx);
+                }
+                self.service.hear_model(cx);
+            }
             Event::Ready(ready) => {
                 if let Some(peer) = self.peers.at_mut(ready.key) {
                     peers::ready(peer, ready, &mut self.service, cx);
@@ -32,17 +40,24 @@ impl Host for App {
                 works.wake_index();
             }
             Event::Done(Completion::Store(done)) => self.store_done(done, cx),
-            // Nobody asks for one yet.
-            Event::Done(Completion::Names(_)) => {}
+            Event::Done(Completion::Names(done)) => {
+                if let Some(model) = &mut self.service.model {
+                    model.named(done, cx);
+                }
+                self.service.hear_model(cx);
+            }
             Event::Done(Completion::Signal(signal)) => self.signal(signal, cx),
             Event::Check => self.check(cx),
+            // Whoever had it closed has forgotten it already.
+            Event::Closed(key) if key.kind() == OUTBOUND => {}
             Event::Closed(key) => self.closed(key, cx),
         }
     }
 
     fn is_runnable(&self) -> bool {
-        let Service { works, runs, journal, .. } = &self.service;
-        let has_news = !self.news.is_empty() || runs.has_news();
+        let Service { works, runs, journal, model, .. } = &self.service;
+        let has_heard = model.as_ref().is_some_and(Model::has_news);
+        let has_news = !self.news.is_empty() || runs.has_news() || has_heard;
         // A process that is to end must not sleep on it.
         let has_work = !self.service.is_parked() && (works.is_runnable() || runs.could_begin());
         self.exit.is_some() || has_news || has_work || journal.could_send(runs) || self.could_accept()
@@ -56,6 +71,13 @@ impl App {
                 if let Some(peer) = self.peers.at_mut(owner) {
                     peers::timer(peer, id, &mut self.service, cx);
                 }
+            }
+            _ if Model::owns(owner) => {
+                let Service { model, pool, .. } = &mut self.service;
+                if let Some(model) = model {
+                    model.timer(id, owner, pool, cx);
+                }
+                self.service.hear_model(cx);
             }
             // Nobody came back for it in time.
             RUN if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) => {
@@ -215,6 +237,9 @@ impl App {
         self.service.pool.tidy();
         self.service.runs.tidy();
         self.service.journal.tidy();
+        if let Some(model) = &mut self.service.model {
+            model.tidy();
+        }
         tidy_queue(&mut self.news);
         cx.tidy();
     }
@@ -223,12 +248,14 @@ impl App {
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
-            let Service { works, runs, library, folder, .. } = &mut self.service;
-            works.check(runs, library, folder, cx);
+            let Service { works, runs, library, folder, model, .. } = &mut self.service;
+            works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
+            works.ask(model, runs, library, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
                 self.release_left(cx);
             }
         }
+        self.service.hear_model(cx);
         self.tell_scan(cx);
         self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
@@ -237,6 +264,9 @@ impl App {
         self.tidy_later(cx);
         self.service.access_log.flush(cx.os.log);
         self.stop_if_done(cx);
+        if let Some(model) = &mut self.service.model {
+            model.new_turn();
+        }
         self.service.requests_this_turn = 0;
         self.accepts_left = self.service.limits.accepts_per_turn_max;
     }
@@ -377,14 +407,14 @@ impl App {
             return self.exit_with(1, cx);
         }
         if self.service.journal.is_durable() {
-            let count = self.service.park();
+            let count = self.service.park(cx);
             log::info!("{count} runs are left to the next process");
         } else {
             log::warn!("{:?} are over: cancelling what still runs", self.service.limits.shutdown_timeout);
             for run in self.service.runs.unfinished() {
                 self.service.cancel(run, cx);
             }
-            self.service.park();
+            self.service.park(cx);
         }
         self.tell_news(usize::MAX, cx);
         let farewell = cx.now.after(self.service.limits.farewell_timeout);

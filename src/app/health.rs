@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use crate::net::outbound::OutboundCounts;
 use crate::notes::{IndexState, Library, ScanReport};
 use crate::os::NetCounters;
 use crate::reactor::Cx;
 
 use super::journal::Journal;
+use super::model::{Model, ModelCounts};
 use super::respond::{Reply, write_json};
 use super::runs::Runs;
 
@@ -72,12 +74,13 @@ pub fn info(
     library: &Library,
     runs: &Runs,
     journal: &Journal,
+    model: Option<&Model>,
     open_connections: usize,
     cx: &Cx<'_, '_>,
     body: &mut Vec<u8>,
 ) -> Reply {
     #[derive(Serialize)]
-    struct Info {
+    struct Info<'m> {
         version: &'static str,
         mode: &'static str,
         uptime_seconds: u64,
@@ -88,6 +91,7 @@ pub fn info(
         #[serde(rename = "loop")]
         turns: LoopView,
         connections: ConnectionsView,
+        model: Option<ModelView<'m>>,
     }
     let (counts, figures, runs, kept) = (library.counts(), cx.figures(), runs.counts(), journal.figures());
     let NetCounters { accepts, turned_away, connects, reads, writes, registrations } = cx.os.net.counters();
@@ -95,7 +99,7 @@ pub fn info(
     let busy_share = figures.busy.as_secs_f64() / uptime.as_secs_f64().max(f64::MIN_POSITIVE);
     let info = Info {
         version: VERSION,
-        mode: "notes",
+        mode: if model.is_some() { "model" } else { "notes" },
         uptime_seconds: uptime.as_secs(),
         notes: NotesView {
             count: counts.notes,
@@ -134,6 +138,7 @@ pub fn info(
             turned_away,
             outbound: connects,
         },
+        model: model.map(ModelView::of),
     };
     write_json(&info, body);
     Reply::OK
@@ -194,6 +199,56 @@ struct StoreView {
     /// Batches that were sent since start, and the records in them.
     batches: u64,
     records: u64,
+}
+
+/// The model, and how it does.
+#[derive(Debug, Serialize)]
+struct ModelView<'m> {
+    name: &'m str,
+    /// `closed` while it is asked, `open` while it is left alone, `half-open` while one call tries it.
+    breaker: &'static str,
+    breaker_opened: u64,
+    tools: bool,
+    /// Under way.
+    calls: usize,
+    asked: u64,
+    shared: u64,
+    cached: u64,
+    answered: u64,
+    retried: u64,
+    failed: u64,
+    left: u64,
+    connections_kept: usize,
+    connections_reused: u64,
+    cache_answers: usize,
+    cache_bytes: usize,
+}
+
+impl ModelView<'_> {
+    fn of(model: &Model) -> ModelView<'_> {
+        let (breaker, breaker_opened) = model.breaker();
+        let ModelCounts { asked, shared, cached, answered, retried, failed, left } = model.counts();
+        let OutboundCounts { kept, reused, .. } = model.outbound();
+        let (cache_answers, cache_bytes) = model.kept_answers();
+        ModelView {
+            name: model.name(),
+            breaker,
+            breaker_opened,
+            tools: model.offers_tools(),
+            calls: model.calls(),
+            asked,
+            shared,
+            cached,
+            answered,
+            retried,
+            failed,
+            left,
+            connections_kept: kept,
+            connections_reused: reused,
+            cache_answers,
+            cache_bytes,
+        }
+    }
 }
 
 /// What the loop knows of itself; the last four count system calls.

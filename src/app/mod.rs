@@ -13,6 +13,7 @@ pub mod folder;
 pub mod health;
 pub mod journal;
 pub mod keeping;
+pub mod model;
 
 pub mod peers;
 pub mod record;
@@ -23,6 +24,7 @@ pub mod run_log;
 pub mod runs;
 pub mod service;
 pub mod tasks;
+pub mod tools;
 pub mod work;
 
 use std::collections::VecDeque;
@@ -129,7 +131,7 @@ impl App {
     /// # Errors
     /// In words, when no run can begin.
     pub fn ask(&mut self, message: &str, cx: &mut Cx<'_, '_>) -> Result<Key, String> {
-        let question = crate::agent::Question { message: message.to_owned(), history: Vec::new() };
+        let question = crate::agent::Question { message: message.to_owned(), ..Default::default() };
         let Service { runs, limits, .. } = &mut self.service;
         let (clock, entropy) = (cx.os.clock, &mut *cx.os.entropy);
         let run = chat::begin(&question, OnDisconnect::Continue, None, runs, limits, clock, entropy);

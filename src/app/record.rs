@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::keeping::Keeping;
 use super::run_log::{Log, Read};
-use crate::agent::{Composer, Effect, Outcome, Run, RunEvent};
+use super::tools::Lookup;
+use crate::agent::{Composer, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};
 use crate::notes::Search;
@@ -81,10 +82,20 @@ pub enum OnDisconnect {
 pub enum Stage {
     /// Nothing is outstanding: it waits for its place, or has ended.
     None,
-    /// A search.
-    Searching(Box<Search>),
+    /// A search for this.
+    Searching(Box<Search>, SearchRequest),
+    /// What was found before, for the same.
+    Found(Box<Findings>),
     /// An answer in the making.
     Composing(Box<Composer>),
+    /// The model is to be asked in this turn.
+    ToAsk,
+    /// The model was asked, by this call.
+    Asking(Key),
+    /// A search that the model wants.
+    SearchingMore(Box<Search>),
+    /// Something else that the model wants to see.
+    LookingUp(Lookup),
 }
 
 /// How far the process before this one had come with a run.
@@ -254,6 +265,8 @@ impl Record {
             RunEvent::Status { .. }
             | RunEvent::Sources { .. }
             | RunEvent::Token { .. }
+            | RunEvent::Reasoning { .. }
+            | RunEvent::Revision { .. }
             | RunEvent::Done { .. } => self.log.append(&json(event)),
         }
     }

@@ -4,6 +4,7 @@
 //! Nothing of that is told to anybody: readers have had it, or find it in the log. Only the effect that was outstanding
 //! when the process ended is done again.
 
+use super::record::json;
 use super::runs::{Left, Runs};
 use super::work::Works;
 use crate::agent::{Effect, Input, Outcome, Question, Run, RunEvent};
@@ -24,10 +25,13 @@ pub fn take_over(
     runs.expect_left(loaded.unfinished.len());
     let mut taken_over = 0;
     for unfinished in &loaded.unfinished {
-        let (machine, left, why_not) = match replay(unfinished, limits) {
-            Ok((machine, left)) => (machine, left, None),
+        let (machine, left, stands, why_not) = match replay(unfinished, limits) {
+            Ok((machine, left, stands)) => (machine, left, stands, None),
             // The machine that fails it in a moment has no memory of what was asked, and needs none.
-            Err(why) => (Run::new(String::new(), &Question::default(), limits), Left::NotBegun, Some(why)),
+            Err(why) => {
+                let machine = Run::new(String::new(), &Question::default(), limits);
+                (machine, Left::NotBegun, u64::MAX, Some(why))
+            }
         };
         let why_not = why_not.or_else(|| {
             let is_given_up = unfinished.attempts >= limits.run_attempts_max;
@@ -38,7 +42,7 @@ pub fn take_over(
                 )
             })
         });
-        let Some(run) = runs.take_over(unfinished, machine, left) else {
+        let Some(run) = runs.take_over(unfinished, machine, left, stands) else {
             log::error!("run {} is kept but there is no room for it", unfinished.admitted.run);
             continue;
         };
@@ -52,11 +56,12 @@ pub fn take_over(
     taken_over
 }
 
-/// Makes a run again from what is kept of it.
+/// Makes a run again from what is kept of it. The number is that of the last event that stands: behind it there may be
+/// pieces of a reply that was never whole.
 ///
 /// # Errors
 /// In words for its reader: what is kept can't be read, or makes another run of it than it was.
-fn replay(unfinished: &Unfinished, limits: &Limits) -> Result<(Run, Left), String> {
+fn replay(unfinished: &Unfinished, limits: &Limits) -> Result<(Run, Left, u64), String> {
     const UNREADABLE: &str = "what is kept of this run can't be read by this version";
     let Unfinished { admitted, inputs, events, .. } = unfinished;
     let question: Question = serde_json::from_str(&admitted.question).map_err(|_| UNREADABLE.to_owned())?;
@@ -72,18 +77,32 @@ fn replay(unfinished: &Unfinished, limits: &Limits) -> Result<(Run, Left), Strin
             Ok(effect) => left = Left::At(effect),
         }
     }
-    if !says_the_same(&told, events) {
-        return Err("this version makes another run of what is kept of it than it was".to_owned());
+    match last_that_stands(&told, events) {
+        Some(stands) => Ok((run, left, stands)),
+        None => Err("this version makes another run of what is kept of it than it was".to_owned()),
     }
-    Ok((run, left))
 }
 
-/// A run's events are those that are kept, beside the notes that earlier processes have made of taking it over.
-fn says_the_same(told: &[RunEvent], kept: &[EventText]) -> bool {
-    let mut kept = kept.iter().filter(|event| !event.json.starts_with("{\"type\":\"restart\""));
-    let is_same = |event: &RunEvent| {
-        let json = serde_json::to_string(event).ok();
-        kept.next().is_some_and(|kept| json.as_deref() == Some(&*kept.json))
-    };
-    told.iter().all(is_same) && kept.next().is_none()
+/// The number of the last kept event that the run says again, 0 for none; `None` if it says anything else than it did.
+///
+/// It does not say again what was told beside its inputs: pieces of a model's replies, and the notes that earlier processes
+/// have made of taking it over.
+fn last_that_stands(told: &[RunEvent], kept: &[EventText]) -> Option<u64> {
+    let mut told = told.iter().map(json).peekable();
+    let mut stands = 0;
+    for event in kept {
+        // A restart has made void what had to be before it, so all that is left up to it stands.
+        if event.json.starts_with(RESTART) || told.next_if(|told| **told == *event.json).is_some() {
+            stands = event.number;
+        } else if !BESIDE_INPUTS.iter().any(|beginning| event.json.starts_with(beginning)) {
+            return None;
+        }
+    }
+    told.peek().is_none().then_some(stands)
 }
+
+const RESTART: &str = "{\"type\":\"restart\"";
+
+/// Events that are told while a model replies.
+const BESIDE_INPUTS: [&str; 4] =
+    ["{\"type\":\"token\"", "{\"type\":\"reasoning\"", "{\"type\":\"revision\"", "{\"type\":\"sources\""];

@@ -201,8 +201,14 @@ impl Runs {
 
     /// Takes over a run that a process before this one has left: `machine` has been given its inputs again, and `left` is
     /// where that leaves it. It waits for its place, ahead of those that had not begun, and until
-    /// [`release_left`](Runs::release_left).
-    pub fn take_over(&mut self, unfinished: &Unfinished, machine: Run, left: Left) -> Option<Key> {
+    /// [`release_left`](Runs::release_left). `stands` is the number of the last event that counts for it.
+    pub fn take_over(
+        &mut self,
+        unfinished: &Unfinished,
+        machine: Run,
+        left: Left,
+        stands: u64,
+    ) -> Option<Key> {
         let Unfinished { admitted, attempts, inputs, events } = unfinished;
         let marks = Marks {
             admitted: true,
@@ -218,9 +224,9 @@ impl Runs {
         let mut record = Record::new(admitted.run, admitted.created_at, on_disconnect, keeping);
         record.machine = Some(machine);
         record.log = Log::kept(events);
-        if record.log.last() < admitted.reserved && !is_planted(Planted::ReusesNumbers) {
-            // What was told beyond the last event that is kept is void, and so are the numbers of it.
-            let keep = record.log.last();
+        let keep = record.log.last().min(stands);
+        if keep < admitted.reserved && !is_planted(Planted::ReusesNumbers) {
+            // What was told beyond the last event that stands is void, and so are the numbers of it.
             record.log.skip_to(admitted.reserved);
             record.log.append(&format!("{{\"type\":\"restart\",\"keep\":{keep}}}"));
         }

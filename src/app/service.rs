@@ -9,7 +9,8 @@ use super::access_log::AccessLog;
 use super::doors::Doors;
 use super::folder::Folder;
 use super::journal::Journal;
-use super::runs::{OnDisconnect, Runs};
+use super::model::Model;
+use super::runs::{OnDisconnect, Runs, Stage};
 use super::work::Works;
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{HashSeed, Key, Pool, WallTime};
@@ -36,6 +37,8 @@ pub struct Service {
     pub journal: Journal,
     /// Work in slices.
     pub works: Works,
+    /// The model that answers, if one does.
+    pub model: Option<Model>,
     /// Spare buffers for connections.
     pub pool: Pool,
     /// Lines of this turn.
@@ -66,7 +69,8 @@ impl Service {
             folder: Folder::new(limits.notes_max, limits.note_bytes_max),
             runs: Runs::new(config.runs_max, config.waiting_max, limits),
             journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),
-            works: Works::new(config.runs_max, limits.units_per_slice),
+            works: Works::new(config.runs_max, limits),
+            model: config.model.as_ref().map(|model| Model::new(model, limits)),
             pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
             access_log: AccessLog::new(config.access_log, limits.access_log_bytes_max),
             date: DateText::default(),
@@ -98,14 +102,35 @@ impl Service {
     }
 
     /// Leaves all runs that have not ended to the next process.
-    pub fn park(&mut self) -> usize {
+    pub fn park(&mut self, cx: &mut Cx<'_, '_>) -> usize {
         self.parked = true;
         let unfinished = self.runs.unfinished();
         for run in &unfinished {
-            self.works.drop_task(*run, &mut self.runs);
+            self.stop_work(*run, cx);
             self.runs.park(*run);
         }
         unfinished.len()
+    }
+
+    /// Nothing more is done on a run; a call of the model that nobody else waits for is ended in this turn.
+    fn stop_work(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
+        self.works.drop_task(run, &mut self.runs);
+        if let Some(record) = self.runs.at_mut(run)
+            && let Stage::Asking(call) = record.stage
+        {
+            record.stage = Stage::None;
+            if let Some(model) = &mut self.model {
+                model.leave(call, run, &mut self.pool, cx);
+            }
+        }
+    }
+
+    /// Tells runs what their calls of the model have brought.
+    pub fn hear_model(&mut self, cx: &mut Cx<'_, '_>) {
+        let Service { model, works, runs, library, pool, .. } = self;
+        let Some(model) = model else { return };
+        let clock = cx.os.clock;
+        model.tell(pool, cx, &mut |run, heard| works.hear(run, heard, runs, library, clock));
     }
 
     /// No more requests begin in this turn, on whatever connection.
@@ -134,6 +159,7 @@ impl Service {
         if let Some(record) = self.runs.at_mut(run) {
             cx.cancel_timer(&mut record.grace);
         }
+        self.stop_work(run, cx);
         self.works.cancel(run, &mut self.runs, cx.os.clock);
     }
 
@@ -164,7 +190,7 @@ impl Service {
         let mut refused = Vec::new();
         self.runs.not_kept(trouble, was_sent, |run| refused.push(run));
         for run in refused {
-            self.works.drop_task(run, &mut self.runs);
+            self.stop_work(run, cx);
             self.retire(run, cx);
         }
         if self.journal.not_committed(trouble, cx) {

@@ -1,20 +1,26 @@
 //! Work in slices: carrying out what runs ask for, and indexing, both as tasks of the check phase.
 //!
-//! A run asks for one effect at a time. Here a search or an answer in the making becomes a task; when it is done, its
-//! result is the run's next input. Nothing here blocks and nothing calls back: a task's key finds its run.
+//! A run asks for one effect at a time. Here a search, a tool or an answer in the making becomes a task; when it is done,
+//! its result is the run's next input. A question to the model needs no task: what comes back is heard. Nothing here blocks and nothing calls back: a task's key finds its run.
 
+use std::collections::VecDeque;
 use std::fmt;
 
-use crate::agent::{Effect, Findings, FoundTerm, Input, Outcome, Passage, RunEvent, SearchRequest};
+use crate::agent::{
+    Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, RunEvent, SearchRequest,
+};
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Budget, Key, SideTable};
+use crate::base::{Budget, Key, Lru, SideTable};
+use crate::limits::Limits;
 use crate::notes::{Found, Hit, Library, Query};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
 use crate::text::Terms;
 
 use super::folder::Folder;
+use super::model::{Asked, Heard, Model};
 use super::runs::{Left, Runs, Stage};
+use super::tools::{Lookup, look_up};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +36,22 @@ pub struct Works {
     queue: TaskQueue,
     works: SideTable<Work>,
     index_task: Key,
-    tools: Tools,
+    bench: Bench,
 }
 
-/// What every step of a run borrows, kept for its memory.
-#[derive(Default)]
-struct Tools {
+/// What every step of a run borrows.
+struct Bench {
     told: Vec<RunEvent>,
     terms: Terms,
+    /// What was found lately, by what was looked for.
+    found: Lru<Sought, Findings>,
+    /// Runs that want to ask the model.
+    to_ask: VecDeque<(Key, Box<Asking>)>,
+    tool_result_bytes_max: usize,
 }
+
+/// A search, and the state of the index that it is made in.
+type Sought = (u64, SearchRequest);
 
 impl fmt::Debug for Works {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,12 +61,19 @@ impl fmt::Debug for Works {
 
 impl Works {
     /// One task for the index and one for each run at work.
-    pub fn new(runs_max: usize, slice_units: u32) -> Works {
-        let mut queue = TaskQueue::new(runs_max.saturating_add(1), slice_units);
+    pub fn new(runs_max: usize, limits: &Limits) -> Works {
+        let mut queue = TaskQueue::new(runs_max.saturating_add(1), limits.units_per_slice);
         let index_task = queue.spawn().expect("a new queue has room for its first task");
         let mut works = SideTable::default();
         works.insert(index_task, Work::Index);
-        Works { queue, works, index_task, tools: Tools::default() }
+        let bench = Bench {
+            told: Vec::new(),
+            terms: Terms::default(),
+            found: Lru::new(limits.search_cache_bytes_max),
+            to_ask: VecDeque::new(),
+            tool_result_bytes_max: limits.tool_result_bytes_max,
+        };
+        Works { queue, works, index_task, bench }
     }
 
     /// There may be something to index.
@@ -63,7 +83,7 @@ impl Works {
 
     /// The loop must not sleep.
     pub fn is_runnable(&self) -> bool {
-        self.queue.is_runnable()
+        self.queue.is_runnable() || !self.bench.to_ask.is_empty()
     }
 
     /// Tasks, the index's own included.
@@ -84,18 +104,19 @@ impl Works {
     /// Places for runs that wait, and then one turn's share of slices.
     pub fn check(
         &mut self,
+        plan: Option<&Plan>,
         runs: &mut Runs,
         library: &mut Library,
         folder: &mut Folder,
         cx: &mut Cx<'_, '_>,
     ) {
         let clock = cx.os.clock;
-        self.begin_waiting(runs, library, clock);
-        let Works { queue, works, tools, .. } = self;
+        self.begin_waiting(plan, runs, library, clock);
+        let Works { queue, works, bench, .. } = self;
         queue.run(cx.budget, |task, slice| match works.at(task) {
             Some(Work::Run(run)) => {
                 let run = *run;
-                let progress = step_run(run, slice, tools, runs, library, clock);
+                let progress = step_run(run, slice, bench, runs, library, clock);
                 if progress == Progress::Done {
                     works.remove(task);
                 }
@@ -105,14 +126,77 @@ impl Works {
             None => Progress::Done,
         });
         // A place that was freed in this turn is taken in this turn, so that the loop can see that work is left.
-        self.begin_waiting(runs, library, clock);
+        self.begin_waiting(plan, runs, library, clock);
+    }
+
+    /// Asks the model for the runs that want it to be asked.
+    pub fn ask(
+        &mut self,
+        model: &mut Option<Model>,
+        runs: &mut Runs,
+        library: &Library,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let clock = cx.os.clock;
+        while let Some((run, asking)) = self.bench.to_ask.pop_front() {
+            // It may have ended meanwhile.
+            let Some(record) = runs.at_mut(run).filter(|record| matches!(record.stage, Stage::ToAsk)) else {
+                continue;
+            };
+            let asked = match model {
+                Some(model) => model.ask(run, &asking, cx),
+                None => Asked::Now(Box::new(Input::Unanswered {
+                    why: "no model is configured any more".to_owned(),
+                    said: false,
+                })),
+            };
+            match asked {
+                Asked::Call(call) => {
+                    record.stage = Stage::Asking(call);
+                    let said = model.as_ref().map_or("", |model| model.said(call));
+                    self.hear(run, Heard::Text(said), runs, library, clock);
+                }
+                Asked::Now(input) => self.hear(run, Heard::Over(*input), runs, library, clock),
+            }
+        }
+    }
+
+    /// A run hears from the model.
+    pub fn hear(
+        &mut self,
+        run: Key,
+        heard: Heard<'_>,
+        runs: &mut Runs,
+        library: &Library,
+        clock: &dyn Clock,
+    ) {
+        let Some(machine) = runs.machine(run) else { return };
+        let told = &mut self.bench.told;
+        told.clear();
+        let input = match heard {
+            Heard::Text(text) => {
+                machine.hear(text, told);
+                return runs.told(run, told);
+            }
+            Heard::Reasoning(text) => {
+                machine.hear_reasoning(text, told);
+                return runs.told(run, told);
+            }
+            Heard::Over(Input::Unanswered { why, .. }) => Input::Unanswered { why, said: machine.has_said() },
+            Heard::Over(input) => input,
+        };
+        if let Some(record) = runs.at_mut(run) {
+            record.stage = Stage::None;
+        }
+        let effect = resume(run, input, &mut self.bench.told, runs);
+        self.set_to_work(run, effect, runs, library, clock);
     }
 
     /// Cancels a run in whatever state it is; one that has ended stays as it is.
     pub fn cancel(&mut self, run: Key, runs: &mut Runs, clock: &dyn Clock) {
         self.drop_task(run, runs);
         if runs.machine(run).is_some() {
-            let effect = resume(run, Input::Cancel, &mut self.tools.told, runs);
+            let effect = resume(run, Input::Cancel, &mut self.bench.told, runs);
             debug_assert!(matches!(effect, Some(Effect::Finish(_))), "a cancelled run wants nothing more");
             if is_planted(Planted::EndsTwice) {
                 runs.told(run, &[RunEvent::Done { status: Outcome::Cancelled }]);
@@ -124,7 +208,7 @@ impl Works {
     /// Fails a run that is not at work.
     pub fn fail(&mut self, run: Key, why: String, runs: &mut Runs, clock: &dyn Clock) {
         if runs.machine(run).is_some() {
-            resume(run, Input::Failed(why), &mut self.tools.told, runs);
+            resume(run, Input::Failed(why), &mut self.bench.told, runs);
             runs.finish(run, Outcome::Failed, clock.wall());
         }
     }
@@ -139,20 +223,28 @@ impl Works {
         }
     }
 
-    fn begin_waiting(&mut self, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
+    fn begin_waiting(&mut self, plan: Option<&Plan>, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
         while let Some((run, left)) = runs.take_ready() {
             match left {
-                Left::NotBegun => self.start(run, runs, library, clock),
+                Left::NotBegun => self.start(run, plan, runs, library, clock),
                 Left::At(effect) => self.set_to_work(run, Some(effect), runs, library, clock),
             }
         }
         while let Some(run) = runs.begin_next() {
-            self.start(run, runs, library, clock);
+            self.start(run, plan, runs, library, clock);
         }
     }
 
-    fn start(&mut self, run: Key, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
-        let effect = resume(run, Input::Start, &mut self.tools.told, runs);
+    fn start(
+        &mut self,
+        run: Key,
+        plan: Option<&Plan>,
+        runs: &mut Runs,
+        library: &Library,
+        clock: &dyn Clock,
+    ) {
+        let input = plan.map_or(Input::Start, |plan| Input::StartWith(plan.clone()));
+        let effect = resume(run, input, &mut self.bench.told, runs);
         self.set_to_work(run, effect, runs, library, clock);
     }
 
@@ -164,7 +256,7 @@ impl Works {
         library: &Library,
         clock: &dyn Clock,
     ) {
-        if carry_out(run, effect, runs, library, clock) == Progress::Done {
+        if carry_out(run, effect, &mut self.bench, runs, library, clock) == Progress::Done {
             return;
         }
         let task = self.queue.spawn().expect("there is a task for each run that may be at work");
@@ -179,22 +271,53 @@ impl Works {
 fn step_run(
     run: Key,
     slice: &mut Budget,
-    tools: &mut Tools,
+    bench: &mut Bench,
     runs: &mut Runs,
     library: &Library,
     clock: &dyn Clock,
 ) -> Progress {
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
     let input = match &mut record.stage {
-        Stage::None => return Progress::Done,
-        Stage::Searching(search) => {
-            search.step(library, slice).map(|found| Input::Found(findings(found, library)))
+        Stage::None | Stage::ToAsk | Stage::Asking(_) => return Progress::Done,
+        Stage::Searching(search, request) => search.step(library, slice).map(|found| {
+            let findings = findings(found, library);
+            bench.keep(request, &findings);
+            Input::Found(findings)
+        }),
+        Stage::Found(findings) => Some(Input::Found(std::mem::take(findings))),
+        Stage::Composing(composer) => composer.step(&mut bench.terms, slice).map(Input::Composed),
+        Stage::SearchingMore(search) => search.step(library, slice).map(|found| {
+            let passages = found.hits.into_iter().map(passage).collect();
+            Input::Used(Brought::Passages(passages))
+        }),
+        Stage::LookingUp(lookup) => {
+            slice.spend(LOOKUP_COST);
+            Some(Input::Used(look_up(lookup, library, bench.tool_result_bytes_max)))
         }
-        Stage::Composing(composer) => composer.step(&mut tools.terms, slice).map(Input::Composed),
     };
     let Some(input) = input else { return Progress::Again };
-    let effect = resume(run, input, &mut tools.told, runs);
-    carry_out(run, effect, runs, library, clock)
+    let effect = resume(run, input, &mut bench.told, runs);
+    if let Some(Effect::Ask(asking)) = &effect {
+        slice.spend(u32::try_from(asking.bytes() / ASKED_BYTES_PER_UNIT).unwrap_or(u32::MAX));
+    }
+    carry_out(run, effect, bench, runs, library, clock)
+}
+
+/// Units that a look at one note, or at a list, costs at most; about.
+const LOOKUP_COST: u32 = 50;
+
+/// Bytes of a prompt that are put together, written as JSON and copied in about a microsecond.
+const ASKED_BYTES_PER_UNIT: usize = 256;
+
+impl Bench {
+    /// Keeps what a search has found for whoever looks for the same. Not while notes are missing.
+    fn keep(&mut self, request: &SearchRequest, findings: &Findings) {
+        if findings.complete {
+            let sought = (findings.epoch, request.clone());
+            let bytes = request.text.len() + request.context.len() + findings.bytes();
+            self.found.put(sought, findings.clone(), bytes);
+        }
+    }
 }
 
 fn step_index(
@@ -231,39 +354,66 @@ fn step_name(effect: &Effect) -> &'static str {
     match effect {
         Effect::Search(_) => "it searches",
         Effect::Compose(_) => "it composes its answer",
+        Effect::Ask(_) => "it asks the model",
+        Effect::Use(_) => "it uses a tool",
         Effect::Finish(Outcome::Completed) => "it is completed",
         Effect::Finish(Outcome::Failed) => "it has failed",
         Effect::Finish(Outcome::Cancelled) => "it is cancelled",
     }
 }
 
-/// Sets a run to work on what it asked for. `Done` once it asks for nothing more.
+/// Sets a run to work on what it asked for. `Done` once no task is needed for it.
 fn carry_out(
     run: Key,
     effect: Option<Effect>,
+    bench: &mut Bench,
     runs: &mut Runs,
     library: &Library,
     clock: &dyn Clock,
 ) -> Progress {
     let stage = match effect {
-        Some(Effect::Search(request)) => Stage::Searching(Box::new(library.search(query(request)))),
+        Some(Effect::Search(request)) => {
+            let sought = (library.epoch(), request);
+            match bench.found.get(&sought) {
+                Some(findings) => Stage::Found(Box::new(findings.clone())),
+                None => {
+                    let (_, request) = sought;
+                    Stage::Searching(Box::new(library.search(query(&request))), request)
+                }
+            }
+        }
         Some(Effect::Compose(composer)) => Stage::Composing(composer),
+        Some(Effect::Ask(asking)) => {
+            bench.to_ask.push_back((run, asking));
+            Stage::ToAsk
+        }
+        Some(Effect::Use(wish)) => match Lookup::of(wish) {
+            Ok(lookup) => Stage::LookingUp(lookup),
+            Err((text, hits_max)) => {
+                let query = Query { text, context: String::new(), hits_max };
+                Stage::SearchingMore(Box::new(library.search(query)))
+            }
+        },
         Some(Effect::Finish(outcome)) => {
             runs.finish(run, outcome, clock.wall());
             return Progress::Done;
         }
         None => return Progress::Done,
     };
-    if let Some(record) = runs.at_mut(run) {
-        record.stage = stage;
+    let Some(record) = runs.at_mut(run) else { return Progress::Done };
+    let needs_task = !matches!(stage, Stage::ToAsk);
+    record.stage = stage;
+    if !needs_task {
+        record.task = None;
+        return Progress::Done;
     }
     Progress::Again
 }
 
 // The agent does not know that notes exist, nor the notes that there is an agent: here one's words become the other's.
 
-fn query(request: SearchRequest) -> Query {
-    Query { text: request.text, context: request.context, hits_max: request.passages_max }
+fn query(request: &SearchRequest) -> Query {
+    Query { text: request.text.clone(), context: request.context.clone(), hits_max: request.passages_max }
 }
 
 fn findings(found: Found, library: &Library) -> Findings {

@@ -282,8 +282,8 @@ impl Connection {
         None
     }
 
-    /// With TLS, has it told that nothing more will be sent, behind all that waits; a flush sends it. Without, there is
-    /// nobody to tell it to.
+    /// With TLS, has it told that nothing more will be sent, behind all that waits; a flush sends it. What comes after that
+    /// is passed over. In plain there is nothing to tell.
     pub fn close_output(&mut self) {
         if let Transport::Tls(secure) = &mut self.transport {
             secure.close();

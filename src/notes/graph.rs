@@ -125,6 +125,30 @@ impl Graph {
         found
     }
 
+    /// Some of them, in no order, and whether there may be more: looks at so many links of others at most.
+    pub fn some_backlinks<'s>(
+        &self,
+        id: NoteId,
+        shelf: &'s Shelf,
+        links_max: usize,
+    ) -> (Vec<&'s Note>, bool) {
+        let Some(note) = shelf.note(id) else { return (Vec::new(), false) };
+        let (mut found, mut looked_at): (Vec<&Note>, usize) = (Vec::new(), 0);
+        for other in names_of(note).into_keys().filter_map(|key| self.wanted.get(key.as_str())).flatten() {
+            let Some(other_note) = shelf.note(*other).filter(|_| *other != id) else { continue };
+            looked_at += other_note.links.len() + 1;
+            if looked_at > links_max {
+                return (found, true);
+            }
+            let is_known = found.iter().any(|known| known.path == other_note.path);
+            let links_here = || other_note.links.iter().any(|link| self.resolve(link, shelf) == Some(id));
+            if !is_known && self.is_published(*other, other_note) && links_here() {
+                found.push(other_note);
+            }
+        }
+        (found, false)
+    }
+
     fn is_published(&self, id: NoteId, note: &Note) -> bool {
         self.paths.get(key_of(&note.path).as_str()).is_some_and(|found| found.contains(&id))
     }

@@ -207,6 +207,18 @@ impl Library {
         self.scan.note(path).map_or_else(Vec::new, |id| self.graph.backlinks(id, &self.shelf))
     }
 
+    /// Some of the notes that link to the note at `path`, and whether there may be more: looks at so many links of others
+    /// at most.
+    pub fn some_backlinks(&self, path: &str, links_max: usize) -> (Vec<&Note>, bool) {
+        let id = self.scan.note(path);
+        id.map_or((Vec::new(), false), |id| self.graph.some_backlinks(id, &self.shelf, links_max))
+    }
+
+    /// The notes below a folder, in path order; all of them for an empty one.
+    pub fn notes_below<'l>(&'l self, folder: &'l str) -> impl Iterator<Item = &'l Note> {
+        self.scan.notes_below(folder).filter_map(|id| self.shelf.note(id))
+    }
+
     /// A search for `query`, to be stepped until it ends.
     pub fn search(&self, query: Query) -> Search {
         Search::new(query, &self.limits)

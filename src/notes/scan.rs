@@ -368,6 +368,13 @@ impl Scan {
         Progress { state, found: self.files.len(), done: self.settled }
     }
 
+    /// Notes below a folder, in path order.
+    pub(super) fn notes_below<'s>(&'s self, folder: &'s str) -> impl Iterator<Item = NoteId> + 's {
+        let first = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let files = self.files.range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded));
+        files.take_while(move |(path, _)| is_below(path, folder)).filter_map(|(_, file)| file.note)
+    }
+
     /// Paths and notes, in path order.
     pub(super) fn notes(&self) -> impl Iterator<Item = NoteId> {
         self.files.values().filter_map(|file| file.note)

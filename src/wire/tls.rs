@@ -124,8 +124,9 @@ impl Tls {
         }
         let mut rest = ciphertext;
         while !rest.is_empty() && !self.has_plaintext() {
-            if self.ended {
-                // RFC 8446 §6.1: what follows a closure alert is ignored.
+            if self.ended || self.closed {
+                // RFC 8446 §6.1: what follows a closure alert is ignored. After our own, nobody wants to know, and
+                // `rustls` can't tell the peer of an error any more (its debug assertions forbid the try).
                 return Ok(ciphertext.len());
             }
             // It takes a few KiB at a time, into a buffer that it bounds itself: by 64 KiB for a message of the
@@ -150,7 +151,7 @@ impl Tls {
     pub fn end_of_input(&mut self) -> Result<(), TlsError> {
         match &self.error {
             Some(error) => Err(error.clone()),
-            None if self.ended => Ok(()),
+            None if self.ended || self.closed => Ok(()),
             None if self.is_handshaking() => Err(self.fail(TlsError::ClosedEarly)),
             None => Err(self.fail(TlsError::CutShort)),
         }
@@ -187,7 +188,8 @@ impl Tls {
         self.error.is_none() && !self.closed
     }
 
-    /// Says that nothing more will be sent, once.
+    /// Says that nothing more will be sent, once. Whoever does has all that it wants: what is received from here on is
+    /// passed over.
     pub fn close(&mut self) {
         self.session.send_close_notify();
         self.closed = true;
@@ -278,6 +280,9 @@ pub enum TlsError {
     },
     /// Nobody whom we trust stands behind the certificate.
     UnknownIssuer,
+    /// Somebody of the name of one whom we trust stands behind the certificate, with another key; or the peer does not have
+    /// the certificate's key.
+    BadSignature,
     /// The certificate is one of an authority. Those that `openssl req -x509` makes are, unless it is told otherwise.
     AuthorityAsServer,
     /// What was answered is not TLS.
@@ -313,6 +318,10 @@ impl fmt::Display for TlsError {
             TlsError::UnknownIssuer => f.write_str(
                 "the server's certificate comes from nobody whom this system trusts; \
                  name the file of its authority with --model-ca",
+            ),
+            TlsError::BadSignature => f.write_str(
+                "the server's certificate is signed with a key that is not its authority's; \
+                 if that was made anew, name its new file with --model-ca",
             ),
             TlsError::AuthorityAsServer => f.write_str(
                 "the server shows the certificate of an authority (CA:TRUE) as its own; \
@@ -363,6 +372,7 @@ fn sort_certificate_error(error: CertificateError) -> TlsError {
             TlsError::NotYetValid { from: wall_time(not_before) }
         }
         CertificateError::UnknownIssuer => TlsError::UnknownIssuer,
+        CertificateError::BadSignature => TlsError::BadSignature,
         // It has a name only behind a type of another crate.
         CertificateError::Other(error) if format!("{:?}", error.0) == "CaUsedAsEndEntity" => {
             TlsError::AuthorityAsServer
@@ -381,7 +391,7 @@ fn wall_time(moment: UnixTime) -> WallTime {
     WallTime::from_millis(moment.as_secs().saturating_mul(1000))
 }
 
-/// The alerts that tell somebody what to do; the others by their names in RFC 8446 §6.
+/// The alerts that tell somebody what to do; the others as `rustls` names them.
 fn in_words(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CloseNotify => "it closed it during the handshake".to_owned(),

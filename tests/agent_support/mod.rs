@@ -92,7 +92,7 @@ pub fn composed_in_slices(question: &Question, findings: Findings, units: u32) -
 }
 
 pub fn ask_with_history(message: &str, history: &[Turn], passages: &[Passage]) -> Answer {
-    let question = Question { message: message.to_owned(), history: history.to_vec() };
+    let question = Question { message: message.to_owned(), history: history.to_vec(), ..Question::default() };
     composed_in_slices(&question, found(&question, passages), u32::MAX)
 }
 

@@ -12,6 +12,7 @@
 //! chat_body      the JSON of a chat request                  chat
 //! responses      what a server sends us for one request      responses
 //! event_stream   a stream of events that a server sends us   event_stream
+//! deltas         what a model server streams                 deltas
 //! ```
 
 #[allow(dead_code, reason = "tests/wire_http1.rs uses more of it")]
@@ -23,12 +24,14 @@ pub mod random;
 pub mod responses;
 
 mod chat;
+mod deltas;
 mod framing;
 mod note;
 mod query;
 mod requests;
 
 pub use chat::chat_body;
+pub use deltas::deltas;
 pub use event_stream::event_stream;
 pub use framing::chunked_body;
 pub use note::note;
@@ -40,9 +43,10 @@ pub use responses::responses;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every property by the name of its target, which is also the name of its folder in the corpus.
-pub const ALL: [(&str, Property); 7] = [
+pub const ALL: [(&str, Property); 8] = [
     ("chat_body", chat_body),
     ("chunked_body", chunked_body),
+    ("deltas", deltas),
     ("event_stream", event_stream),
     ("http_head", http_head),
     ("note", note),

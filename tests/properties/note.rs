@@ -193,7 +193,7 @@ fn assert_hits_are_cited(found: &Found, note: &Note) {
 
 /// A question about the note is answered with ranges of the note.
 fn assert_answer_is_cited(text: &str, found: Found, note: &Note, limits: &Limits) {
-    let question = Question { message: text.to_owned(), history: Vec::new() };
+    let question = Question { message: text.to_owned(), ..Question::default() };
     let mut run = Run::new("run-1".to_owned(), &question, limits);
     let mut told = Vec::new();
     run.resume(Input::Start, &mut told).expect("a run that was not started starts");

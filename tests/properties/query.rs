@@ -141,7 +141,7 @@ fn request_of(text: &str, limits: &Limits) -> SearchRequest {
     let message = lines.pop().unwrap_or_default().to_owned();
     let roles = [Role::User, Role::Assistant].into_iter().cycle();
     let turns = lines.into_iter().zip(roles).map(|(line, role)| Turn { role, content: line.to_owned() });
-    let question = Question { message, history: turns.collect() };
+    let question = Question { message, history: turns.collect(), ..Question::default() };
     let ask = || match Run::new("run-1".to_owned(), &question, limits).resume(Input::Start, &mut Vec::new()) {
         Ok(Effect::Search(request)) => request,
         other => panic!("a started run searches, not {other:?}"),

@@ -6,13 +6,13 @@
 //! * `reasoning_content` (DeepSeek, llama.cpp, vLLM) and `reasoning` (Ollama, OpenRouter, Groq);
 //! * `content` as a list of parts (Mistral), `null` anywhere, and `finish_reason: ""` for none;
 //! * tool calls without `index` or `id`, whole in one piece, all with index 0 (Ollama, Gemini), with another `id` in
-//!   each piece (vLLM), and `arguments` as an object;
+//!   each piece, and `arguments` as an object;
 //! * `finish_reason: "stop"` behind tool calls;
 //! * `usage` beside or behind the last choice, or in `x_groq`;
 //! * an error in the middle of the stream, and no `[DONE]` behind the last piece;
 //! * one whole reply, where `stream` was passed over ([`Deltas::whole`]).
 //!
-//! Only the first choice is read: no more are asked for. `<think>` inside `content` is text like any other, and so is a
+//! Only one choice is read: no more are asked for. `<think>` inside `content` is text like any other, and so is a
 //! call that a model wrote as text.
 //!
 //! ```
@@ -100,6 +100,15 @@ impl fmt::Display for ReplyError {
 
 impl std::error::Error for ReplyError {}
 
+/// What is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// A piece of a stream.
+    Piece,
+    /// A reply in one piece.
+    Whole,
+}
+
 /// A tool call that is coming in.
 #[derive(Debug, Default)]
 struct Call {
@@ -144,7 +153,7 @@ impl Deltas {
             self.is_over = true;
             return Ok(None);
         }
-        let taken = self.take(data, |choice| choice.delta);
+        let taken = self.take(data, Shape::Piece);
         self.broken = taken.as_ref().err().cloned();
         taken.map(|delta| delta.filter(|delta| !delta.text.is_empty() || !delta.reasoning.is_empty()))
     }
@@ -157,7 +166,7 @@ impl Deltas {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let taken = self.take(json.trim(), |choice| choice.message.or(choice.delta));
+        let taken = self.take(json.trim(), Shape::Whole);
         let taken = taken.and_then(|delta| delta.ok_or(ReplyError::Unreadable));
         self.broken = taken.as_ref().err().cloned();
         self.is_over = true;
@@ -197,13 +206,9 @@ impl Deltas {
         Ok(ModelReply { content: self.content, tool_calls, finish, usage: self.usage })
     }
 
-    /// Takes one object; `spoken` says which part of a choice holds what is new. `None` for one without a choice.
-    fn take<'d>(
-        &mut self,
-        json: &'d str,
-        spoken: impl Fn(Choice<'d>) -> Option<&'d RawValue>,
-    ) -> Result<Option<Delta>, ReplyError> {
-        let chunk: Chunk<'d> = object(json).ok_or(ReplyError::Unreadable)?;
+    /// Takes one object. `None` for one without a choice.
+    fn take(&mut self, json: &str, shape: Shape) -> Result<Option<Delta>, ReplyError> {
+        let chunk: Chunk<'_> = object(json).ok_or(ReplyError::Unreadable)?;
         if let Some(words) = self.error_in(&chunk, json) {
             return Err(ReplyError::Server(words));
         }
@@ -211,7 +216,7 @@ impl Deltas {
         if let Some(raw) = given(chunk.usage).or(groq.and_then(|groq| given(groq.usage))) {
             self.usage = object(raw.get()).map(Tokens::usage).or(self.usage);
         }
-        let Some(choice) = first_choice(given(chunk.choices))? else { return Ok(None) };
+        let Some(choice) = choice(given(chunk.choices), shape)? else { return Ok(None) };
         if let Some(error) = given(choice.error) {
             return Err(ReplyError::Server(message_in(error.get(), self.error_bytes_max)));
         }
@@ -220,7 +225,12 @@ impl Deltas {
         {
             self.finish = Some(finish_of(&reason).ok_or_else(|| ReplyError::Server(String::new()))?);
         }
-        match given(spoken(choice)) {
+        let spoken = match shape {
+            // Some servers repeat all there is so far in a `message` beside it.
+            Shape::Piece => choice.delta,
+            Shape::Whole => choice.message.or(choice.delta),
+        };
+        match given(spoken) {
             Some(raw) => self.hear(object(raw.get()).ok_or(ReplyError::Unreadable)?).map(Some),
             None => Ok(Some(Delta::default())),
         }
@@ -485,14 +495,15 @@ fn word(json: &str) -> Cow<'_, str> {
     string(json).map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
-/// The choice with index 0, or the first without one.
-fn first_choice<'d>(choices: Option<&'d RawValue>) -> Result<Option<Choice<'d>>, ReplyError> {
+/// The choice with index 0 or without one. A whole reply has but one, whatever its index (Gemini: 1).
+fn choice<'d>(choices: Option<&'d RawValue>, shape: Shape) -> Result<Option<Choice<'d>>, ReplyError> {
     let Some(choices) = choices else { return Ok(None) };
     let choices: Vec<&'d RawValue> =
         serde_json::from_str(choices.get()).map_err(|_| ReplyError::Unreadable)?;
     for choice in choices {
         let choice: Choice<'d> = object(choice.get()).ok_or(ReplyError::Unreadable)?;
-        if given(choice.index).is_none_or(|index| index.get() == "0") {
+        let is_first = given(choice.index).is_none_or(|index| index.get() == "0");
+        if is_first || shape == Shape::Whole {
             return Ok(Some(choice));
         }
     }

@@ -4,12 +4,12 @@
 //! reply is a recorded input, so it is plain data that survives a round trip through JSON.
 //!
 //! ```
-//! use oneloop::agent::model::{Message, ModelRequest};
+//! use oneloop::agent::model::{LengthField, Message, ModelRequest};
 //!
 //! let messages = vec![Message::User("Who cleans the kitchen?".to_owned())];
 //! let request = ModelRequest { messages, offers_tools: false, answer_tokens_max: Some(64) };
 //! assert_eq!(
-//!     request.body("smollm2"),
+//!     request.body("smollm2", LengthField::MaxTokens),
 //!     r#"{"model":"smollm2","messages":[{"role":"user","content":"Who cleans the kitchen?"}],"#.to_owned()
 //!         + r#""stream":true,"stream_options":{"include_usage":true},"max_tokens":64}"#
 //! );
@@ -21,6 +21,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::tools::{TOOLS, Tool};
 
@@ -111,23 +112,49 @@ pub struct Usage {
 }
 
 impl ModelRequest {
+    /// Bytes of what is said in it.
+    pub fn bytes(&self) -> usize {
+        let bytes = |message: &Message| match message {
+            Message::System(content) | Message::User(content) | Message::Tool { content, .. } => {
+                content.len()
+            }
+            Message::Assistant { content, tool_calls } => {
+                content.len() + tool_calls.iter().map(|call| call.arguments.len()).sum::<usize>()
+            }
+        };
+        self.messages.iter().map(bytes).sum()
+    }
+
     /// The JSON of `POST /chat/completions`, which asks for a stream.
     ///
     /// Servers read a call's arguments and name again when they are told of an earlier reply, and refuse the whole
     /// conversation if those are malformed (vLLM, llama.cpp). So arguments that are no JSON object go out as `{}`,
     /// and a name keeps only the letters that one may have; the tool's answer says what was wrong with the call.
-    pub fn body(&self, model: &str) -> String {
+    pub fn body(&self, model: &str, length: LengthField) -> String {
         let body = Body {
             model,
             messages: self.messages.iter().map(WireMessage::of).collect(),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
-            max_tokens: self.answer_tokens_max,
+            max_tokens: self.answer_tokens_max.filter(|_| length == LengthField::MaxTokens),
+            max_completion_tokens: self
+                .answer_tokens_max
+                .filter(|_| length == LengthField::MaxCompletionTokens),
             tools: self.offers_tools.then(|| TOOLS.iter().map(WireTool::of).collect()),
             tool_choice: self.offers_tools.then_some("auto"),
         };
         serde_json::to_string(&body).expect("text, numbers and lists of them have no value that JSON lacks")
     }
+}
+
+/// What the bound on an answer's length is called in a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LengthField {
+    /// `max_tokens`: the older name, which every server knows but those of OpenAI's newer models.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
 }
 
 /// The JSON of a request. What is `None` is left out: some servers refuse a `null`.
@@ -137,9 +164,10 @@ struct Body<'r> {
     messages: Vec<WireMessage<'r>>,
     stream: bool,
     stream_options: StreamOptions,
-    /// The older name. The newer `max_completion_tokens` is not known to every server.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<Vec<WireTool>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,8 +235,9 @@ impl<'r> WireCall<'r> {
     }
 }
 
+/// A general reader takes it for an object: one that is too deep, or holds half a character, is none.
 fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
+    serde_json::from_str::<Map<String, Value>>(text).is_ok()
 }
 
 /// `name` without what a function's name may not hold (OpenAI: 1 to 64 of letters, digits, `_` and `-`).
@@ -249,13 +278,13 @@ impl WireTool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     fn body(messages: Vec<Message>, offers_tools: bool) -> Value {
         let request = ModelRequest { messages, offers_tools, answer_tokens_max: None };
-        serde_json::from_str(&request.body("m")).expect("a body is JSON")
+        serde_json::from_str(&request.body("m", LengthField::MaxTokens)).expect("a body is JSON")
     }
 
     fn call(id: &str, name: &str, arguments: &str) -> ToolCall {

@@ -282,8 +282,9 @@ fn perform(
             Ok(Outcome::Whole(health::health(library, journal, service.is_stopping(), scratch)))
         }
         Route::Info => {
-            let Service { library, runs, journal, open_connections, .. } = &service;
-            Ok(Outcome::Whole(health::info(library, runs, journal, *open_connections, cx, scratch)))
+            let Service { library, runs, journal, model, open_connections, .. } = &service;
+            let (model, open) = (model.as_ref(), *open_connections);
+            Ok(Outcome::Whole(health::info(library, runs, journal, model, open, cx, scratch)))
         }
         Route::Chat => begin(body, OnDisconnect::Cancel, service, cx).map(Outcome::Run),
         Route::ChatStream => {

@@ -12,6 +12,7 @@ mod sockets;
 mod sqlite;
 mod state_folder;
 mod store_helper;
+mod trust;
 
 use std::io;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use sockets::Sockets;
 pub use sqlite::{OpenTrouble, Sqlite};
 pub use state_folder::{StateFolder, StateTrouble};
 pub use store_helper::StoreHelper;
+pub use trust::trust_anchors;
 
 use super::Os;
 use crate::limits::Limits;
