@@ -277,6 +277,7 @@ impl Run {
         modelled.count(reply.usage, cached);
         if !reply.tool_calls.is_empty() && modelled.offers_tools(limits.tool_rounds_max) {
             if !reply.content.is_empty() {
+                modelled.is_revised = true;
                 let detail = "The model looks further before it answers.".to_owned();
                 told.push(RunEvent::Revision { detail });
             }

@@ -127,8 +127,8 @@ pub(super) enum Step {
     Failed(Failure),
     /// A connection that was kept had been closed at the other end: a fresh one is needed.
     Stale,
-    /// The tunnel stands, or the connection to be: TLS is to be begun on it.
-    Secure,
+    /// The tunnel through the proxy stands: TLS is to be begun on it.
+    Secure(Box<Connection>),
     /// Nothing for now.
     Nothing,
 }
@@ -302,17 +302,18 @@ impl Exchange {
         self.state = State::AwaitTunnel(connection);
     }
 
-    /// Sends the request on this connection, which stands, once TLS is agreed upon if it has any.
-    pub(super) fn send(&mut self, connection: Box<Connection>, is_secure: bool, now: Time) {
+    /// Sends the request on this connection, which stands.
+    pub(super) fn send(&mut self, connection: Box<Connection>, now: Time) {
         self.client = Client::new();
         self.client.expect(self.sent);
         self.handed = 0;
-        if is_secure {
-            self.state = State::AwaitHandshake(connection);
-        } else {
-            self.state = State::AwaitHead(connection);
-            self.since = now;
-        }
+        self.state = State::AwaitHead(connection);
+        self.since = now;
+    }
+
+    /// Sends the request on this connection once TLS is agreed upon.
+    pub(super) fn send_secured(&mut self, connection: Box<Connection>) {
+        self.state = State::AwaitHandshake(connection);
     }
 
     /// What has happened next, as far as it can be found out without waiting.
@@ -379,10 +380,11 @@ impl Exchange {
                 Some(ResponseEvent::Head(head)) if is_tunnel => {
                     let status = head.status;
                     connection.inbox.consume(step.consumed);
-                    if !(200..=299).contains(&status) {
+                    // A proxy that answers what it has not read whole is none.
+                    if !(200..=299).contains(&status) || !connection.outbox.is_empty() {
                         return Step::Failed(Failure::ProxyRefused(status));
                     }
-                    return Step::Secure;
+                    return self.leave_tunnel();
                 }
                 Some(ResponseEvent::Head(head)) => {
                     let head = Head::of(&head);
@@ -414,13 +416,12 @@ impl Exchange {
                     if connection.may_write() {
                         connection.flush(cx.os.net);
                     }
+                    ask_for_more(connection, connection.may_write(), cx);
                     connection.settle(pool);
                     return Step::Nothing;
                 }
                 Fill::Spent => {
-                    if let Some(ready) = connection.ask_again() {
-                        cx.again(ready);
-                    }
+                    ask_for_more(connection, true, cx);
                     return Step::Nothing;
                 }
                 // A head is bounded by less than an inbox, and everything else is used as it comes.
@@ -467,12 +468,11 @@ impl Exchange {
                 Fill::Received => {}
                 Fill::Nothing => {
                     connection.flush(cx.os.net);
+                    ask_for_more(connection, connection.may_write(), cx);
                     return Step::Nothing;
                 }
                 Fill::Spent => {
-                    if let Some(ready) = connection.ask_again() {
-                        cx.again(ready);
-                    }
+                    ask_for_more(connection, true, cx);
                     return Step::Nothing;
                 }
                 Fill::Full => return Step::Failed(Failure::Broken),
@@ -510,11 +510,30 @@ impl Exchange {
         }
     }
 
+    /// What lies behind the proxy's answer is the tunnel's.
+    fn leave_tunnel(&mut self) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::AwaitTunnel(connection) => Step::Secure(connection),
+            other => {
+                self.state = other;
+                Step::Nothing
+            }
+        }
+    }
+
     fn begin_body(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Over) {
             State::AwaitHead(connection) => State::InBody(connection),
             other => other,
         };
+    }
+}
+
+/// Another go in the next turn, for what the poller will not announce: a share that is spent, or a call that was
+/// interrupted.
+fn ask_for_more(connection: &mut Connection, is_wanted: bool, cx: &mut Cx<'_, '_>) {
+    if is_wanted && let Some(ready) = connection.ask_again() {
+        cx.again(ready);
     }
 }
 

@@ -90,6 +90,9 @@ pub struct Model {
     answers: Lru<Uuid, ModelReply>,
     breaker: Breaker,
     counts: ModelCounts,
+    /// Calls whose exchange could not begin, and why.
+    unbegun: Vec<(Key, Failure)>,
+    /// Exchanges with news, kept for its room.
     news: Vec<Key>,
     limits: Limits,
 }
@@ -136,6 +139,7 @@ impl Model {
             answers: Lru::new(config.cache_bytes_max),
             breaker: Breaker::new(limits),
             counts: ModelCounts::default(),
+            unbegun: Vec::new(),
             news: Vec::new(),
             limits: limits.clone(),
         }
@@ -251,7 +255,7 @@ impl Model {
 
     /// Some call has news that nobody has heard.
     pub fn has_news(&self) -> bool {
-        self.outbound.has_news() || !self.news.is_empty()
+        self.outbound.has_news() || !self.unbegun.is_empty()
     }
 
     /// Tells the runs what is new.
@@ -263,9 +267,9 @@ impl Model {
                 self.pull(key, exchange, pool, cx, hear);
             }
         }
-        // Its room is used again, unless something was added meanwhile.
-        if self.news.is_empty() {
-            self.news = exchanges;
+        self.news = exchanges;
+        for (key, failure) in std::mem::take(&mut self.unbegun) {
+            self.broke(key, failure, pool, cx, hear);
         }
     }
 
@@ -303,13 +307,7 @@ impl Model {
                 call.exchange = Some(exchange);
                 self.by_exchange.insert(exchange, key);
             }
-            // Told as any other failure is, by way of an exchange that there is not.
-            Err(_) => {
-                let nobody = Key::new(EXCHANGE, 0, u32::MAX);
-                call.exchange = Some(nobody);
-                self.by_exchange.insert(nobody, key);
-                self.news.push(nobody);
-            }
+            Err(failure) => self.unbegun.push((key, failure)),
         }
     }
 
@@ -443,6 +441,13 @@ impl Model {
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
+        if failure == Failure::NoRoom {
+            // Our own fault, and nothing that it could be blamed for.
+            if self.calls.at(key).is_some_and(|call| call.is_probe) {
+                self.breaker.abandoned(cx.now);
+            }
+            return self.fail(key, format!("the model's server {failure}"), pool, cx, hear);
+        }
         log::warn!("the model's server at {} {failure}", self.authority);
         // The resolver's, the system's and the certificate's words may hold an address.
         let why = match &failure {
