@@ -457,6 +457,10 @@ impl Outbound {
     fn exchange_ready(&mut self, key: Key, ready: Ready, limits: &Limits, cx: &mut Cx<'_, '_>) {
         let Some(exchange) = self.exchanges.at_mut(key) else { return };
         if let State::AwaitConnect(dialer) = &mut exchange.state {
+            // Some may be closed here. What is still tried, or stands, is held again below.
+            for socket in dialer.sockets() {
+                self.holders.remove(socket);
+            }
             let dialed = dialer.ready(ready.key, limits, cx);
             self.dialed(key, dialed, limits, cx);
             return;
