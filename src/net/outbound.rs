@@ -381,10 +381,7 @@ impl Outbound {
                 self.news.push(owner);
             }
             Some(_) | None => {
-                if let State::AwaitConnect(dialer) = &mut exchange.state {
-                    let dialed = dialer.due(limits, cx);
-                    self.dialed(owner, dialed, limits, cx);
-                }
+                self.go_on_dialing(owner, |dialer, cx| dialer.due(limits, cx), limits, cx);
                 self.arm(owner, cx);
             }
         }
@@ -458,10 +455,8 @@ impl Outbound {
 
     fn exchange_ready(&mut self, key: Key, ready: Ready, limits: &Limits, cx: &mut Cx<'_, '_>) {
         let Some(exchange) = self.exchanges.at_mut(key) else { return };
-        if let State::AwaitConnect(dialer) = &mut exchange.state {
-            let dialed = dialer.ready(ready.key, limits, cx);
-            self.dialed(key, dialed, limits, cx);
-            return;
+        if matches!(exchange.state, State::AwaitConnect(_)) {
+            return self.go_on_dialing(key, |dialer, cx| dialer.ready(ready.key, limits, cx), limits, cx);
         }
         if let Some(connection) = exchange.connection() {
             connection.note(ready);
@@ -530,6 +525,24 @@ impl Outbound {
         exchange.state = State::AwaitConnect(dialer);
         self.dialed(key, dialed, limits, cx);
         self.arm(key, cx);
+    }
+
+    /// Has the dialer of an exchange go on, if it has one, and forgets the sockets that it has closed.
+    fn go_on_dialing(
+        &mut self,
+        key: Key,
+        go_on: impl FnOnce(&mut Dialer, &mut Cx<'_, '_>) -> Dialed,
+        limits: &Limits,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let Some(exchange) = self.exchanges.at_mut(key) else { return };
+        let State::AwaitConnect(dialer) = &mut exchange.state else { return };
+        let before: Vec<Key> = dialer.sockets().collect();
+        let dialed = go_on(dialer, cx);
+        for socket in before.into_iter().filter(|socket| dialer.sockets().all(|held| held != *socket)) {
+            self.holders.remove(socket);
+        }
+        self.dialed(key, dialed, limits, cx);
     }
 
     fn dialed(&mut self, key: Key, dialed: Dialed, limits: &Limits, cx: &mut Cx<'_, '_>) {
