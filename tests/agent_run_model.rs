@@ -569,6 +569,14 @@ fn the_notes_answer_for_a_model_that_fails_before_a_word() {
 }
 
 #[test]
+fn a_reason_that_is_a_sentence_has_one_full_stop() {
+    let input = Input::Unanswered { why: "it says: Loading. ".to_owned(), said: false };
+    let steps = vec![Give(input), Give(Input::Composed(notes_answer()))];
+    let played = Played::of(Strategy::Model, &[begun(plan()), steps].concat());
+    assert_eq!(played.completed().degraded, ["The notes answer, because it says: Loading."]);
+}
+
+#[test]
 fn what_a_model_said_before_it_failed_is_void() {
     let steps = vec![Hear("Ada d"), Give(unanswered(true)), Give(Input::Composed(notes_answer()))];
     let played = Played::of(Strategy::Model, &[begun(plan()), steps].concat());

@@ -321,6 +321,8 @@ impl Run {
             return fail(why, told);
         }
         let is_void = said || modelled.is_revised;
+        // It may be somebody else's sentence to its end.
+        let why = why.trim_end_matches(['.', ' ']);
         modelled.degraded.push(format!("The notes answer, because {why}."));
         if is_void {
             let detail = "The model's answer has failed; the notes answer.".to_owned();

@@ -91,6 +91,8 @@ pub struct Model {
     breaker: Breaker,
     counts: ModelCounts,
     news: Vec<Key>,
+    /// Calls for whose exchange there was no room.
+    not_begun: Vec<Key>,
     limits: Limits,
 }
 
@@ -137,6 +139,7 @@ impl Model {
             breaker: Breaker::new(limits),
             counts: ModelCounts::default(),
             news: Vec::new(),
+            not_begun: Vec::new(),
             limits: limits.clone(),
         }
     }
@@ -251,11 +254,14 @@ impl Model {
 
     /// Some call has news that nobody has heard.
     pub fn has_news(&self) -> bool {
-        self.outbound.has_news() || !self.news.is_empty()
+        self.outbound.has_news() || !self.news.is_empty() || !self.not_begun.is_empty()
     }
 
     /// Tells the runs what is new.
     pub fn tell(&mut self, pool: &mut Pool, cx: &mut Cx<'_, '_>, hear: &mut dyn FnMut(Key, Heard<'_>)) {
+        for key in std::mem::take(&mut self.not_begun) {
+            self.broke(key, Failure::NoRoom, pool, cx, hear);
+        }
         let mut exchanges = std::mem::take(&mut self.news);
         self.outbound.take_news(&mut exchanges, pool, &self.limits, cx);
         for exchange in exchanges.drain(..) {
@@ -303,13 +309,8 @@ impl Model {
                 call.exchange = Some(exchange);
                 self.by_exchange.insert(exchange, key);
             }
-            // Told as any other failure is, by way of an exchange that there is not.
-            Err(_) => {
-                let nobody = Key::new(EXCHANGE, 0, u32::MAX);
-                call.exchange = Some(nobody);
-                self.by_exchange.insert(nobody, key);
-                self.news.push(nobody);
-            }
+            // Told with the news, as any other failure is: whoever asks does not know its call yet.
+            Err(_) => self.not_begun.push(key),
         }
     }
 
@@ -360,7 +361,8 @@ impl Model {
         self.finish_exchange(key, pool, cx);
         if let Some(call) = self.calls.at_mut(key) {
             tell_pieces(call, hear);
-            if matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
+            let says_something = !reply.content.trim().is_empty() || !reply.tool_calls.is_empty();
+            if says_something && matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
                 let bytes = bytes_of(&reply);
                 self.answers.put(call.identity, reply.clone(), bytes);
             }
@@ -447,9 +449,20 @@ impl Model {
         // The resolver's, the system's and the certificate's words may hold an address.
         let why = match &failure {
             Failure::NoName(_) => "the model's server has no address".to_owned(),
+            // The last try had what was left of the time for all.
+            Failure::TotalTimeout(_) => {
+                format!("the model's server {}", Failure::TotalTimeout(self.patience.total))
+            }
             other => format!("the model's server {other}"),
         };
         let may_help = match failure {
+            // Our own bound, which says nothing of the model.
+            Failure::NoRoom => {
+                if self.calls.at(key).is_some_and(|call| call.is_probe) {
+                    self.breaker.abandoned(cx.now);
+                }
+                return self.fail(key, why, pool, cx, hear);
+            }
             Failure::NoName(_)
             | Failure::NotReached(_)
             | Failure::ConnectTimeout(_)
@@ -460,8 +473,7 @@ impl Model {
             Failure::Tls(_)
             | Failure::FirstByteTimeout(_)
             | Failure::GapTimeout(_)
-            | Failure::TotalTimeout(_)
-            | Failure::NoRoom => false,
+            | Failure::TotalTimeout(_) => false,
         };
         self.try_again_or_fail(key, why, None, may_help, pool, cx, hear);
     }
