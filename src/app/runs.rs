@@ -523,7 +523,7 @@ impl Runs {
         }
     }
 
-    /// Undoes an admission; whoever calls it takes the run out of the queues.
+    /// Undoes an admission; whoever calls it takes the run out of the queues, and ends what it is at work on.
     fn refuse(&mut self, key: Key, trouble: &Trouble) {
         let Some(record) = self.records.at_mut(key) else { return };
         match record.status {
@@ -535,7 +535,6 @@ impl Runs {
         record.status = Status::Failed;
         record.refused = Some(trouble.clone());
         record.machine = None;
-        record.stage = Stage::None;
         record.keeping.is_queued = false;
         let (id, name) = (record.id, record.keeping.key().map(|key| key.key.clone()));
         self.by_id.remove(&id);

@@ -116,12 +116,10 @@ impl Service {
     fn stop_work(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
         self.works.drop_task(run, &mut self.runs);
         if let Some(record) = self.runs.at_mut(run)
-            && let Stage::Asking(call) = record.stage
+            && let Stage::Asking(call) = std::mem::replace(&mut record.stage, Stage::None)
+            && let Some(model) = &mut self.model
         {
-            record.stage = Stage::None;
-            if let Some(model) = &mut self.model {
-                model.leave(call, run, &mut self.pool, cx);
-            }
+            model.leave(call, run, &mut self.pool, cx);
         }
     }
 
