@@ -358,7 +358,8 @@ impl Model {
         self.finish_exchange(key, pool, cx);
         if let Some(call) = self.calls.at_mut(key) {
             tell_pieces(call, hear);
-            if matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
+            let says_something = !reply.content.trim().is_empty() || !reply.tool_calls.is_empty();
+            if says_something && matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
                 let bytes = bytes_of(&reply);
                 self.answers.put(call.identity, reply.clone(), bytes);
             }
@@ -452,6 +453,10 @@ impl Model {
         // The resolver's, the system's and the certificate's words may hold an address.
         let why = match &failure {
             Failure::NoName(_) => "the model's server has no address".to_owned(),
+            // The last try had what was left of the time for all.
+            Failure::TotalTimeout(_) => {
+                format!("the model's server {}", Failure::TotalTimeout(self.patience.total))
+            }
             other => format!("the model's server {other}"),
         };
         let may_help = match failure {
