@@ -569,8 +569,8 @@ impl Model {
     /// A server that repeats the key in its refusal does not make us repeat it.
     fn without_key(&self, text: String) -> String {
         match &self.key {
-            Some(key) if key.reveal().len() >= SECRET_BYTES_MIN => text.replace(key.reveal(), "(the key)"),
-            Some(_) | None => text,
+            Some(key) => without(key.reveal(), text),
+            None => text,
         }
     }
 
@@ -736,6 +736,26 @@ fn bytes_of(reply: &ModelReply) -> usize {
 /// What an entry of the cache takes beside its value; about.
 const ENTRY_BYTES: usize = 128;
 
+/// `text` with other words in the key's place. Where it was cut within the key, that is what the key begins with.
+fn without(key: &str, text: String) -> String {
+    if key.len() < SECRET_BYTES_MIN {
+        return text;
+    }
+    let text = text.replace(key, KEY_PLACE);
+    let Some(uncut) = text.strip_suffix(CUT) else { return text };
+    let beginnings = (SECRET_BYTES_MIN..key.len()).rev().filter_map(|bytes| key.get(..bytes));
+    match beginnings.into_iter().find_map(|beginning| uncut.strip_suffix(beginning)) {
+        Some(before) => format!("{before}{KEY_PLACE}{CUT}"),
+        None => text,
+    }
+}
+
+/// What stands where a server has repeated the key.
+const KEY_PLACE: &str = "(the key)";
+
+/// What a message that was too long ends with.
+const CUT: char = '…';
+
 fn unanswered(why: String) -> Input {
     Input::Unanswered { why, said: false }
 }
@@ -752,4 +772,33 @@ fn speaks_of_context(reason: &str) -> bool {
     let is_context =
         ["context length", "context size", "context window", "maximum context", "context_length"];
     is_context.iter().any(|words| reason.contains(words)) || reason.contains("too many tokens")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-nobody-may-read-this";
+
+    #[test]
+    fn a_key_that_a_server_repeats_is_not_told() {
+        let told = format!("Incorrect API key provided: {KEY}. Is {KEY} yours?");
+        assert_eq!(without(KEY, told), "Incorrect API key provided: (the key). Is (the key) yours?");
+        assert_eq!(
+            without("short", "this is short".to_owned()),
+            "this is short",
+            "a word that stands anywhere"
+        );
+    }
+
+    #[test]
+    fn nor_what_is_left_of_it_where_a_message_was_cut() {
+        for bytes_max in 0..100 {
+            let body = format!(
+                "{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY} (see the manual)\"}}}}"
+            );
+            let told = without(KEY, error_message(body.as_bytes(), bytes_max));
+            assert!(!told.contains(&KEY[..SECRET_BYTES_MIN]), "cut at {bytes_max}: {told}");
+        }
+    }
 }
