@@ -50,8 +50,10 @@ pub enum Failure {
     ProxyRefused(u16),
     /// TLS could not be spoken, or went wrong.
     Tls(String),
-    /// The connection broke.
+    /// The connection broke before anything was answered.
     Broken,
+    /// The connection broke within the answer.
+    BrokeOff,
     /// What came is no response.
     NoResponse(ResponseError),
     /// No answer began in time.
@@ -73,9 +75,7 @@ impl fmt::Display for Failure {
             Failure::ProxyRefused(status) => write!(f, "can't be reached: the proxy answered {status}"),
             Failure::Tls(why) => write!(f, "can't be trusted: {why}"),
             Failure::Broken => f.write_str("closed the connection before it had answered"),
-            Failure::NoResponse(ResponseError::CutShort) => {
-                f.write_str("closed the connection before it had answered")
-            }
+            Failure::BrokeOff => f.write_str("closed the connection within its answer"),
             Failure::NoResponse(error) => write!(f, "does not answer in HTTP: {error}"),
             Failure::FirstByteTimeout(limit) => {
                 write!(f, "did not begin to answer within {}", seconds(*limit))
@@ -439,14 +439,19 @@ impl Exchange {
         if self.is_reused && !self.has_response {
             return Step::Stale;
         }
+        let broken = if self.has_body { Failure::BrokeOff } else { Failure::Broken };
         if let Some(error) = tls_error {
             return Step::Failed(Failure::Tls(error));
         }
         if is_broken {
-            return Step::Failed(Failure::Broken);
+            return Step::Failed(broken);
         }
         match self.client.end_of_input() {
-            Ok(()) => Step::End,
+            Ok(()) => {
+                self.has_ended = true;
+                Step::End
+            }
+            Err(ResponseError::CutShort) => Step::Failed(broken),
             Err(error) => Step::Failed(Failure::NoResponse(error)),
         }
     }
@@ -456,12 +461,9 @@ impl Exchange {
             let State::AwaitHandshake(connection) = &mut self.state else { return Step::Nothing };
             connection.flush(cx.os.net);
             if !connection.is_handshaking() {
-                let State::AwaitHandshake(connection) = std::mem::replace(&mut self.state, State::Over)
-                else {
-                    return Step::Nothing;
-                };
-                self.state = State::AwaitHead(connection);
-                self.since = cx.now;
+                if let State::AwaitHandshake(connection) = std::mem::replace(&mut self.state, State::Over) {
+                    self.send(connection, cx.now);
+                }
                 return self.converse(pool, limits, cx);
             }
             match connection.fill(cx.os.net, pool, &mut self.allowance) {

@@ -176,7 +176,7 @@ impl Model {
                 let why = format!(
                     "the model has failed {} times in a row and is not asked for another {} s",
                     self.breaker.in_a_row(),
-                    left.as_secs() + 1
+                    left.as_millis().div_ceil(1000)
                 );
                 return Asked::Now(Box::new(unanswered(why)));
             }
@@ -358,7 +358,8 @@ impl Model {
         self.finish_exchange(key, pool, cx);
         if let Some(call) = self.calls.at_mut(key) {
             tell_pieces(call, hear);
-            if matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
+            let says_something = !reply.content.trim().is_empty() || !reply.tool_calls.is_empty();
+            if says_something && matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
                 let bytes = bytes_of(&reply);
                 self.answers.put(call.identity, reply.clone(), bytes);
             }
@@ -377,10 +378,10 @@ impl Model {
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
         self.finish_exchange(key, pool, cx);
-        let reason = self.without_key(error_message(said, self.limits.model_error_bytes_max));
+        let reason = self.tellable(error_message(said, self.limits.refusal_bytes_max));
         let Some(call) = self.calls.at(key) else { return };
         let Head { status, retry_after, .. } = head;
-        let is_hers = matches!(status, 400 | 404 | 413 | 422 | 500 | 501);
+        let is_hers = matches!(status, 400 | 413 | 422 | 500 | 501);
         if is_hers && self.length_field == LengthField::MaxTokens && reason.contains("max_completion_tokens")
         {
             self.length_field = LengthField::MaxCompletionTokens;
@@ -428,7 +429,7 @@ impl Model {
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
-        let why = self.without_key(error.to_string());
+        let why = self.tellable(error.to_string());
         self.count_failure(key, cx);
         self.fail(key, why, pool, cx, hear);
     }
@@ -452,6 +453,10 @@ impl Model {
         // The resolver's, the system's and the certificate's words may hold an address.
         let why = match &failure {
             Failure::NoName(_) => "the model's server has no address".to_owned(),
+            // The last try had what was left of the time for all.
+            Failure::TotalTimeout(_) => {
+                format!("the model's server {}", Failure::TotalTimeout(self.patience.total))
+            }
             other => format!("the model's server {other}"),
         };
         let may_help = match failure {
@@ -460,6 +465,7 @@ impl Model {
             | Failure::ConnectTimeout(_)
             | Failure::ProxyRefused(_)
             | Failure::Broken
+            | Failure::BrokeOff
             | Failure::NoResponse(_) => true,
             // It has been waited for long enough; and who is not to be trusted now will not be in a second.
             Failure::Tls(_)
@@ -571,12 +577,19 @@ impl Model {
         }
     }
 
-    /// A server that repeats the key in its refusal does not make us repeat it.
-    fn without_key(&self, text: String) -> String {
-        match &self.key {
+    /// The server's words as they may be told: one that repeats the key in its refusal does not make us repeat it.
+    fn tellable(&self, text: String) -> String {
+        // First the key, then the cut: behind it a part of the key could be left.
+        let mut text = match &self.key {
             Some(key) if key.reveal().len() >= SECRET_BYTES_MIN => text.replace(key.reveal(), "(the key)"),
             Some(_) | None => text,
+        };
+        if text.len() > self.limits.model_error_bytes_max {
+            let bytes_max = self.limits.model_error_bytes_max;
+            text.truncate((0..=bytes_max).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0));
+            text.push('…');
         }
+        text
     }
 
     // --- For whoever wonders --------------------------------------------------------------------------------------
@@ -745,10 +758,13 @@ fn unanswered(why: String) -> Input {
     Input::Unanswered { why, said: false }
 }
 
-/// Whether a refusal is about tools: there is no code for it that two servers share.
+/// Whether a refusal is about tools as such, and not about one call of one: there is no code for it that two servers share.
 fn speaks_of_tools(reason: &str) -> bool {
+    const WHY_NOT: [&str; 8] =
+        ["support", "require", "enable", "jinja", "not allowed", "unrecognized", "unknown", "extra inputs"];
     let reason = reason.to_lowercase();
-    ["tool", "function call", "jinja"].iter().any(|word| reason.contains(word))
+    let is_about = reason.contains("tool") || reason.contains("function call");
+    is_about && WHY_NOT.iter().any(|words| reason.contains(words))
 }
 
 /// Whether a refusal is about the length of the prompt.
