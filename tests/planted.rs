@@ -27,7 +27,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::HonoursStaleKeys, 2),
     (Planted::FiresEarly, 2),
     (Planted::CancelsNoTimer, 1),
-    (Planted::ForgetsDeadlines, 17),
+    (Planted::ForgetsDeadlines, 3),
     (Planted::ForgetsToClose, 1662),
     (Planted::KeepsClosedPeers, 1),
     (Planted::LetsOneMoreIn, 3),

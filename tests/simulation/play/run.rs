@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
+use oneloop::app::model::ModelCounts;
 use oneloop::app::runs::Status;
 use oneloop::base::{HashSeed, Time};
+use oneloop::os::OUTBOUND;
 use oneloop::os::faults::Strike;
 use oneloop::os::sim::{Telling, World};
 use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId, TurnReport};
@@ -89,7 +91,12 @@ fn play(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
                 world.end_process();
                 checker.seen.insert("a process took over from one that had stopped");
             }
-            End::Killed => drop(checker.seen.insert("a process was killed")),
+            End::Killed => {
+                checker.seen.insert("a process was killed");
+                if checker.was_asking {
+                    checker.seen.insert("a process was killed while a run asked the model");
+                }
+            }
         }
         town.is_down.set(true);
         town.ends.set(town.ends.get() + 1);
@@ -250,6 +257,8 @@ struct Checker {
     gone_since: Option<Time>,
     /// Runs that somebody was reading when the last turn ended.
     attended: BTreeSet<uuid::Uuid>,
+    /// A run was waiting for the model then.
+    was_asking: bool,
 }
 
 /// What is under way when the weather turns calm may take so long to arrive: a clog, and then a lingering close.
@@ -279,7 +288,13 @@ impl Checker {
             reactor.timers().len(),
             census.timers,
         )?;
-        equal("sockets, and connections", world.sockets(), census.connections)?;
+        let outbound = world.outbound_sockets();
+        equal("sockets that were accepted, and connections", world.sockets() - outbound, census.connections)?;
+        // What was given up while sockets were being closed, or behind that, is closed in the next turn.
+        let closing = reactor.closing().filter(|key| key.kind() == OUTBOUND).count();
+        let held = census.outbound_sockets + closing;
+        equal("sockets to others, and connections to others", outbound, held)?;
+        equal("runs that ask the model, and those that its calls know", census.asking, census.askers)?;
         equal("readers of runs, and runs' readers", census.with_run, census.watchers)?;
         equal(
             "connections that wait for a scan, and those the folder knows",
@@ -289,7 +304,7 @@ impl Checker {
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         if !census.is_parked {
-            let at_work = census.tasks + census.awaiting_attempt;
+            let at_work = census.tasks + census.awaiting_attempt + census.asking;
             equal("tasks, and runs at work with the index", at_work, census.runs.running + 1)?;
         }
         at_most("connections", census.connections, limits.connections_max + 1)?;
@@ -299,7 +314,11 @@ impl Checker {
         at_most("bytes of buffers", census.buffer_bytes, buffers)?;
         // What an answer quotes stands in it twice, once more in its tokens, and each byte may need six as JSON.
         let quoted = limits.answer_bytes_max + limits.sources_max * limits.passage_bytes_max;
-        at_most("bytes of one log", census.log_bytes_most, 3 * 6 * quoted)?;
+        // All that a model has said stays in the log, void or not: a token may be one letter, which takes thirty bytes. A
+        // reply is bounded, and so are the replies of one run.
+        let replies = limits.tool_rounds_max + limits.prompt_shrinks_max as usize + 2;
+        let said = if app.model().is_some() { replies * 30 * limits.model_answer_bytes_max } else { 0 };
+        at_most("bytes of one log", census.log_bytes_most, 3 * 6 * quoted + said)?;
         at_most("readers that wait to be told of news", census.news, limits.connections_max + 1)?;
         at_most("runs at work", census.runs.running, town.config.runs_max)?;
         let pending_max = town.config.runs_max + town.config.waiting_max;
@@ -316,6 +335,8 @@ impl Checker {
         self.runs(app, census)?;
         self.cancelled(town, app, report)?;
         self.notice_store(app);
+        self.notice_model(app);
+        self.was_asking = census.asking > 0;
         self.notice(&census, town);
         self.notice_report(report, town);
         Ok(())
@@ -386,9 +407,35 @@ impl Checker {
         }
     }
 
+    fn notice_model(&mut self, app: &App) {
+        let Some(model) = app.model() else { return };
+        let ModelCounts { shared, cached, answered, retried, failed, left, .. } = model.counts();
+        let (breaker, opened) = model.breaker();
+        for (is_so, what) in [
+            (answered > 0, "a call of the model was answered"),
+            (shared > 0, "two runs shared a call of the model"),
+            (cached > 0, "what the model had answered before was not asked again"),
+            (retried > 0, "a call of the model was tried again"),
+            (failed > 0, "a call of the model failed"),
+            (left > 0, "a call of the model was ended because nobody waited for it any more"),
+            (opened > 0, "the model was not asked for a while because it had failed"),
+            (
+                opened > 0 && breaker == "half-open",
+                "one call was let through to see whether the model answers",
+            ),
+            (opened > 0 && breaker == "closed", "the model was asked again after it had failed for a while"),
+            (model.outbound().reused > 0, "a connection to the model carried another call"),
+        ] {
+            if is_so {
+                self.seen.insert(what);
+            }
+        }
+    }
+
     /// What was seen of a process that is no more says nothing of the next.
     fn new_process(&mut self) {
         self.attended.clear();
+        self.was_asking = false;
         (self.idle_turns, self.finished, self.records, self.gone_since) = (0, 0, 0, None);
     }
 
@@ -475,7 +522,8 @@ impl Checker {
         equal("listeners", census.listeners, 1)?;
         // One may sweep ended runs, one wait for room for the next client, one give memory back, one try the disk
         // helper again, and one the store.
-        at_most("timers", reactor.timers().len(), 5)?;
+        // Connections to others are kept for a while, each with its own.
+        at_most("timers", reactor.timers().len(), 5 + census.outbound_sockets)?;
         let oracle = town.oracle.borrow();
         world.with_store(|store| {
             let mut kept = BTreeMap::new();

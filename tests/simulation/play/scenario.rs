@@ -1,13 +1,17 @@
 //! From a seed to a world: its weather, its wires, its bounds, its notes and who lives in it.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::config::Config;
+use oneloop::config::{AgentMode, Config, ModelConfig, Secret};
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
+use oneloop::wire::url::Url;
 
+use super::model::manners::Manners;
+use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::town::{SUBJECTS, Shared, Town, code};
 use super::visitor::{Errand, Temper, Visitor};
@@ -56,10 +60,25 @@ pub struct Scenario {
     crashes: Vec<u64>,
     /// A process that was told to stop is followed by another.
     comes_back: bool,
+    /// The model, if there is one.
+    model: Option<ModelScenario>,
+}
+
+/// A model in a world: what it is like, and how it is reached.
+#[derive(Debug, Clone)]
+struct ModelScenario {
+    manners: Manners,
+    key: Option<String>,
+    /// Addresses that the resolver tells.
+    named: Vec<IpAddr>,
+    /// Those at which somebody listens.
+    listens: Vec<IpAddr>,
 }
 
 /// Streams of numbers below the actors' own.
 const SHAPE: u64 = 10;
+const MODEL: u64 = 11;
+const MODEL_CALLS: u64 = 12;
 const ACTORS: u64 = 1000;
 
 /// How long everybody has in calm weather. Nobody needs it: what waits is woken by what it waits for.
@@ -70,11 +89,9 @@ impl Scenario {
     pub fn new(seed: u64, omitted: Omitted) -> Scenario {
         let mut random = Random::new(seed, SHAPE);
         let mut weather = weather(&mut random);
-        weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
-        weather.spared = omitted.strikes.iter().copied().collect();
-        let limits = limits(&mut random);
+        let mut limits = limits(&mut random);
         let wires = wires(&mut random);
-        let config = Config {
+        let mut config = Config {
             access_log: random.chance(500),
             disconnect_grace: Duration::from_millis(random.pick(&[0, 50, 1000, 15_000])),
             task_ttl: Duration::from_secs(random.pick(&[1, 60, 86_400, 86_400])),
@@ -98,6 +115,15 @@ impl Scenario {
             weather.per_mille.retain(|(fault, _)| *fault != Fault::Killed);
         }
         let comes_back = random.chance(700) && config.is_durable;
+        // All about a model is drawn apart: a world without one is what it was before there were any.
+        let mut random = Random::new(seed, MODEL);
+        let model = random.chance(400).then(|| {
+            weather.per_mille.extend(weather_outside(&mut random));
+            model_limits(&mut random, &mut limits);
+            model(&mut random, &mut config)
+        });
+        weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
+        weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
             seed,
             omitted,
@@ -111,12 +137,13 @@ impl Scenario {
             stops,
             crashes,
             comes_back,
+            model,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
-        self.actors + usize::from(self.stops)
+        self.actors + usize::from(self.stops) + usize::from(self.model.is_some())
     }
 
     /// Builds the world; what its people share comes with it.
@@ -135,6 +162,10 @@ impl Scenario {
         town.evicts |= self.wires.descriptors < 100
             || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors);
         town.comes_back = self.comes_back;
+        town.has_model = self.model.is_some();
+        town.has_roomy_prompts = self.limits.cited_sources_max > 2
+            && self.config.model.as_ref().is_some_and(|model| model.context_tokens >= 4096)
+            && self.model.as_ref().is_some_and(|model| model.manners.question_bytes_max == usize::MAX);
         let store = [Fault::NoStoreHelper, Fault::StoreFull, Fault::SyncFails, Fault::StoreUnreadable];
         town.store_fails = self.weather.per_mille.iter().any(|(fault, _)| store.contains(fault));
         // Ended runs are swept away by the wall clock.
@@ -144,6 +175,9 @@ impl Scenario {
         let town = Rc::new(town);
         let actors = (0..self.actors()).map(|index| self.actor(index, &town)).collect();
         let world = World::new(&plan, &self.limits, actors);
+        if let Some(model) = &self.model {
+            world.put_name(HOST, model.named.clone());
+        }
         for (subject, name) in SUBJECTS.iter().enumerate() {
             let text = format!(
                 "# {name}\n\nThe code of {name} is {}.\n\nSee [[pebble]] and #codes.\n",
@@ -167,6 +201,13 @@ impl Scenario {
         }
         let mut random = Random::new(self.seed, ACTORS + index as u64);
         let own = Random::new(self.seed, 2 * ACTORS + index as u64);
+        if let Some(ModelScenario { manners, key, listens, .. }) = &self.model
+            && index + 1 == self.actors()
+        {
+            let calls = Random::new(self.seed, MODEL_CALLS).number();
+            let wanted = model::wanted(key.as_deref());
+            return Box::new(Model::new(town, wanted, manners.clone(), listens.clone(), calls));
+        }
         if index >= self.actors {
             let first = random.between(1, self.calm_after.as_millis() as usize);
             let mut waits = vec![Duration::from_millis(first as u64)];
@@ -201,6 +242,91 @@ fn weather(random: &mut Random) -> Weather {
         }
     }
     Weather { per_mille, ..Weather::default() }
+}
+
+/// The same for what strikes connections to others.
+fn weather_outside(random: &mut Random) -> Vec<(Fault, u16)> {
+    let share = random.pick(&[0, 100, 300, 600]);
+    let kinds = Fault::OUTBOUND.iter().map(|fault| {
+        let (is_on, weight) = (random.chance(share), random.spread(most(*fault)) as u16);
+        is_on.then_some((*fault, weight))
+    });
+    kinds.flatten().collect()
+}
+
+/// A model, as the operator has configured it and as it is.
+fn model(random: &mut Random, config: &mut Config) -> ModelScenario {
+    let manners = Manners::draw(random);
+    let key = random.chance(500).then(|| "sk-simulated".to_owned());
+    let url = Url::parse(&format!("http://{HOST}:{PORT}/v1")).expect("it is a URL");
+    let secs = |random: &mut Random, choices: &[u64]| Duration::from_secs(random.pick(choices));
+    let all = model::addresses();
+    let nowhere = IpAddr::from([192, 0, 2, 1]);
+    let (named, listens) = match random.below(6) {
+        0 => (vec![all[0], all[1]], vec![all[1]]),
+        1 => (vec![all[1], all[0]], vec![all[0]]),
+        2 => (vec![nowhere, all[0], nowhere, all[1]], vec![all[1]]),
+        3 => (vec![all[0]], vec![all[0]]),
+        _ => (vec![all[0], all[1]], all.to_vec()),
+    };
+    config.model = Some(ModelConfig {
+        key: key.clone().map(Secret::new),
+        agent: random.pick(&[AgentMode::Auto, AgentMode::Auto, AgentMode::Tools, AgentMode::Rag]),
+        context_tokens: random.pick(&[200, 4096, 4096, 32_768]),
+        connect_timeout: secs(random, &[1, 5, 5, 20]),
+        first_byte_timeout: secs(random, &[1, 20, 120]),
+        gap_timeout: secs(random, &[1, 20, 60]),
+        total_timeout: secs(random, &[3, 60, 600]),
+        connections_max: random.pick(&[1, 2, 64]),
+        cache_bytes_max: random.pick(&[0, 3000, 16 * 1024 * 1024]),
+        ..ModelConfig::new(url, "sim")
+    });
+    ModelScenario { manners, key, named, listens }
+}
+
+/// Bounds of what has to do with a model: as they ship, or some of them tiny.
+fn model_limits(random: &mut Random, limits: &mut Limits) {
+    if random.chance(400) {
+        return;
+    }
+    let mut sometimes = |value: &mut usize, choices: &[usize]| {
+        let (is_on, choice) = (random.chance(200), random.pick(choices));
+        if is_on {
+            *value = choice;
+        }
+    };
+    sometimes(&mut limits.tool_rounds_max, &[1, 2]);
+    sometimes(&mut limits.tool_calls_max, &[1, 2]);
+    sometimes(&mut limits.tool_result_bytes_max, &[100, 1000]);
+    sometimes(&mut limits.model_answer_bytes_max, &[500, 5000]);
+    sometimes(&mut limits.cited_sources_max, &[1, 2]);
+    sometimes(&mut limits.outbound_bytes_per_turn, &[1, 100]);
+    sometimes(&mut limits.outbound_bytes_per_turn_all, &[1, 1000]);
+    sometimes(&mut limits.outbound_rest_bytes_max, &[1]);
+    sometimes(&mut limits.outbound_sockets_max, &[1, 2]);
+    sometimes(&mut limits.model_calls_max, &[1, 2]);
+    sometimes(&mut limits.lookups_max, &[1]);
+    sometimes(&mut limits.dial_addresses_max, &[1, 2]);
+    sometimes(&mut limits.search_cache_bytes_max, &[0, 2000]);
+    let mut shorter = |value: &mut Duration, choices: &[u64]| {
+        let (is_on, choice) = (random.chance(200), random.pick(choices));
+        if is_on {
+            *value = Duration::from_millis(choice);
+        }
+    };
+    shorter(&mut limits.outbound_idle_timeout, &[1, 1000]);
+    shorter(&mut limits.outbound_rest_timeout, &[1]);
+    shorter(&mut limits.dial_next_after, &[1, 5000]);
+    shorter(&mut limits.addresses_good_for, &[1]);
+    shorter(&mut limits.retry_pause, &[1]);
+    shorter(&mut limits.breaker_pause_min, &[1, 1000]);
+    shorter(&mut limits.breaker_pause_max, &[1000]);
+    if random.chance(300) {
+        limits.breaker_failures_max = random.pick(&[1, 2]);
+    }
+    if random.chance(300) {
+        limits.model_retries_max = random.pick(&[0, 1, 5]);
+    }
 }
 
 /// The highest weight of a kind, in strikes per thousand opportunities: what lasts long must be seldom.

@@ -55,6 +55,8 @@ pub struct Town {
     pub is_indexed: Cell<bool>,
     /// A model answers, if it does.
     pub has_model: bool,
+    /// Its prompts have room for every passage that was found.
+    pub has_roomy_prompts: bool,
     /// What it was asked and what it told.
     pub account: RefCell<Account>,
     /// What is known of runs.
@@ -76,11 +78,26 @@ impl Town {
             comes_back: false,
             is_indexed: Cell::new(false),
             has_model: false,
+            has_roomy_prompts: false,
             account: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,
             limits,
         }
+    }
+}
+
+impl Town {
+    /// Somebody was told an event of a run.
+    ///
+    /// # Errors
+    /// In words, how it contradicts what was told before, or what the model has told.
+    pub fn event(&self, run: &str, number: u64, data: &str, now: Time) -> Result<(), String> {
+        if data.starts_with("{\"type\":\"complete\"") {
+            let event: Value = serde_json::from_str(data).map_err(|error| format!("an event: {error}"))?;
+            self.account.borrow().check_answer(None, &event["response"])?;
+        }
+        self.oracle.borrow_mut().event(run, number, data, now)
     }
 }
 
@@ -271,7 +288,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// The order of a whole log: `status`+ `sources` `token`* `complete` `done`, and the tokens are the response.
+    /// The order of a whole log: `status`+ `sources` `token`* `complete` `done`, and the tokens are the response. Where the
+    /// model was asked, there is more of it, and only the tokens behind the last `revision` count.
     fn check_log(&self, run: &str) -> Result<(), String> {
         let Some(known) = self.runs.get(run) else { return Ok(()) };
         let Some(end) = known.ended_at else { return Ok(()) };
@@ -286,7 +304,10 @@ impl Oracle {
         let events: Vec<Value> =
             stands.map(|(_, data)| serde_json::from_str(data).unwrap_or(Value::Null)).collect();
         let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap_or("?")).collect();
+        let is_asking = |event: &Value| event["type"] == "status" && event["status"] == "asking";
+        let is_modelled = events.iter().any(is_asking);
         let rank = |kind: &str| match kind {
+            "sources" | "token" | "reasoning" | "revision" if is_modelled => 0,
             "status" => 0,
             "sources" => 1,
             "token" => 2,
@@ -296,13 +317,16 @@ impl Oracle {
         };
         let is_ordered = kinds.windows(2).all(|pair| {
             rank(pair[0]) < rank(pair[1])
+                || (rank(pair[0]) == rank(pair[1]) && is_modelled && rank(pair[0]) == 0)
                 || (pair[0] == pair[1] && rank(pair[0]) % 2 == 0 && rank(pair[0]) < 4)
         });
         if !is_ordered || kinds.contains(&"?") {
             return Err(format!("the events of run {run} are out of order: {kinds:?}"));
         }
         if events.last().is_some_and(|last| last["status"] == "completed") {
-            let tokens: String = events.iter().filter_map(|event| event["text"].as_str()).collect();
+            let revised = kinds.iter().rposition(|kind| *kind == "revision").map_or(0, |at| at + 1);
+            let tokens = events[revised..].iter().filter(|event| event["type"] == "token");
+            let tokens: String = tokens.filter_map(|event| event["text"].as_str()).collect();
             let complete = events.iter().find(|event| event["type"] == "complete");
             let response = complete.and_then(|event| event["response"]["response"].as_str());
             if response != Some(tokens.as_str()) {

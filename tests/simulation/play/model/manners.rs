@@ -123,17 +123,17 @@ impl Manners {
     /// As this world has it.
     pub fn draw(random: &mut Random) -> Manners {
         let millis = |random: &mut Random, most| Duration::from_millis(random.spread(most) as u64);
-        let share = random.pick(&[0, 100, 100, 300, 700]);
+        let share = random.pick(&[0, 100, 300, 300, 700]);
         // Drawn in any case, so that none shifts the others' numbers.
         let troubles: Vec<Trouble> = Trouble::ALL.iter().copied().filter(|_| random.chance(share)).collect();
         let absences = random.pick(&[0, 0, 0, 1, 3]);
         let away = (0..absences).map(|_| (millis(random, 60_000), millis(random, 30_000))).collect();
         Manners {
-            trouble_per_mille: random.pick(&[50, 200, 500, 1000]),
+            trouble_per_mille: random.pick(&[100, 300, 500, 1000]),
             troubles,
-            tools_per_mille: random.pick(&[0, 300, 700]),
+            tools_per_mille: random.pick(&[0, 300, 800]),
             wrong_tools_per_mille: random.pick(&[0, 200, 600]),
-            calls_for_ever: random.chance(100),
+            calls_for_ever: random.chance(150),
             refuses_tools: random.chance(150),
             question_bytes_max: random.pick(&[
                 usize::MAX,

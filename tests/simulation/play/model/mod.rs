@@ -251,10 +251,13 @@ impl Model {
         let mut random = Random::new(self.seed, 1 + number as u64);
         let plan = plan(&asked, number, &self.manners, &mut random, outside.is_calm());
         outside.say(|| format!("(model) is asked {}, call {number}: {:?}", asked.tag, plan.trouble));
-        let tag = asked.tag;
+        let tag = asked.tag.clone();
         account.begin(Call { tag, text: plan.text, wants_tools: plan.wants_tools, is_told: false });
         drop(account);
         self.see("a model was asked");
+        if asked.rounds > 0 {
+            self.see("a model was told what its tools had found");
+        }
         if served.answers > 0 {
             self.see("a model was asked over a connection that had been used before");
         }

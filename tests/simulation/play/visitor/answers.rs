@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use super::super::parser::{Head, Piece, show};
 use super::super::town::{SUBJECTS, code, is_terminal, rank};
 use super::errand::{Errand, note_code};
-use super::{Loss, Sent, Visitor};
+use super::{Loss, Question, Sent, Visitor};
 
 /// In calm weather whatever is asked for is done within this time, before some timeout wakes a loop that has forgotten
 /// it.
 const PROMPT: Duration = Duration::from_millis(500);
+/// The same for what needs a model: a call that was begun before may still have to be tried again, and whoever came
+/// first is served first.
+const PROMPT_MODEL: Duration = Duration::from_secs(100);
 /// The same for what needs the disk helper, whose last slow job was begun before.
 const PROMPT_SCAN: Duration = Duration::from_secs(15);
 
@@ -122,6 +125,12 @@ impl Visitor {
             }
             sent.position = Some((run.clone(), number));
             sent.is_done = event.data.contains("\"type\":\"done\"");
+            let kind = event.data.strip_prefix("{\"type\":\"").and_then(|rest| rest.split('"').next());
+            match kind {
+                Some("revision") => self.see("a reader was told that an answer begins anew"),
+                Some("reasoning") => self.see("a reader was told what the model thought"),
+                Some(_) | None => {}
+            }
             if keep.is_some() {
                 self.see("a reader was told that a crash has made events void");
             }
@@ -131,7 +140,7 @@ impl Visitor {
             if self.has_finished || self.town.is_stopping.get() {
                 self.town.oracle.borrow_mut().may_be_cancelled(&run);
             }
-            self.town.oracle.borrow_mut().event(&run, number, &event.data, outside.now())?;
+            self.town.event(&run, number, &event.data, outside.now())?;
             if !outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille) {
                 if self.random.chance(500) {
                     outside.reset(line)
@@ -173,6 +182,7 @@ impl Visitor {
     pub(super) fn answered(&mut self, sent: Sent, outside: &mut Outside<'_>) -> Result<(), String> {
         let Sent {
             errand,
+            question,
             began,
             head,
             body,
@@ -201,6 +211,7 @@ impl Visitor {
         let prompt = match errand {
             Errand::Sync | Errand::SyncNote { .. } => PROMPT_SCAN,
             // A run that was taken over waits for the notes to be read.
+            _ if self.town.has_model && errand.is_about_a_run() => PROMPT_MODEL,
             Errand::Rejoin { .. } if self.town.ends.get() > 0 => PROMPT_SCAN,
             _ => PROMPT,
         };
@@ -306,6 +317,7 @@ impl Visitor {
                 expect(200)?;
                 let run = json["run_id"].as_str().ok_or("was sent an answer without a run")?;
                 self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
+                self.check_author(question.as_ref(), &json)?;
                 self.check_answer(run, subject, &json, is_indexed)
             }
             Errand::Begin { subject: _, cancels, key } => {
@@ -346,6 +358,7 @@ impl Visitor {
                     return Ok(());
                 }
                 expect(200)?;
+                self.check_author(question.as_ref(), &json)?;
                 if !json["response"].as_str().is_some_and(|answer| answer.contains(&note_code(&name))) {
                     return Err(format!(
                         "saved {name} and synced, and is not told of it: {}",
@@ -392,7 +405,11 @@ impl Visitor {
             }
             Errand::Stream { .. } | Errand::Rejoin { .. } if restarts && !is_done => {
                 let again = match position {
-                    Some((id, after)) => Errand::Rejoin { id, after, done: false },
+                    Some((id, after)) => {
+                        // Others may be served first, and the grace be over by then.
+                        self.town.oracle.borrow_mut().may_be_cancelled(&id);
+                        Errand::Rejoin { id, after, done: false }
+                    }
                     None => errand,
                 };
                 self.agenda.push_front(again);
@@ -432,6 +449,9 @@ impl Visitor {
             return Err(format!("was told that {id} is {status}, after it had been told better"));
         }
         self.town.oracle.borrow_mut().status(id, &status, asked, now)?;
+        if json["result"].is_object() {
+            self.town.account.borrow().check_answer(None, &json["result"])?;
+        }
         if let Some(response) = json["result"]["response"].as_str() {
             self.town.oracle.borrow_mut().response(id, response)?;
         }
@@ -444,6 +464,24 @@ impl Visitor {
         Ok(status)
     }
 
+    /// Who has written an answer, and whether it says so.
+    fn check_author(&mut self, question: Option<&Question>, json: &Value) -> Result<(), String> {
+        let Some(Question { message, wants_model }) = question else { return Ok(()) };
+        self.town.account.borrow().check_answer(Some(message), json)?;
+        let author = json["answered_by"].as_str();
+        let is_degraded = json["degraded"].as_array().is_some_and(|reasons| !reasons.is_empty());
+        if author == Some("notes") && is_degraded != *wants_model {
+            return Err(format!("is answered by the notes, which is explained by {}", json["degraded"]));
+        }
+        match (author, json["cached"] == true) {
+            (Some("model"), true) => self.see("an answer of the model's was given once more"),
+            (Some("model"), false) => self.see("a chat was answered by the model"),
+            _ if *wants_model => self.see("a chat was answered by the notes in the model's place"),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// An answer that names codes must name the one that was asked for.
     pub(super) fn check_answer(
         &mut self,
@@ -454,7 +492,9 @@ impl Visitor {
     ) -> Result<(), String> {
         let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
         self.town.oracle.borrow_mut().response(run, answer)?;
-        if is_indexed && !answer.contains(&code(subject)) {
+        // The model says what stands in its prompt, if there is room for it.
+        let tells_code = json["answered_by"] != "model" || self.town.has_roomy_prompts;
+        if is_indexed && tells_code && !answer.contains(&code(subject)) {
             return Err(format!("was not told what is in a note that is indexed: {answer}"));
         }
         let others =

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::parser::EventReader;
 use super::super::town::SUBJECTS;
-use super::{Sent, Visitor};
+use super::{Question, Sent, Visitor};
 
 /// One request to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +117,12 @@ impl Visitor {
         if let Errand::Cancel { id } = &errand {
             self.town.oracle.borrow_mut().want_end(id);
         }
+        let mut question = None;
+        let mut ask = |visitor: &mut Visitor, subject: &str, is_noted: bool| {
+            let (asked, body) = visitor.question(subject, is_noted);
+            question = Some(asked);
+            Some(body)
+        };
         let (method, path, body) = match &errand {
             Errand::Health => ("GET", "/health".to_owned(), None),
             Errand::HeadOnly => ("HEAD", "/health".to_owned(), None),
@@ -127,7 +133,7 @@ impl Visitor {
             Errand::TooLarge => ("POST", "/chat".to_owned(), None),
             Errand::Tasks => ("GET", format!("/tasks?limit={}", self.random.between(1, 20)), None),
             Errand::Sync => ("POST", "/sync".to_owned(), Some(String::new())),
-            Errand::Chat { subject } => ("POST", "/chat".to_owned(), Some(self.question(SUBJECTS[*subject]))),
+            Errand::Chat { subject } => ("POST", "/chat".to_owned(), ask(self, SUBJECTS[*subject], false)),
             Errand::Begin { subject, key: Some(_), .. } => {
                 // Whoever asks again asks in the same words.
                 let name = SUBJECTS[*subject];
@@ -135,14 +141,14 @@ impl Visitor {
                 ("POST", "/chat/async".to_owned(), Some(question.to_string()))
             }
             Errand::Begin { subject, .. } => {
-                ("POST", "/chat/async".to_owned(), Some(self.question(SUBJECTS[*subject])))
+                ("POST", "/chat/async".to_owned(), ask(self, SUBJECTS[*subject], false))
             }
             Errand::Stream { subject } => {
-                ("POST", "/chat/stream".to_owned(), Some(self.question(SUBJECTS[*subject])))
+                ("POST", "/chat/stream".to_owned(), ask(self, SUBJECTS[*subject], false))
             }
             Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
             Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
-            Errand::ChatNote { name, .. } => ("POST", "/chat".to_owned(), Some(self.question(name))),
+            Errand::ChatNote { name, .. } => ("POST", "/chat".to_owned(), ask(self, name, true)),
             Errand::Poll { id, .. } if in_calm || self.random.chance(700) => {
                 ("GET", format!("/chat/task/{id}"), None)
             }
@@ -209,6 +215,7 @@ impl Visitor {
         let (body, events) = (Vec::new(), EventReader::default());
         self.sent.push_back(Sent {
             errand,
+            question,
             began: now,
             head: None,
             body,
@@ -223,8 +230,24 @@ impl Visitor {
         });
     }
 
-    pub(super) fn question(&mut self, name: &str) -> String {
-        let mut question = json!({ "message": format!("What is the code of {name}?") });
+    /// A question, and how it is sent. What is noted is asked of the notes: a model need not repeat what it reads.
+    fn question(&mut self, name: &str, is_noted: bool) -> (Question, String) {
+        let mut message = format!("What is the code of {name}?");
+        let mut question = json!({});
+        let has_model = self.town.has_model;
+        if has_model && is_noted {
+            question["strategy"] = json!("notes");
+        } else if has_model {
+            // Other words for the same, which a search passes over: to the model it is another question, unless somebody has
+            // just asked in these words.
+            let fillers = self.random.below(3);
+            let fillers: String = (0..fillers).map(|_| format!(" {}", self.random.pick(&FILLERS))).collect();
+            message = format!("What is the code of {name}{fillers}?");
+            if self.random.chance(300) {
+                question["strategy"] = json!("fast-first");
+            }
+        }
+        question["message"] = json!(message);
         if self.random.chance(200) {
             question["conversation_history"] = json!([
                 { "role": "user", "content": "Good morning." },
@@ -234,9 +257,12 @@ impl Visitor {
         if self.random.chance(200) {
             question["padding"] = json!("x".repeat(self.random.spread(20_000)));
         }
-        question.to_string()
+        (Question { message, wants_model: has_model && !is_noted }, question.to_string())
     }
 }
+
+/// Words without a topic.
+const FILLERS: [&str; 8] = ["please", "just", "exactly", "very", "also", "would", "could", "should"];
 
 /// The code that a visitor's own note tells.
 pub(super) fn note_code(name: &str) -> String {

@@ -63,10 +63,20 @@ impl Temper {
     }
 }
 
+/// What is asked in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Question {
+    message: String,
+    /// The notes answer only when the model does not.
+    wants_model: bool,
+}
+
 /// A request that was sent, at least in part.
 #[derive(Debug)]
 struct Sent {
     errand: Errand,
+    /// What was asked in it, and whether a model is to answer.
+    question: Option<Question>,
     began: Time,
     head: Option<Head>,
     body: Vec<u8>,
