@@ -467,7 +467,11 @@ impl Exchange {
                 Fill::Received => {}
                 Fill::Nothing => {
                     connection.flush(cx.os.net);
-                    return Step::Nothing;
+                    // The last message of a handshake may be the peer's (RFC 5246 §7.3): it waits for us then, and
+                    // nothing will be announced any more.
+                    if connection.is_handshaking() {
+                        return Step::Nothing;
+                    }
                 }
                 Fill::Spent => {
                     if let Some(ready) = connection.ask_again() {
