@@ -1,4 +1,4 @@
-"""Processes that tests start and end by themselves: servers of ours.
+"""Processes that tests start and end by themselves: servers of ours, and a model's.
 
 Every one of them is ended with this process, and what it logs stands in ONELOOP_WORK, where `run` shows it.
 """
@@ -19,6 +19,7 @@ from claims import until
 
 BINARY = os.environ["ONELOOP_BINARY"]
 WORK = pathlib.Path(os.environ["ONELOOP_WORK"])
+HERE = pathlib.Path(__file__).parent
 
 # What this machine has set for its own programs is not what is tested.
 NOT_PASSED_ON = {
@@ -100,6 +101,25 @@ class Oneloop(Process):
     def stream(self, message, **fields):
         """A stream to be read."""
         return self.client.stream("POST", "/chat/stream", json={"message": message, **fields})
+
+
+class ModelServer(Process):
+    """llama.cpp's server; each of its two conversations has so many tokens."""
+
+    def __init__(self, context_tokens, port=0):
+        super().__init__("llama", [sys.executable, HERE / "model_server.py", str(port), str(context_tokens)])
+        self.port = httpx.URL(self.url).port
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def busy(self):
+        """Those of its conversations that are at work."""
+        return [slot for slot in self.client.get("/slots").json() if slot["is_processing"]]
+
+    def said(self):
+        """Tokens that it has made since it was started; those of an answer count once that is over."""
+        (line,) = (line for line in self.client.get("/metrics").text.splitlines()
+                   if line.startswith("llamacpp:tokens_predicted_total "))
+        return float(line.split()[1])
 
 
 def end_within(seconds):
