@@ -70,6 +70,9 @@ impl fmt::Display for Failure {
             Failure::NoName(why) => write!(f, "has no address: {why}"),
             Failure::NotReached(why) => write!(f, "can't be reached: {why}"),
             Failure::ConnectTimeout(limit) => write!(f, "could not be reached within {}", seconds(*limit)),
+            Failure::ProxyRefused(407) => {
+                f.write_str("can't be reached: the proxy wants another name and password (407)")
+            }
             Failure::ProxyRefused(status) => write!(f, "can't be reached: the proxy answered {status}"),
             Failure::Tls(why) => write!(f, "can't be trusted: {why}"),
             Failure::Broken => f.write_str("closed the connection before it had answered"),

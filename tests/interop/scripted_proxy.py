@@ -23,6 +23,9 @@ class _Handler(socketserver.StreamRequestHandler):
         if not head:
             return
         self.server.heads.append([line.decode("latin-1").rstrip() for line in head])
+        if self.server.target_port is None:
+            self.connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            return
         method, target, version = head[0].split()
         with socket.create_connection(("127.0.0.1", self.server.target_port), timeout=SILENCE_MAX) as other:
             if method == b"CONNECT":
@@ -50,11 +53,11 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 class ScriptedProxy(socketserver.ThreadingTCPServer):
-    """Listens on a free port of 127.0.0.1; everything goes to `target_port` there."""
+    """Listens on a free port of 127.0.0.1; everything goes to `target_port` there. Without one, nothing does."""
 
     daemon_threads = True
 
-    def __init__(self, target_port):
+    def __init__(self, target_port=None):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target_port = target_port
         self.heads = []
