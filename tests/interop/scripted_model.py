@@ -41,13 +41,13 @@ class Reply:
     def tokens(self, *texts):
         """Says them, each in an event of its own."""
         for text in texts:
-            self._event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+            self.event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
 
     def calls(self, name, **arguments):
         """Calls a tool, and ends."""
         function = {"name": name, "arguments": json.dumps(arguments)}
         call = {"index": 0, "id": f"call-of-{name}", "type": "function", "function": function}
-        self._event({"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]})
+        self.event({"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]})
         self.end("tool_calls")
 
     def answer(self, text):
@@ -57,14 +57,21 @@ class Reply:
 
     def end(self, finish="stop"):
         """Says why it ends, what it has used, and that this was all."""
-        self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-        self._event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}})
+        self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+        self.event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}})
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 
+    def whole(self, answer):
+        """Answers in one piece, as servers do that do not stream."""
+        self._json(200, answer)
+
     def refuse(self, status, message, **fields):
         """Answers with an error as OpenAI words it. In `fields` an underscore stands for a hyphen."""
-        body = json.dumps({"error": {"message": message, "type": "scripted"}}).encode()
+        self._json(status, {"error": {"message": message, "type": "scripted"}}, **fields)
+
+    def _json(self, status, value, **fields):
+        body = json.dumps(value).encode()
         self.handler.send_response(status)
         self.handler.send_header("Content-Type", "application/json")
         self.handler.send_header("Content-Length", str(len(body)))
@@ -73,7 +80,8 @@ class Reply:
         self.handler.end_headers()
         self.handler.wfile.write(body)
 
-    def _event(self, event):
+    def event(self, event):
+        """Says this, whatever it is."""
         if not self.is_begun:
             self.is_begun = True
             self.handler.send_response(200)

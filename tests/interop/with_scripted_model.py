@@ -112,8 +112,8 @@ def shared():
         holds("asked again, the answer is there at once", reader.response()["cached"] and len(model.requests) == 1,
               reader.response())
         holds("and streams as any other", reader.text() == "At the root [1].", reader.events)
-        page = server.chat("  how are TOMATOES  watered? ")
-        holds("in other letters it is the same question", page["cached"] and len(model.requests) == 1, page)
+        page = server.chat("  how are tomatoes  watered ")
+        holds("with other spaces and ends it is the same question", page["cached"] and len(model.requests) == 1, page)
 
 
 def first_the_notes():
@@ -239,6 +239,93 @@ def proxy():
         answer, _ = ask(NOTES, QUESTION, *by(model), HTTP_PROXY=proxy.address)
         holds("and so does what is on this machine", answer["answered_by"] == "model" and not proxy.heads, answer)
 
+    with ScriptedProxy() as proxy:
+        proxies = {"HTTP_PROXY": proxy.address, "HTTPS_PROXY": proxy.address}
+        for claim, url in [
+            ("a proxy that wants another password is asked once", "http://model.example/v1"),
+            ("and so for a tunnel", "https://model.example/v1"),
+        ]:
+            answer, _ = ask(NOTES, QUESTION, *by(url), **proxies)
+            holds(claim, len(proxy.heads) == 1, proxy.heads)
+            holds("and the answer says so",
+                  "the proxy wants another name and password (407)." in answer["degraded"][0], answer)
+            proxy.heads.clear()
+
+
+def faults():
+    over = threading.Event()
+
+    def silent(request, reply):
+        over.wait(PATIENCE)
+
+    def falls_silent(request, reply):
+        reply.tokens("At ", "the ")
+        over.wait(PATIENCE)
+
+    def fails(request, reply):
+        reply.tokens("At ", "the ")
+        reply.event({"error": {"message": "out of memory"}})
+
+    def breaks_off(request, reply):
+        reply.tokens("At ", "the ")
+        reply.handler.close_connection = True
+
+    for claim, script, words in [
+        ("does not begin", silent, "did not begin to answer within 1 s"),
+        ("falls silent", falls_silent, "fell silent for 1 s within its answer"),
+        ("fails within its answer", fails, "out of memory"),
+        ("breaks off its answer", breaks_off, "closed the connection"),
+    ]:
+        with ScriptedModel(script) as model:
+            timeouts = ["--model-first-byte-timeout", "1", "--model-gap-timeout", "1"]
+            answer, said = ask(NOTES, QUESTION, *by(model, *timeouts))
+            holds(f"for a server that {claim} the notes answer, and say so",
+                  answer["answered_by"] == "notes" and words in answer["degraded"][0], (answer, said))
+            holds("it is asked once", len(model.requests) == 1, model.requests)
+    over.set()
+
+    def at_once(request, reply):
+        message = {"role": "assistant", "content": "At the root [1]."}
+        reply.whole({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+    def by_another_name(request, reply):
+        if "max_completion_tokens" in request.body:
+            reply.answer("At the root [1].")
+        else:
+            reply.refuse(400, "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")
+
+    for claim, script in [
+        ("does not stream is heard all the same", at_once),
+        ("calls max_tokens by another name is asked by that", by_another_name),
+    ]:
+        with ScriptedModel(script) as model:
+            answer, said = ask(NOTES, QUESTION, *by(model))
+            holds(f"a server that {claim}",
+                  (answer["answered_by"], answer["response"]) == ("model", "At the root [1]."), (answer, said))
+
+
+def stopped():
+    goes_on = threading.Event()
+
+    def script(request, reply):
+        reply.tokens("At ", "the ")
+        goes_on.wait(PATIENCE)
+        reply.answer("root [1].")
+
+    with ScriptedModel(script) as model, Oneloop("stopped", NOTES, *by(model)) as server:
+        reader = Reader()
+        with server.stream(QUESTION) as response:
+            for identity, event in claims.events_of(response):
+                reader.receive(identity, event)
+                if event["type"] == "token" and not goes_on.is_set():
+                    server.process.terminate()
+                    until(lambda: "stopping" in server.logged())
+                    goes_on.set()
+        holds("a server of ours that is stopped lets the model end its answer",
+              reader.kinds[-2:] == ["complete", "done"] and reader.text() == "At the root [1].", reader.events)
+        code = server.process.wait(30)
+        holds("and then ends well", code == 0, code)
+
 
 if __name__ == "__main__":
     end_within(120)
@@ -249,3 +336,5 @@ if __name__ == "__main__":
     refusals()
     key()
     proxy()
+    faults()
+    stopped()
