@@ -6,6 +6,8 @@ RUN cargo build --release --locked --bin oneloop
 
 FROM debian:bookworm-slim
 COPY --from=build /build/target/release/oneloop /usr/local/bin/oneloop
+# The authorities that a model's server is checked against. This image has none; that of the build has, as cargo needs them.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # A user of its own, without a name, a home or a right to write anywhere but where runs are kept.
 RUN install --directory --owner=65532 --group=65532 --mode=0700 /state
 USER 65532:65532

@@ -13,7 +13,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 
-use crate::agent::Response;
+use crate::agent::{AnsweredBy, Response};
 use crate::app::App;
 use crate::app::runs::Record;
 use crate::base::HashSeed;
@@ -234,6 +234,11 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
             "{} can be reached by others and there is no access control; listen on 127.0.0.1, or add --insecure if anyone who reaches it may ask",
             config.listen
         )));
+    }
+    if let Some(model) = &config.model {
+        limits.outbound_sockets_max =
+            limits.outbound_sockets_max.max(model.connections_max.saturating_mul(2));
+        limits.descriptors_reserved = limits.descriptors_reserved.saturating_add(limits.outbound_sockets_max);
     }
     limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);
     check_notes(&config.notes)?;
@@ -458,13 +463,19 @@ fn print_answer(answer: &str) -> io::Result<()> {
     let answer: Response = serde_json::from_str(answer).map_err(io::Error::other)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}", answer.response)?;
-    if !answer.sources.is_empty() {
+    // A model is given more than it cites.
+    let is_cited = |mark: usize| {
+        answer.answered_by == AnsweredBy::Notes || answer.response.contains(&format!("[{mark}]"))
+    };
+    let cited: Vec<_> = answer.sources.iter().enumerate().filter(|(index, _)| is_cited(index + 1)).collect();
+    if !cited.is_empty() {
         writeln!(out, "\nSources:")?;
     }
-    for (index, source) in answer.sources.iter().enumerate() {
+    for (index, source) in cited {
         let heading =
             if source.heading.is_empty() { String::new() } else { format!(" > {}", source.heading) };
         writeln!(out, "  [{}] {}{heading} (bytes {}..{})", index + 1, source.path, source.start, source.end)?;
     }
+    answer.degraded.iter().for_each(|why| complain(why));
     Ok(())
 }

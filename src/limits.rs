@@ -216,6 +216,9 @@ limits! {
     /// The part of the context that is kept free for the answer: one in so many tokens.
     ANSWER_TOKENS_SHARE / answer_tokens_share: u32 = 4;
 
+    /// Tokens of one answer at most, however large the context: more than this many servers refuse to be asked for.
+    ANSWER_TOKENS_MAX / answer_tokens_max: u32 = 4096;
+
     /// How often a prompt that the model's server finds too long is cut to half. Beyond it the model has failed.
     PROMPT_SHRINKS_MAX / prompt_shrinks_max: u32 = 3;
 

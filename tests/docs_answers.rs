@@ -183,6 +183,67 @@ const QUESTIONS: &[Asked] = &[
         words: &["the server stops", "goes on in the next process"],
         chapter: "streams.md",
     },
+    Asked { question: "How do I use llama.cpp?", words: &["llama-server", "--jinja"], chapter: "models.md" },
+    Asked {
+        question: "What happens when the model fails?",
+        words: &["the notes answer in its place", "answered_by is notes", "degraded"],
+        chapter: "models.md",
+    },
+    Asked {
+        question: "How long may a model take?",
+        words: &["120 s until its answer begins", "600 s in all"],
+        chapter: "models.md",
+    },
+    Asked {
+        question: "What does the breaker do?",
+        words: &["after 5 failures in a row it opens"],
+        chapter: "models.md",
+    },
+    Asked {
+        question: "What does a revision event say?",
+        words: &["the answer begins anew", "every token before it is void"],
+        chapter: "models.md",
+    },
+    Asked {
+        question: "Where does the key of the model come from?",
+        words: &["--model-key-env", "OPENAI_API_KEY"],
+        chapter: "models.md",
+    },
+    Asked {
+        question: "Which tools does a model have?",
+        words: &["search_notes", "read_note"],
+        chapter: "tools.md",
+    },
+    Asked {
+        question: "Why can a note not add a tool?",
+        words: &["neither is made of text"],
+        chapter: "tools.md",
+    },
+    Asked {
+        question: "What is a verified quote?",
+        words: &["word for word in a source"],
+        chapter: "tools.md",
+    },
+    Asked {
+        question: "Why does looking up a name need a thread?",
+        words: &["getaddrinfo blocks"],
+        chapter: "outbound.md",
+    },
+    Asked {
+        question: "What does Happy Eyeballs mean?",
+        words: &["250 ms", "whichever stands first wins"],
+        chapter: "outbound.md",
+    },
+    Asked {
+        question: "What happens when a kept connection was closed?",
+        words: &["a fresh one is made", "sent again, once"],
+        chapter: "outbound.md",
+    },
+    Asked {
+        question: "Which threads does the server have?",
+        words: &["four threads at most", "names helper"],
+        chapter: "architecture.md",
+    },
 ];
 
 #[test]

@@ -12,6 +12,7 @@
 //! assert_eq!(marks.taken_out(), 1);
 //! ```
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::ops::Range;
 
@@ -22,7 +23,7 @@ use crate::limits::Limits;
 use crate::text::words;
 
 use super::event::Source;
-use super::render;
+use super::{head, render};
 
 // --- Marks --------------------------------------------------------------------------------------------------------
 
@@ -203,6 +204,17 @@ fn checked(mark: &str, sources: usize) -> Option<(String, usize)> {
     let real: Vec<&str> = numbers.iter().filter(is_real).copied().collect();
     let shown = if real.is_empty() { String::new() } else { format!("[{}]", real.join(", ")) };
     Some((shown, numbers.len() - real.len()))
+}
+
+/// The marks of real sources that stand in `answer`, alone or in a list, each once and the least first.
+pub fn cited(answer: &str, sources: usize) -> BTreeSet<usize> {
+    let mut cited = BTreeSet::new();
+    for (at, _) in answer.match_indices('[') {
+        let Some((numbers, _)) = head(&answer[at + 1..], HELD_BYTES_MAX).split_once(']') else { continue };
+        cited.extend(numbers.split(',').filter_map(|number| number.trim().parse::<usize>().ok()));
+    }
+    cited.retain(|number| (1..=sources).contains(number));
+    cited
 }
 
 // --- Code ---------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ use std::fmt;
 use crate::limits::Limits;
 
 use super::answer::Composer;
-use super::citations::{Marks, quotes};
+use super::citations::{self, Marks, quotes};
 use super::effect::{Asking, Brought, Effect, Findings, Input, Outcome, Passage, Plan, Refusal};
 use super::event::{Answer, AnsweredBy, Response, RunEvent, Source, Stage};
 use super::model::{Finish, ModelReply, ModelRequest, ToolCall, Usage};
@@ -92,7 +92,7 @@ struct Modelled {
     heard_bytes: usize,
     said: String,
     marks: Marks,
-    /// The tokens told so far are the model's.
+    /// The tokens of the first answer, if one was told, are void.
     is_revised: bool,
     degraded: Vec<String>,
     usage: Option<Usage>,
@@ -249,7 +249,8 @@ impl Run {
         modelled.listen_anew();
         let offers_tools = modelled.offers_tools(limits.tool_rounds_max);
         let context_tokens = (modelled.plan.context_tokens >> modelled.shrinks.min(31)).max(1);
-        let answer_tokens = (context_tokens / limits.answer_tokens_share.max(1)).max(1);
+        let share = context_tokens / limits.answer_tokens_share.max(1);
+        let answer_tokens = share.clamp(1, limits.answer_tokens_max.max(1));
         let prompt = Prompt {
             question: &self.question,
             sources: &modelled.sources[..modelled.found],
@@ -277,6 +278,7 @@ impl Run {
         modelled.count(reply.usage, cached);
         if !reply.tool_calls.is_empty() && modelled.offers_tools(limits.tool_rounds_max) {
             if !reply.content.is_empty() {
+                modelled.is_revised = true;
                 let detail = "The model looks further before it answers.".to_owned();
                 told.push(RunEvent::Revision { detail });
             }
@@ -284,7 +286,7 @@ impl Run {
             modelled.rounds.push(Round { reply, results: Vec::new() });
             return self.use_next(told);
         }
-        if reply.content.trim().is_empty() {
+        if modelled.leaves_nothing(&reply.content) {
             let said = modelled.heard_bytes > 0;
             return self.unanswered("the model answered with nothing".to_owned(), said, told);
         }
@@ -320,6 +322,8 @@ impl Run {
             return fail(why, told);
         }
         let is_void = said || modelled.is_revised;
+        // It may be somebody else's sentence to its end.
+        let why = why.trim_end_matches(['.', ' ']);
         modelled.degraded.push(format!("The notes answer, because {why}."));
         if is_void {
             let detail = "The model's answer has failed; the notes answer.".to_owned();
@@ -362,7 +366,9 @@ impl Run {
                 Brought::Passages(passages) => {
                     let known = modelled.sources.len();
                     let shown = modelled.show(&passages, limits);
-                    if modelled.sources.len() > known && modelled.first.is_none() {
+                    // Until its answer replaces the first, the sources are that one's.
+                    let is_shown = modelled.first.is_none() || modelled.is_revised;
+                    if modelled.sources.len() > known && is_shown {
                         told.push(RunEvent::Sources { sources: modelled.sources.clone() });
                     }
                     shown
@@ -481,9 +487,13 @@ impl Modelled {
     }
 
     fn hear(&mut self, text: &str, told: &mut Vec<RunEvent>) {
+        let begins = self.heard_bytes == 0;
         self.heard_bytes += text.len();
-        if self.first.is_some() && !std::mem::replace(&mut self.is_revised, true) {
-            told.push(RunEvent::Revision { detail: "The model answers.".to_owned() });
+        if self.first.is_some() && begins {
+            if !std::mem::replace(&mut self.is_revised, true) {
+                told.push(RunEvent::Revision { detail: "The model answers.".to_owned() });
+            }
+            // Tools may have brought some since its last words.
             told.push(RunEvent::Sources { sources: self.sources.clone() });
         }
         let before = self.said.len();
@@ -502,6 +512,20 @@ impl Modelled {
         if let Some(text) = self.said.get(before..).filter(|text| !text.is_empty()) {
             told.push(RunEvent::Token { text: text.to_owned() });
         }
+    }
+
+    /// Nothing of this reply is worth reading: white space, and marks that name no source.
+    fn leaves_nothing(&self, content: &str) -> bool {
+        let is_in_marks = |character: char| {
+            character.is_whitespace() || character.is_ascii_digit() || "[],".contains(character)
+        };
+        if !content.chars().all(is_in_marks) {
+            return false;
+        }
+        let (mut marks, mut shown) = (Marks::new(), String::new());
+        marks.push(content, self.sources.len(), &mut shown);
+        marks.finish(&mut shown);
+        shown.trim().is_empty()
     }
 
     fn offers_tools(&self, rounds_max: usize) -> bool {
@@ -574,20 +598,24 @@ impl Modelled {
 
     /// The categories of the sources that the answer cites, each once.
     fn cited_categories(&self) -> Vec<String> {
-        let mut cited: Vec<String> = Vec::new();
-        for (index, category) in self.categories.iter().enumerate() {
-            let is_new = !category.is_empty() && !cited.contains(category);
-            if is_new && self.said.contains(&format!("[{}]", index + 1)) {
-                cited.push(category.clone());
+        let marks = citations::cited(&self.said, self.sources.len());
+        let mut categories: Vec<String> = Vec::new();
+        for category in marks.into_iter().filter_map(|mark| self.categories.get(mark - 1)) {
+            if !category.is_empty() && !categories.contains(category) {
+                categories.push(category.clone());
             }
         }
-        cited
+        categories
     }
 
     /// All that decides what the model should say, the question folded.
     fn identity(&self, question: &Question, offers_tools: bool) -> String {
-        let folded = question.message.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
-        let folded = folded.trim_end_matches(['?', '!', '.', ' ']);
+        let words: Vec<&str> = question.message.split_whitespace().collect();
+        let folded = words.join(" ");
+        // A capital further on may be all that tells one word from another.
+        let first = folded.chars().next().map_or(0, char::len_utf8);
+        let (first, rest) = folded.split_at(first);
+        let folded = (first.to_lowercase(), rest.trim_end_matches(['?', '!', '.', ' ']));
         let epoch = self.findings.as_ref().map_or(0, |findings| findings.epoch);
         let places: Vec<_> =
             self.sources.iter().map(|source| (&source.path, source.start, source.end)).collect();

@@ -4,6 +4,8 @@
 //! the two must agree. The simulator checks it after every turn; nothing here is kept up while serving.
 
 use super::App;
+use super::model::Model;
+use super::record::Stage;
 use super::runs::RunCounts;
 
 /// The numbers.
@@ -53,7 +55,13 @@ pub struct Census {
     pub awaiting_attempt: usize,
     /// The most bytes of memory that one of their logs holds.
     pub log_bytes_most: usize,
-    /// Tasks, one for each run at work and one for the index.
+    /// Runs that wait for the model.
+    pub asking: usize,
+    /// Runs of which calls of the model believe that they wait.
+    pub askers: usize,
+    /// Sockets that are connected to others, or are to be.
+    pub outbound_sockets: usize,
+    /// Tasks, one for each run at work that does not wait for the model, and one for the index.
     pub tasks: usize,
     /// Slices of work that tasks have had so far.
     pub slices: u64,
@@ -105,14 +113,25 @@ impl App {
             census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
             census.with_sync += usize::from(holds.awaits_sync);
         }
+        if let Some(model) = &service.model {
+            let (askers, timers, sockets) = model.holds();
+            (census.askers, census.outbound_sockets) = (askers, sockets);
+            census.timers += timers;
+        }
         for record in service.runs.iter() {
             census.records += 1;
             census.awaiting_attempt += usize::from(record.awaits_attempt());
             census.log_bytes_most = census.log_bytes_most.max(record.log_bytes());
             census.watchers += record.watchers();
+            census.asking += usize::from(matches!(record.stage, Stage::Asking(_)));
             census.timers += usize::from(record.grace.is_some());
         }
         census
+    }
+
+    /// The model, if there is one.
+    pub fn model(&self) -> Option<&Model> {
+        self.service.model.as_ref()
     }
 
     /// Runs that are here, in no order.

@@ -523,7 +523,8 @@ impl Runs {
         }
     }
 
-    /// Undoes an admission; whoever calls it takes the run out of the queues.
+    /// Undoes an admission; whoever calls it takes the run out of the queues. What it was at work on it still is, as only
+    /// that says which call of the model has to be left.
     fn refuse(&mut self, key: Key, trouble: &Trouble) {
         let Some(record) = self.records.at_mut(key) else { return };
         match record.status {
@@ -535,7 +536,6 @@ impl Runs {
         record.status = Status::Failed;
         record.refused = Some(trouble.clone());
         record.machine = None;
-        record.stage = Stage::None;
         record.keeping.is_queued = false;
         let (id, name) = (record.id, record.keeping.key().map(|key| key.key.clone()));
         self.by_id.remove(&id);

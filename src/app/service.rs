@@ -115,13 +115,12 @@ impl Service {
     /// Nothing more is done on a run; a call of the model that nobody else waits for is ended in this turn.
     fn stop_work(&mut self, run: Key, cx: &mut Cx<'_, '_>) {
         self.works.drop_task(run, &mut self.runs);
-        if let Some(record) = self.runs.at_mut(run)
-            && let Stage::Asking(call) = record.stage
+        let Some(record) = self.runs.at_mut(run) else { return };
+        let stage = std::mem::replace(&mut record.stage, Stage::None);
+        if let Stage::Asking(call) = stage
+            && let Some(model) = &mut self.model
         {
-            record.stage = Stage::None;
-            if let Some(model) = &mut self.model {
-                model.leave(call, run, &mut self.pool, cx);
-            }
+            model.leave(call, run, &mut self.pool, cx);
         }
     }
 

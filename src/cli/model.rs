@@ -12,12 +12,15 @@ use crate::limits::{
     MODEL_FIRST_BYTE_TIMEOUT, MODEL_GAP_TIMEOUT, MODEL_TOTAL_TIMEOUT,
 };
 use crate::os::real::trust_anchors;
-use crate::wire::proxy::ProxyRules;
+use crate::wire::proxy::{Proxy, ProxyRules};
 use crate::wire::tls::Trust;
 use crate::wire::url::Url;
 
 /// The variable that the key stands in unless another is named.
 const KEY_VARIABLE: &str = "OPENAI_API_KEY";
+
+/// Whose key that variable is made for.
+const KEY_HOST: &str = "api.openai.com";
 
 /// How a model is asked, if one is.
 #[derive(Debug, Args)]
@@ -99,7 +102,10 @@ impl ModelArgs {
                 url.authority()
             );
         }
-        let proxy = proxy_rules()?.proxy_for(&url).cloned();
+        if key.is_some() && self.model_key_env.is_none() && url.host != KEY_HOST {
+            log::info!("the key in {KEY_VARIABLE} is sent to {}", url.authority());
+        }
+        let proxy = proxy_for(&url)?;
         if let Some(proxy) = &proxy {
             log::info!("the model is reached through the proxy {}:{}", proxy.host, proxy.port);
         }
@@ -132,7 +138,10 @@ impl ModelArgs {
                 None => Ok(None),
             };
         }
-        let anchors = trust_anchors(self.model_ca.as_deref()).map_err(|why| format!("--model-ca: {why}"))?;
+        let anchors = trust_anchors(self.model_ca.as_deref()).map_err(|why| match &self.model_ca {
+            Some(_) => format!("--model-ca: {why}"),
+            None => why,
+        })?;
         Trust::new(anchors, limits).map(Some).map_err(|error| error.to_string())
     }
 
@@ -162,10 +171,17 @@ fn is_local(url: &Url) -> bool {
     url.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Proxies as curl finds them: the names in small letters come first.
-fn proxy_rules() -> Result<ProxyRules, String> {
+/// The proxy that the environment names for this address. The names in small letters come first, as with curl; what names
+/// no proxy for this address is not read.
+fn proxy_for(url: &Url) -> Result<Option<Proxy>, String> {
+    if is_local(url) {
+        return Ok(None);
+    }
     let variable =
         |name: &str| std::env::var(name.to_ascii_lowercase()).or_else(|_| std::env::var(name)).ok();
-    let (http, https, no) = (variable("HTTP_PROXY"), variable("HTTPS_PROXY"), variable("NO_PROXY"));
-    ProxyRules::new(http.as_deref(), https.as_deref(), no.as_deref()).map_err(|error| error.to_string())
+    let (http, https) =
+        if url.is_tls { (None, variable("HTTPS_PROXY")) } else { (variable("HTTP_PROXY"), None) };
+    let no_proxy = variable("NO_PROXY");
+    let rules = ProxyRules::new(http.as_deref(), https.as_deref(), no_proxy.as_deref());
+    rules.map(|rules| rules.proxy_for(url).cloned()).map_err(|error| error.to_string())
 }

@@ -50,8 +50,10 @@ pub enum Failure {
     ProxyRefused(u16),
     /// TLS could not be spoken, or went wrong.
     Tls(String),
-    /// The connection broke.
+    /// The connection broke before anything was answered.
     Broken,
+    /// The connection broke within the answer.
+    BrokeOff,
     /// What came is no response.
     NoResponse(ResponseError),
     /// No answer began in time.
@@ -76,9 +78,7 @@ impl fmt::Display for Failure {
             Failure::ProxyRefused(status) => write!(f, "can't be reached: the proxy answered {status}"),
             Failure::Tls(why) => write!(f, "can't be trusted: {why}"),
             Failure::Broken => f.write_str("closed the connection before it had answered"),
-            Failure::NoResponse(ResponseError::CutShort) => {
-                f.write_str("closed the connection before it had answered")
-            }
+            Failure::BrokeOff => f.write_str("closed the connection within its answer"),
             Failure::NoResponse(error) => write!(f, "does not answer in HTTP: {error}"),
             Failure::FirstByteTimeout(limit) => {
                 write!(f, "did not begin to answer within {}", seconds(*limit))
@@ -130,8 +130,8 @@ pub(super) enum Step {
     Failed(Failure),
     /// A connection that was kept had been closed at the other end: a fresh one is needed.
     Stale,
-    /// The tunnel stands, or the connection to be: TLS is to be begun on it.
-    Secure,
+    /// The tunnel through the proxy stands: TLS is to be begun on it.
+    Secure(Box<Connection>),
     /// Nothing for now.
     Nothing,
 }
@@ -305,17 +305,18 @@ impl Exchange {
         self.state = State::AwaitTunnel(connection);
     }
 
-    /// Sends the request on this connection, which stands, once TLS is agreed upon if it has any.
-    pub(super) fn send(&mut self, connection: Box<Connection>, is_secure: bool, now: Time) {
+    /// Sends the request on this connection, which stands.
+    pub(super) fn send(&mut self, connection: Box<Connection>, now: Time) {
         self.client = Client::new();
         self.client.expect(self.sent);
         self.handed = 0;
-        if is_secure {
-            self.state = State::AwaitHandshake(connection);
-        } else {
-            self.state = State::AwaitHead(connection);
-            self.since = now;
-        }
+        self.state = State::AwaitHead(connection);
+        self.since = now;
+    }
+
+    /// Sends the request on this connection once TLS is agreed upon.
+    pub(super) fn send_secured(&mut self, connection: Box<Connection>) {
+        self.state = State::AwaitHandshake(connection);
     }
 
     /// What has happened next, as far as it can be found out without waiting.
@@ -382,10 +383,11 @@ impl Exchange {
                 Some(ResponseEvent::Head(head)) if is_tunnel => {
                     let status = head.status;
                     connection.inbox.consume(step.consumed);
-                    if !(200..=299).contains(&status) {
+                    // A proxy that answers what it has not read whole is none.
+                    if !(200..=299).contains(&status) || !connection.outbox.is_empty() {
                         return Step::Failed(Failure::ProxyRefused(status));
                     }
-                    return Step::Secure;
+                    return self.leave_tunnel();
                 }
                 Some(ResponseEvent::Head(head)) => {
                     let head = Head::of(&head);
@@ -417,13 +419,12 @@ impl Exchange {
                     if connection.may_write() {
                         connection.flush(cx.os.net);
                     }
+                    ask_for_more(connection, connection.may_write(), cx);
                     connection.settle(pool);
                     return Step::Nothing;
                 }
                 Fill::Spent => {
-                    if let Some(ready) = connection.ask_again() {
-                        cx.again(ready);
-                    }
+                    ask_for_more(connection, true, cx);
                     return Step::Nothing;
                 }
                 // A head is bounded by less than an inbox, and everything else is used as it comes.
@@ -441,14 +442,19 @@ impl Exchange {
         if self.is_reused && !self.has_response {
             return Step::Stale;
         }
+        let broken = if self.has_body { Failure::BrokeOff } else { Failure::Broken };
         if let Some(error) = tls_error {
             return Step::Failed(Failure::Tls(error));
         }
         if is_broken {
-            return Step::Failed(Failure::Broken);
+            return Step::Failed(broken);
         }
         match self.client.end_of_input() {
-            Ok(()) => Step::End,
+            Ok(()) => {
+                self.has_ended = true;
+                Step::End
+            }
+            Err(ResponseError::CutShort) => Step::Failed(broken),
             Err(error) => Step::Failed(Failure::NoResponse(error)),
         }
     }
@@ -458,12 +464,9 @@ impl Exchange {
             let State::AwaitHandshake(connection) = &mut self.state else { return Step::Nothing };
             connection.flush(cx.os.net);
             if !connection.is_handshaking() {
-                let State::AwaitHandshake(connection) = std::mem::replace(&mut self.state, State::Over)
-                else {
-                    return Step::Nothing;
-                };
-                self.state = State::AwaitHead(connection);
-                self.since = cx.now;
+                if let State::AwaitHandshake(connection) = std::mem::replace(&mut self.state, State::Over) {
+                    self.send(connection, cx.now);
+                }
                 return self.converse(pool, limits, cx);
             }
             match connection.fill(cx.os.net, pool, &mut self.allowance) {
@@ -473,13 +476,12 @@ impl Exchange {
                     // The last message of a handshake may be the peer's (RFC 5246 §7.3): it waits for us then, and
                     // nothing will be announced any more.
                     if connection.is_handshaking() {
+                        ask_for_more(connection, connection.may_write(), cx);
                         return Step::Nothing;
                     }
                 }
                 Fill::Spent => {
-                    if let Some(ready) = connection.ask_again() {
-                        cx.again(ready);
-                    }
+                    ask_for_more(connection, true, cx);
                     return Step::Nothing;
                 }
                 Fill::Full => return Step::Failed(Failure::Broken),
@@ -517,11 +519,30 @@ impl Exchange {
         }
     }
 
+    /// What lies behind the proxy's answer is the tunnel's.
+    fn leave_tunnel(&mut self) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::AwaitTunnel(connection) => Step::Secure(connection),
+            other => {
+                self.state = other;
+                Step::Nothing
+            }
+        }
+    }
+
     fn begin_body(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Over) {
             State::AwaitHead(connection) => State::InBody(connection),
             other => other,
         };
+    }
+}
+
+/// Another go in the next turn, for what the poller will not announce: a share that is spent, or a call that was
+/// interrupted.
+fn ask_for_more(connection: &mut Connection, is_wanted: bool, cx: &mut Cx<'_, '_>) {
+    if is_wanted && let Some(ready) = connection.ask_again() {
+        cx.again(ready);
     }
 }
 

@@ -265,8 +265,8 @@ impl Outbound {
                     self.start_again(key, pool, limits, cx);
                     continue;
                 }
-                Step::Secure => {
-                    self.secure(key, cx);
+                Step::Secure(connection) => {
+                    self.secure(key, connection);
                     continue;
                 }
                 Step::Body => None,
@@ -274,9 +274,7 @@ impl Outbound {
                 Step::End => Some(Told::End),
                 Step::Failed(failure) => Some(Told::Failed(failure)),
             };
-            if is_new_stage {
-                self.arm(key, cx);
-            }
+            self.arm(key, cx);
             return told.or_else(|| Some(Told::Body(self.exchanges.at_mut(key)?.piece())));
         }
     }
@@ -459,6 +457,10 @@ impl Outbound {
     fn exchange_ready(&mut self, key: Key, ready: Ready, limits: &Limits, cx: &mut Cx<'_, '_>) {
         let Some(exchange) = self.exchanges.at_mut(key) else { return };
         if let State::AwaitConnect(dialer) = &mut exchange.state {
+            // Some may be closed here. What is still tried, or stands, is held again below.
+            for socket in dialer.sockets() {
+                self.holders.remove(socket);
+            }
             let dialed = dialer.ready(ready.key, limits, cx);
             self.dialed(key, dialed, limits, cx);
             return;
@@ -489,7 +491,7 @@ impl Outbound {
                     cx.cancel_timer(&mut Some(timer));
                     self.reused += 1;
                     self.holders.insert(connection.key, Holder::Exchange(key));
-                    exchange.send(connection, false, cx.now);
+                    exchange.send(connection, cx.now);
                     exchange.is_reused = true;
                     self.wake(key, limits, cx);
                 }
@@ -549,14 +551,9 @@ impl Outbound {
                 let connection = Box::new(Connection::new(socket, limits));
                 let url = &host.origin.url;
                 match &host.origin.proxy {
-                    Some(proxy) if url.is_tls => {
-                        let request = connect_request(url, proxy);
-                        exchange.tunnel(connection, &request);
-                    }
-                    Some(_) | None => exchange.send(connection, false, cx.now),
-                }
-                if host.origin.proxy.is_none() && url.is_tls {
-                    self.secure(key, cx);
+                    Some(proxy) if url.is_tls => exchange.tunnel(connection, &connect_request(url, proxy)),
+                    None if url.is_tls => self.secure(key, connection),
+                    Some(_) | None => exchange.send(connection, cx.now),
                 }
                 self.wake(key, limits, cx);
             }
@@ -568,29 +565,20 @@ impl Outbound {
         }
     }
 
-    /// Begins TLS on the connection that an exchange has.
-    fn secure(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
+    /// Begins TLS on this connection of an exchange.
+    fn secure(&mut self, key: Key, mut connection: Box<Connection>) {
         let Some(exchange) = self.exchanges.at_mut(key) else { return };
         let host = &self.hosts[exchange.origin];
         let begun = match &host.origin.trust {
             Some(trust) => Tls::new(trust, &host.origin.url.host).map_err(|error| error.to_string()),
             None => Err("no certificate authority is known".to_owned()),
         };
-        let (State::AwaitTunnel(mut connection) | State::AwaitHead(mut connection)) =
-            std::mem::replace(&mut exchange.state, State::Over)
-        else {
-            return;
-        };
         match begun {
-            Ok(tls) => {
-                connection.secure(tls);
-                exchange.send(connection, true, cx.now);
-            }
-            Err(why) => {
-                exchange.state = State::AwaitHead(connection);
-                exchange.failure = Some(Failure::Tls(why));
-                self.news.push(key);
-            }
+            Ok(tls) => connection.secure(tls),
+            Err(why) => self.fail(key, Failure::Tls(why)),
+        }
+        if let Some(exchange) = self.exchanges.at_mut(key) {
+            exchange.send_secured(connection);
         }
     }
 

@@ -105,6 +105,11 @@ impl Reactor {
         queues.pending.len() + queues.passed_over.len() + queues.completions.len() + queues.closing.len()
     }
 
+    /// Sockets that the coming close phase closes.
+    pub fn closing(&self) -> impl Iterator<Item = Key> {
+        self.queues.closing.iter().copied()
+    }
+
     /// Deadlines that are set.
     pub fn timers(&self) -> &Timers {
         &self.queues.timers

@@ -18,7 +18,7 @@ struct Counting;
 
 thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
-    static LIVE_BYTES: Cell<isize> = const { Cell::new(0) };
+    pub static LIVE_BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(calls: usize, bytes: isize) {

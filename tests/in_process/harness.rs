@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
+use oneloop::app::model::Model;
 use oneloop::base::HashSeed;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
@@ -27,6 +28,9 @@ pub const HEALTH: &[u8] =
 
 /// Turns that are made before an answer counts as missing. Between two of them the loop sleeps if it can.
 const TURNS_MAX: u32 = 1000;
+
+/// The longest sleep of a turn that is one of many.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// A POST with JSON.
 pub fn post(path: &str, body: &str) -> Vec<u8> {
@@ -99,6 +103,39 @@ impl Server {
         self.reactor.turn(&mut os, &mut self.app).expect("the poller goes on");
     }
 
+    /// One turn that sleeps for a moment at most: for whoever waits for something that no socket of the test's tells.
+    /// After it whatever is held must be what is known.
+    pub fn turn_soon(&mut self) {
+        struct Soon<'w>(&'w mut dyn Wait);
+        impl Wait for Soon<'_> {
+            fn wait(&mut self, timeout: Option<Duration>, woken: &mut Woken) -> std::io::Result<()> {
+                self.0.wait(Some(timeout.map_or(MOMENT, |timeout| timeout.min(MOMENT))), woken)
+            }
+        }
+        let os = self.world.os();
+        let mut soon = Soon(os.waiter);
+        let mut os = Os { waiter: &mut soon, ..os };
+        self.reactor.turn(&mut os, &mut self.app).expect("the poller goes on");
+        let census = self.app.census();
+        assert_eq!(
+            self.reactor.timers().len(),
+            census.timers,
+            "timers that are set, and that somebody knows of"
+        );
+        assert_eq!(census.asking, census.askers, "runs that wait for the model, and those that it knows of");
+    }
+
+    /// Turns until `look` sees what it looks for.
+    pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Server) -> Option<T>) -> T {
+        for _ in 0..TURNS_MAX {
+            if let Some(seen) = look(self) {
+                return seen;
+            }
+            self.turn_soon();
+        }
+        panic!("not within {TURNS_MAX} turns: {what}; {:?}", self.census());
+    }
+
     /// One turn in which the disk helper takes no job, as if it could not be started.
     pub fn turn_without_disk(&mut self) {
         struct Refusing;
@@ -150,6 +187,11 @@ impl Server {
             }
         }
         panic!("nothing was heard in {TURNS_MAX} turns");
+    }
+
+    /// The model that the server was started with.
+    pub fn model(&self) -> &Model {
+        self.app.model().expect("the test has named one")
     }
 
     /// What the application holds.

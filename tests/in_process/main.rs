@@ -4,4 +4,6 @@
 mod cost;
 mod fairness;
 mod harness;
+mod model;
+mod model_server;
 mod timeouts;

@@ -7,6 +7,7 @@
     reason = "a test's own bookkeeping: it spreads worlds over threads and starts processes"
 )]
 
+mod model_server;
 mod play;
 
 use std::collections::{BTreeMap, BTreeSet};

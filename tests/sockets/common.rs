@@ -157,6 +157,9 @@ impl Server {
         command
             .env_remove("NOTES_DIRECTORY")
             .env_remove("STATE_DIRECTORY")
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("HTTP_PROXY")
+            .env_remove("http_proxy")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr);

@@ -61,24 +61,29 @@ fn is_silent(socket: &TcpStream, time: Duration) {
     assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
 }
 
-/// The answer as a reader puts it together, who forgets what a `restart` says is void.
-fn put_together(events: &[StreamEvent]) -> String {
-    let mut tokens: Vec<(u64, String)> = Vec::new();
+/// The answer as a reader puts it together, who forgets what a `restart` says is void, and then what a `revision` does.
+pub fn put_together(events: &[StreamEvent]) -> String {
+    let mut standing: Vec<(u64, Option<String>)> = Vec::new();
     for event in events {
         match event.kind().as_str() {
             "restart" => {
                 let keep = event.json()["keep"].as_u64().expect("it says up to where they stand");
-                tokens.retain(|(number, _)| *number <= keep);
+                standing.retain(|(number, _)| *number <= keep);
             }
-            "token" => tokens.push((event.place().1, event.json()["text"].as_str().unwrap().to_owned())),
+            "token" => {
+                let text = event.json()["text"].as_str().expect("a token is text").to_owned();
+                standing.push((event.place().1, Some(text)));
+            }
+            "revision" => standing.push((event.place().1, None)),
             _ => {}
         }
     }
-    tokens.into_iter().map(|(_, text)| text).collect()
+    let revised = standing.iter().rposition(|(_, text)| text.is_none()).map_or(0, |place| place + 1);
+    standing.into_iter().skip(revised).filter_map(|(_, text)| text).collect()
 }
 
 /// What the run has answered in the end, and that the reader has it.
-fn assert_whole(events: &[StreamEvent]) {
+pub fn assert_whole(events: &[StreamEvent]) {
     let numbers: Vec<u64> = events.iter().map(|event| event.place().1).collect();
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
     assert_eq!(events.last().map(StreamEvent::kind).as_deref(), Some("done"), "{events:?}");

@@ -6,4 +6,5 @@ mod common;
 mod durable;
 mod end_to_end;
 mod hostile;
+mod model;
 mod runs;

@@ -133,7 +133,7 @@ impl Deltas {
             broken: None,
             bytes_max: limits.model_answer_bytes_max,
             calls_max: limits.tool_calls_max,
-            error_bytes_max: limits.model_error_bytes_max,
+            error_bytes_max: limits.refusal_bytes_max,
         }
     }
 

@@ -90,6 +90,9 @@ pub struct Model {
     answers: Lru<Uuid, ModelReply>,
     breaker: Breaker,
     counts: ModelCounts,
+    /// Calls whose exchange could not begin, and why.
+    unbegun: Vec<(Key, Failure)>,
+    /// Exchanges with news, kept for its room.
     news: Vec<Key>,
     limits: Limits,
 }
@@ -136,6 +139,7 @@ impl Model {
             answers: Lru::new(config.cache_bytes_max),
             breaker: Breaker::new(limits),
             counts: ModelCounts::default(),
+            unbegun: Vec::new(),
             news: Vec::new(),
             limits: limits.clone(),
         }
@@ -172,7 +176,7 @@ impl Model {
                 let why = format!(
                     "the model has failed {} times in a row and is not asked for another {} s",
                     self.breaker.in_a_row(),
-                    left.as_secs() + 1
+                    left.as_millis().div_ceil(1000)
                 );
                 return Asked::Now(Box::new(unanswered(why)));
             }
@@ -251,7 +255,7 @@ impl Model {
 
     /// Some call has news that nobody has heard.
     pub fn has_news(&self) -> bool {
-        self.outbound.has_news() || !self.news.is_empty()
+        self.outbound.has_news() || !self.unbegun.is_empty()
     }
 
     /// Tells the runs what is new.
@@ -263,9 +267,9 @@ impl Model {
                 self.pull(key, exchange, pool, cx, hear);
             }
         }
-        // Its room is used again, unless something was added meanwhile.
-        if self.news.is_empty() {
-            self.news = exchanges;
+        self.news = exchanges;
+        for (key, failure) in std::mem::take(&mut self.unbegun) {
+            self.broke(key, failure, pool, cx, hear);
         }
     }
 
@@ -303,13 +307,7 @@ impl Model {
                 call.exchange = Some(exchange);
                 self.by_exchange.insert(exchange, key);
             }
-            // Told as any other failure is, by way of an exchange that there is not.
-            Err(_) => {
-                let nobody = Key::new(EXCHANGE, 0, u32::MAX);
-                call.exchange = Some(nobody);
-                self.by_exchange.insert(nobody, key);
-                self.news.push(nobody);
-            }
+            Err(failure) => self.unbegun.push((key, failure)),
         }
     }
 
@@ -360,7 +358,8 @@ impl Model {
         self.finish_exchange(key, pool, cx);
         if let Some(call) = self.calls.at_mut(key) {
             tell_pieces(call, hear);
-            if matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
+            let says_something = !reply.content.trim().is_empty() || !reply.tool_calls.is_empty();
+            if says_something && matches!(reply.finish, Finish::Stop | Finish::ToolCalls) {
                 let bytes = bytes_of(&reply);
                 self.answers.put(call.identity, reply.clone(), bytes);
             }
@@ -379,10 +378,10 @@ impl Model {
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
         self.finish_exchange(key, pool, cx);
-        let reason = self.without_key(error_message(said, self.limits.model_error_bytes_max));
+        let reason = self.tellable(error_message(said, self.limits.refusal_bytes_max));
         let Some(call) = self.calls.at(key) else { return };
         let Head { status, retry_after, .. } = head;
-        let is_hers = matches!(status, 400 | 404 | 413 | 422 | 500 | 501);
+        let is_hers = matches!(status, 400 | 413 | 422 | 500 | 501);
         if is_hers && self.length_field == LengthField::MaxTokens && reason.contains("max_completion_tokens")
         {
             self.length_field = LengthField::MaxCompletionTokens;
@@ -431,7 +430,7 @@ impl Model {
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
-        let why = self.without_key(error.to_string());
+        let why = self.tellable(error.to_string());
         self.count_failure(key, cx);
         self.fail(key, why, pool, cx, hear);
     }
@@ -444,10 +443,21 @@ impl Model {
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
+        if failure == Failure::NoRoom {
+            // Our own fault, and nothing that it could be blamed for.
+            if self.calls.at(key).is_some_and(|call| call.is_probe) {
+                self.breaker.abandoned(cx.now);
+            }
+            return self.fail(key, format!("the model's server {failure}"), pool, cx, hear);
+        }
         log::warn!("the model's server at {} {failure}", self.authority);
         // The resolver's, the system's and the certificate's words may hold an address.
         let why = match &failure {
             Failure::NoName(_) => "the model's server has no address".to_owned(),
+            // The last try had what was left of the time for all.
+            Failure::TotalTimeout(_) => {
+                format!("the model's server {}", Failure::TotalTimeout(self.patience.total))
+            }
             other => format!("the model's server {other}"),
         };
         let may_help = match failure {
@@ -455,6 +465,7 @@ impl Model {
             | Failure::NotReached(_)
             | Failure::ConnectTimeout(_)
             | Failure::Broken
+            | Failure::BrokeOff
             | Failure::NoResponse(_) => true,
             Failure::ProxyRefused(status) => may_pass(status),
             // It has been waited for long enough; and who is not to be trusted now will not be in a second.
@@ -567,12 +578,19 @@ impl Model {
         }
     }
 
-    /// A server that repeats the key in its refusal does not make us repeat it.
-    fn without_key(&self, text: String) -> String {
-        match &self.key {
-            Some(key) => without(key.reveal(), text),
-            None => text,
+    /// The server's words as they may be told: one that repeats the key in its refusal does not make us repeat it.
+    fn tellable(&self, text: String) -> String {
+        // First the key, then the cut: behind it a part of the key could be left.
+        let mut text = match &self.key {
+            Some(key) if key.reveal().len() >= SECRET_BYTES_MIN => text.replace(key.reveal(), "(the key)"),
+            Some(_) | None => text,
+        };
+        if text.len() > self.limits.model_error_bytes_max {
+            let bytes_max = self.limits.model_error_bytes_max;
+            text.truncate((0..=bytes_max).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0));
+            text.push('…');
         }
+        text
     }
 
     // --- For whoever wonders --------------------------------------------------------------------------------------
@@ -737,26 +755,6 @@ fn bytes_of(reply: &ModelReply) -> usize {
 /// What an entry of the cache takes beside its value; about.
 const ENTRY_BYTES: usize = 128;
 
-/// `text` with other words in the key's place. Where it was cut within the key, that is what the key begins with.
-fn without(key: &str, text: String) -> String {
-    if key.len() < SECRET_BYTES_MIN {
-        return text;
-    }
-    let text = text.replace(key, KEY_PLACE);
-    let Some(uncut) = text.strip_suffix(CUT) else { return text };
-    let beginnings = (SECRET_BYTES_MIN..key.len()).rev().filter_map(|bytes| key.get(..bytes));
-    match beginnings.into_iter().find_map(|beginning| uncut.strip_suffix(beginning)) {
-        Some(before) => format!("{before}{KEY_PLACE}{CUT}"),
-        None => text,
-    }
-}
-
-/// What stands where a server has repeated the key.
-const KEY_PLACE: &str = "(the key)";
-
-/// What a message that was too long ends with.
-const CUT: char = '…';
-
 fn unanswered(why: String) -> Input {
     Input::Unanswered { why, said: false }
 }
@@ -771,10 +769,13 @@ fn with_reason(happened: String, reason: &str) -> String {
     if reason.is_empty() { happened } else { format!("{happened}: {reason}") }
 }
 
-/// Whether a refusal is about tools: there is no code for it that two servers share.
+/// Whether a refusal is about tools as such, and not about one call of one: there is no code for it that two servers share.
 fn speaks_of_tools(reason: &str) -> bool {
+    const WHY_NOT: [&str; 8] =
+        ["support", "require", "enable", "jinja", "not allowed", "unrecognized", "unknown", "extra inputs"];
     let reason = reason.to_lowercase();
-    ["tool", "function call", "jinja"].iter().any(|word| reason.contains(word))
+    let is_about = reason.contains("tool") || reason.contains("function call");
+    is_about && WHY_NOT.iter().any(|words| reason.contains(words))
 }
 
 /// Whether a refusal is about the length of the prompt.
@@ -783,33 +784,4 @@ fn speaks_of_context(reason: &str) -> bool {
     let is_context =
         ["context length", "context size", "context window", "maximum context", "context_length"];
     is_context.iter().any(|words| reason.contains(words)) || reason.contains("too many tokens")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &str = "sk-nobody-may-read-this";
-
-    #[test]
-    fn a_key_that_a_server_repeats_is_not_told() {
-        let told = format!("Incorrect API key provided: {KEY}. Is {KEY} yours?");
-        assert_eq!(without(KEY, told), "Incorrect API key provided: (the key). Is (the key) yours?");
-        assert_eq!(
-            without("short", "this is short".to_owned()),
-            "this is short",
-            "a word that stands anywhere"
-        );
-    }
-
-    #[test]
-    fn nor_what_is_left_of_it_where_a_message_was_cut() {
-        for bytes_max in 0..100 {
-            let body = format!(
-                "{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY} (see the manual)\"}}}}"
-            );
-            let told = without(KEY, error_message(body.as_bytes(), bytes_max));
-            assert!(!told.contains(&KEY[..SECRET_BYTES_MIN]), "cut at {bytes_max}: {told}");
-        }
-    }
 }

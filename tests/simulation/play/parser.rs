@@ -243,7 +243,7 @@ fn status(line: &str) -> Result<u16, String> {
     digits.parse().ok().filter(|status| (100..600).contains(status)).ok_or_else(wrong)
 }
 
-fn field(line: &str) -> Result<(String, String), String> {
+pub fn field(line: &str) -> Result<(String, String), String> {
     let wrong = || format!("no field line: {line}");
     let (name, value) = line.split_once(": ").ok_or_else(wrong)?;
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -13,6 +13,8 @@ use oneloop::limits::Limits;
 use oneloop::os::sim::Random;
 use serde_json::Value;
 
+use super::model::account::Account;
+
 /// Notes that nobody edits; each has a code that an answer about it must not confuse with another's.
 pub const SUBJECTS: [&str; 12] = [
     "zebra", "quartz", "walrus", "juniper", "kelvin", "lantern", "magnet", "nectar", "orchid", "pebble",
@@ -51,6 +53,10 @@ pub struct Town {
     pub store_fails: bool,
     /// A scan that was asked for in calm weather was answered: every subject's note is known from here on.
     pub is_indexed: Cell<bool>,
+    /// A model answers, if it does.
+    pub has_model: bool,
+    /// What it was asked and what it told.
+    pub account: RefCell<Account>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
 }
@@ -69,6 +75,8 @@ impl Town {
             store_fails: false,
             comes_back: false,
             is_indexed: Cell::new(false),
+            has_model: false,
+            account: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,
             limits,
