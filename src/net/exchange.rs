@@ -72,6 +72,9 @@ impl fmt::Display for Failure {
             Failure::NoName(why) => write!(f, "has no address: {why}"),
             Failure::NotReached(why) => write!(f, "can't be reached: {why}"),
             Failure::ConnectTimeout(limit) => write!(f, "could not be reached within {}", seconds(*limit)),
+            Failure::ProxyRefused(407) => {
+                f.write_str("can't be reached: the proxy wants another name and password (407)")
+            }
             Failure::ProxyRefused(status) => write!(f, "can't be reached: the proxy answered {status}"),
             Failure::Tls(why) => write!(f, "can't be trusted: {why}"),
             Failure::Broken => f.write_str("closed the connection before it had answered"),
@@ -470,8 +473,12 @@ impl Exchange {
                 Fill::Received => {}
                 Fill::Nothing => {
                     connection.flush(cx.os.net);
-                    ask_for_more(connection, connection.may_write(), cx);
-                    return Step::Nothing;
+                    // The last message of a handshake may be the peer's (RFC 5246 §7.3): it waits for us then, and
+                    // nothing will be announced any more.
+                    if connection.is_handshaking() {
+                        ask_for_more(connection, connection.may_write(), cx);
+                        return Step::Nothing;
+                    }
                 }
                 Fill::Spent => {
                     ask_for_more(connection, true, cx);

@@ -1,18 +1,17 @@
-"""What httpx makes of the server. Called by `run`, which has set the addresses.
-
-Waiting is asking again: each look is a request that blocks until it is answered, and `until` ends after a time.
-"""
+"""What httpx makes of the server. Called by `run`, which has set the addresses."""
 
 import json
 import os
 import pathlib
 import socket
 import struct
-import sys
 import time
 import uuid
 
 import httpx
+
+import claims
+from claims import events_of, until
 
 URL = os.environ["ONELOOP_URL"]
 FORGETFUL_URL = os.environ["ONELOOP_FORGETFUL_URL"]
@@ -21,36 +20,7 @@ NOTES = pathlib.Path(os.environ["NOTES"])
 QUESTION = {"message": "In which order does a turn run its phases?"}
 FINAL = {"completed", "failed", "cancelled"}
 
-
-def holds(claim, condition, seen=None):
-    """Tells that the condition holds, or ends with what was seen."""
-    if not condition:
-        print(f"FAILED httpx: {claim}")
-        print(f"seen: {seen!r}")
-        sys.exit(1)
-    print(f"ok httpx: {claim}", flush=True)
-
-
-def until(asks, seconds=30):
-    """Asks until there is an answer; `None` when the time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := asks():
-            return answer
-    return None
-
-
-def events_of(response):
-    """The events of a stream as (id, data), read line by line as they come."""
-    identity, data = None, []
-    for line in response.iter_lines():
-        if line.startswith("id: "):
-            identity = line[4:]
-        elif line.startswith("data: "):
-            data.append(line[6:])
-        elif line == "" and data:
-            yield identity, json.loads("\n".join(data))
-            identity, data = None, []
+holds = claims.by("httpx")
 
 
 def joined(response):

@@ -5,10 +5,12 @@
 //! needed: no key lies among the sources.
 //!
 //! [`transfer`] moves bytes both ways, [`refusal`] names what a client must not accept, [`damage`] changes bytes on their
-//! way, [`edges`] puts a connection on a socket that announces everything once, [`anchors`] reads files of certificates.
+//! way, [`edges`] puts a connection on a socket that announces everything once, [`anchors`] reads files of certificates,
+//! [`asked`] has the binary ask a server.
 #![expect(clippy::disallowed_methods, reason = "tests that write files")]
 
 mod anchors;
+mod asked;
 mod authority;
 mod damage;
 mod edges;

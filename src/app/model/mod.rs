@@ -406,16 +406,17 @@ impl Model {
             self.breaker.succeeded();
             return self.over(key, &input, pool, cx, hear);
         }
-        let may_pass = matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504);
-        if may_pass {
-            let why = format!("the model's server answered {status}: {reason}");
+        if may_pass(*status) {
+            let why = with_reason(format!("the model's server answered {status}"), &reason);
             return self.try_again_or_fail(key, why, retry_after.as_deref(), true, pool, cx, hear);
         }
         self.breaker.succeeded();
         let why = match status {
             300..=399 => format!("the model's server redirects ({status}), which is not followed"),
-            401 | 403 => format!("the model's server refuses the key ({status}): {reason}"),
-            _ => format!("the model's server answered {status}: {reason}"),
+            401 | 403 => with_reason(format!("the model's server refuses the key ({status})"), &reason),
+            // Only a proxy answers so (RFC 9110 §15.5.8).
+            407 => with_reason("the proxy wants another name and password (407)".to_owned(), &reason),
+            _ => with_reason(format!("the model's server answered {status}"), &reason),
         };
         self.fail(key, why, pool, cx, hear);
     }
@@ -463,10 +464,10 @@ impl Model {
             Failure::NoName(_)
             | Failure::NotReached(_)
             | Failure::ConnectTimeout(_)
-            | Failure::ProxyRefused(_)
             | Failure::Broken
             | Failure::BrokeOff
             | Failure::NoResponse(_) => true,
+            Failure::ProxyRefused(status) => may_pass(status),
             // It has been waited for long enough; and who is not to be trusted now will not be in a second.
             Failure::Tls(_)
             | Failure::FirstByteTimeout(_)
@@ -756,6 +757,16 @@ const ENTRY_BYTES: usize = 128;
 
 fn unanswered(why: String) -> Input {
     Input::Unanswered { why, said: false }
+}
+
+/// Whether the same request may be answered otherwise in a moment.
+fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// What happened, and behind it what was said about it, if anything was.
+fn with_reason(happened: String, reason: &str) -> String {
+    if reason.is_empty() { happened } else { format!("{happened}: {reason}") }
 }
 
 /// Whether a refusal is about tools as such, and not about one call of one: there is no code for it that two servers share.
