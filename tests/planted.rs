@@ -60,6 +60,12 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::TakesAFailureForDone, 19),
     (Planted::ForgetsAnInput, 525),
     (Planted::TriesForEver, 67),
+    (Planted::TakesHalfForWhole, 137),
+    (Planted::AnswersAnyQuestion, 2),
+    (Planted::KeepsCallOfNobody, 1),
+    (Planted::AsksBehindTheLast, 2331),
+    (Planted::ForgetsRevision, 5),
+    (Planted::KeepsFailedDials, 10),
 ];
 
 fn fails(seed: u64, mistake: Option<Planted>) -> Option<String> {

@@ -25,6 +25,7 @@
 
 use std::fmt;
 
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 
 use super::answer::Composer;
@@ -325,7 +326,7 @@ impl Run {
         // It may be somebody else's sentence to its end.
         let why = why.trim_end_matches(['.', ' ']);
         modelled.degraded.push(format!("The notes answer, because {why}."));
-        if is_void {
+        if is_void && !is_planted(Planted::ForgetsRevision) {
             let detail = "The model's answer has failed; the notes answer.".to_owned();
             told.push(RunEvent::Revision { detail });
         }

@@ -73,6 +73,12 @@ planted! {
     TakesAFailureForDone = "a commit that failed is taken for one that was made";
     ForgetsAnInput = "an input is applied and not kept";
     TriesForEver = "how often a run was tried is not counted";
+    TakesHalfForWhole = "a model's answer that broke off is taken for a whole one";
+    AnswersAnyQuestion = "questions share a call of the model, whatever they ask";
+    KeepsCallOfNobody = "a call of the model goes on when nobody waits for it any more";
+    AsksBehindTheLast = "a connection to the model's server is used again although it said that it closes it";
+    ForgetsRevision = "what a model had said before it failed is not taken back";
+    KeepsFailedDials = "a socket that could not be connected is not closed";
 }
 
 #[cfg(feature = "planted-faults")]

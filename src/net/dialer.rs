@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::limits::Limits;
 
@@ -72,7 +73,9 @@ impl Dialer {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Dialed::Trying(self.next_at),
             Err(error) => {
                 self.under_way.swap_remove(place);
-                cx.close(key);
+                if !is_planted(Planted::KeepsFailedDials) {
+                    cx.close(key);
+                }
                 self.last_error = Some(error);
                 self.try_next(limits, cx)
             }

@@ -24,6 +24,11 @@ class _Handler(socketserver.StreamRequestHandler):
             return
         self.server.heads.append([line.decode("latin-1").rstrip() for line in head])
         if self.server.target_port is None:
+            # All of it is read: a socket that is closed with something unread is reset, and its answer may be lost.
+            lengths = [line.split(b":")[1] for line in head if line.lower().startswith(b"content-length:")]
+            left = sum(map(int, lengths))
+            while left > 0 and (data := self.rfile.read(left)):
+                left -= len(data)
             self.connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
             return
         method, target, version = head[0].split()

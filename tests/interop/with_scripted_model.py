@@ -196,8 +196,8 @@ def key():
             with server.client.stream("GET", f"/chat/task/{task['task_id']}/stream") as response:
                 stream = response.read().decode()
             cut = server.chat("Where does the fork of the shed hang?")
-            holds("and so is one in a refusal so long that it is cut within the key",
-                  "401" in cut["degraded"][0] and cut["degraded"][0].endswith("…."), cut)
+            holds("and so is one in a refusal so long that a cut may fall within the key",
+                  "401" in cut["degraded"][0], cut)
             told = [str(task), stream, str(cut), server.client.get("/info").text, server.client.get("/tasks").text]
             holds("no answer has any of the key, not even where its server repeats it",
                   not any(KEY[:6] in text for text in told), told)

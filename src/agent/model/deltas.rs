@@ -35,6 +35,7 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 
 use super::super::head;
@@ -193,7 +194,7 @@ impl Deltas {
         if let Some(error) = self.broken {
             return Err(error);
         }
-        if !self.is_over && self.finish.is_none() {
+        if !self.is_over && self.finish.is_none() && !is_planted(Planted::TakesHalfForWhole) {
             return Err(ReplyError::CutShort);
         }
         let tool_calls = with_ids(self.calls.into_iter().map(|call| call.call).collect());

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::agent::model::{Deltas, Finish, LengthField, ModelReply, ReplyError, error_message};
 use crate::agent::{Asking, Input, Plan, Refusal};
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Kind, Lru, Pool, Slots};
 use crate::config::{AgentMode, ModelConfig, Secret};
 use crate::limits::Limits;
@@ -157,7 +158,8 @@ impl Model {
             let why = format!("the model {} is not configured any more", asking.model);
             return Asked::Now(Box::new(unanswered(why)));
         }
-        let identity = Uuid::new_v5(&Uuid::NAMESPACE_OID, asking.identity.as_bytes());
+        let identity = if is_planted(Planted::AnswersAnyQuestion) { "any" } else { asking.identity.as_str() };
+        let identity = Uuid::new_v5(&Uuid::NAMESPACE_OID, identity.as_bytes());
         if let Some(reply) = self.answers.get(&identity) {
             self.counts.cached += 1;
             return Asked::Now(Box::new(Input::Answered { reply: reply.clone(), cached: true }));
@@ -212,7 +214,7 @@ impl Model {
     pub fn leave(&mut self, key: Key, run: Key, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
         let Some(call) = self.calls.at_mut(key) else { return };
         call.askers.retain(|asker| *asker != run);
-        if call.askers.is_empty() {
+        if call.askers.is_empty() && !is_planted(Planted::KeepsCallOfNobody) {
             let is_probe = call.is_probe;
             self.counts.left += 1;
             self.end(key, pool, cx);

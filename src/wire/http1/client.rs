@@ -30,6 +30,7 @@ use super::error::ResponseError;
 use super::framing::{BodyDecoder, Framing};
 use super::response::{ResponseFraming, ResponseHead, ResponseScanner, Sent};
 use crate::base::Step;
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 
 /// What a response's bytes made happen, in this order: a head, pieces of its body, its end.
@@ -161,7 +162,7 @@ impl Client {
             }
             _ => {}
         }
-        self.may_go_on = head.keep_alive;
+        self.may_go_on = head.keep_alive || is_planted(Planted::AsksBehindTheLast);
         self.state = match head.framing {
             // What a body may be long is for whoever keeps it to say: most are passed on as they come.
             ResponseFraming::Delimited(framing) => State::ExpectBody(BodyDecoder::new(framing, u64::MAX)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
-use oneloop::app::model::ModelCounts;
+use oneloop::app::model::{Model, ModelCounts};
 use oneloop::app::runs::Status;
 use oneloop::base::{HashSeed, Time};
 use oneloop::os::OUTBOUND;
@@ -295,6 +295,8 @@ impl Checker {
         let held = census.outbound_sockets + closing;
         equal("sockets to others, and connections to others", outbound, held)?;
         equal("runs that ask the model, and those that its calls know", census.asking, census.askers)?;
+        // A call for which nobody waits any more has ended.
+        at_most("calls of the model", app.model().map_or(0, Model::calls), census.asking)?;
         equal("readers of runs, and runs' readers", census.with_run, census.watchers)?;
         equal(
             "connections that wait for a scan, and those the folder knows",
