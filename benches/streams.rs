@@ -263,10 +263,13 @@ impl Readers {
 impl Reader {
     fn receive(&mut self, began: Instant, latencies: &mut Vec<f64>) -> Result<(), Failed> {
         let mut buffer = [0; 16 * 1024];
+        let mut is_closed = false;
         loop {
             match self.stream.read(&mut buffer) {
-                Ok(0) if self.is_over => break,
-                Ok(0) => return Err("a stream was closed before its end".into()),
+                Ok(0) => {
+                    is_closed = true;
+                    break;
+                }
                 Ok(count) => self.unread.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
@@ -288,6 +291,9 @@ impl Reader {
                     self.tokens += 1;
                 }
             }
+        }
+        if is_closed && !self.is_over {
+            return Err("a stream was closed before its end".into());
         }
         Ok(())
     }
