@@ -156,6 +156,7 @@ fn ten_thousand_words_for_a_client_that_does_not_read_take_no_memory_beyond_the_
     let mut server = Server::with_storage(Box::new(Forgetful(Arc::clone(&freed))), config, limits());
     let (mut chat, mut call) = speaking(&model, &mut server, QUESTION);
     // What its socket takes does not count, so that is filled first.
+    chat.set_backlog(4 * 1024);
     let mut weigh_at = |words: usize, server: &mut Server| {
         for _ in 0..words {
             call.say(WORD);
@@ -186,6 +187,7 @@ fn ten_thousand_words_for_a_client_that_does_not_read_take_no_memory_beyond_the_
     assert!(unsent_after <= unsent.max(64 * 1024), "unsent: {unsent} to {unsent_after}");
 
     call.end();
+    chat.set_backlog(1024 * 1024);
     let response = chat.answer(&mut server);
     assert_eq!(response["response"], format!("One{}", WORD.repeat(words)));
 }

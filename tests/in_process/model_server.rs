@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use oneloop::config::ModelConfig;
 use oneloop::wire::url::Url;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, post};
@@ -202,6 +203,11 @@ impl Chat {
         stream.write_all(&post("/chat/stream", &body.to_string())).expect("the server reads");
         stream.set_nonblocking(true).expect("a socket can be made non-blocking");
         Chat { stream, rest: Vec::new(), events: Vec::new(), id: String::new() }
+    }
+
+    /// Has the system take about so much for it that it has not read.
+    pub fn set_backlog(&self, bytes: usize) {
+        set_socket_recv_buffer_size(&self.stream, bytes).expect("a socket's buffer has a size");
     }
 
     /// Reads what has come, without any turn: the events in it.
