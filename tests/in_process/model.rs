@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
-use oneloop::config::{AgentMode, Config, ModelConfig};
+use oneloop::config::{AgentMode, Config, ModelConfig, Secret};
 use oneloop::limits::Limits;
 use oneloop::store::{Batch, Cause, Idempotency, KeptRun, Loaded, Row, Storage, Sweep, Swept, Trouble};
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::cost::LIVE_BYTES;
 use crate::harness::Server;
-use crate::model_server::{Call, Chat, ModelServer, config_of};
+use crate::model_server::{Call, Chat, ModelServer, chunk, config_of, delta};
 
 /// Long enough that nothing else happens in the meantime, short enough to wait for.
 const SOON: Duration = Duration::from_millis(30);
@@ -156,6 +156,7 @@ fn ten_thousand_words_for_a_client_that_does_not_read_take_no_memory_beyond_the_
     let mut server = Server::with_storage(Box::new(Forgetful(Arc::clone(&freed))), config, limits());
     let (mut chat, mut call) = speaking(&model, &mut server, QUESTION);
     // What its socket takes does not count, so that is filled first.
+    chat.set_backlog(4 * 1024);
     let mut weigh_at = |words: usize, server: &mut Server| {
         for _ in 0..words {
             call.say(WORD);
@@ -186,6 +187,7 @@ fn ten_thousand_words_for_a_client_that_does_not_read_take_no_memory_beyond_the_
     assert!(unsent_after <= unsent.max(64 * 1024), "unsent: {unsent} to {unsent_after}");
 
     call.end();
+    chat.set_backlog(1024 * 1024);
     let response = chat.answer(&mut server);
     assert_eq!(response["response"], format!("One{}", WORD.repeat(words)));
 }
@@ -197,16 +199,16 @@ fn fifty_streams_at_once_are_all_told_and_nobody_waits_for_another() {
     let mut chats: Vec<Chat> =
         (0..STREAMS).map(|number| Chat::ask(&mut server, &format!("{QUESTION} {number}"))).collect();
     let mut calls: Vec<Call> = (0..STREAMS).map(|_| model.asked(&mut server).0).collect();
+    // A stream begins once its run is kept; from then on each has its word in the same turn.
+    chats.iter_mut().for_each(|chat| drop(chat.until(&mut server, "status")));
     calls.iter_mut().for_each(Call::begin);
+    server.turn();
     for round in 0..20 {
         calls.iter_mut().for_each(|call| call.say(&format!("{round} ")));
+        server.turn();
         for chat in &mut chats {
-            // A space waits for what follows it: it may have to go with a mark that names no source.
-            let word = round.to_string();
-            server.until("each has its word", |_| {
-                chat.read();
-                chat.joined().ends_with(&word).then_some(())
-            });
+            let tokens = chat.read().iter().filter(|event| event["type"] == "token").count();
+            assert_eq!(tokens, 1, "{round}: {:?}", chat.events);
         }
     }
     calls.iter_mut().for_each(Call::end);
@@ -861,4 +863,185 @@ fn the_first_answer_is_there_before_the_model_has_said_anything() {
     chat.until(&mut server, "revision");
     call.end();
     assert_eq!(chat.answer(&mut server)["response"], "Hot");
+}
+
+#[test]
+fn what_the_model_thinks_is_told_beside_its_answer() {
+    let (model, mut server) = both(limits());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    let (mut call, _) = model.asked(&mut server);
+    call.begin();
+    call.send(&chunk(&delta(&json!({"reasoning_content": "Hm."}), None)));
+    assert_eq!(chat.until(&mut server, "reasoning"), json!({"type": "reasoning", "text": "Hm."}));
+    call.say("Hot.");
+    call.end();
+    assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+}
+
+// --- Other servers ------------------------------------------------------------------------------------------------
+
+#[test]
+fn an_answer_that_comes_all_at_once_is_told_whole_though_it_takes_many_turns() {
+    const WORDS: usize = 3000;
+    let small = Limits { outbound_bytes_per_turn: 1000, outbound_bytes_per_turn_all: 1500, ..limits() };
+    for limits in [limits(), small] {
+        let (model, mut server) = both(limits);
+        let mut chats: Vec<Chat> =
+            (0..3).map(|number| Chat::ask(&mut server, &format!("{QUESTION} {number}"))).collect();
+        let mut calls: Vec<Call> = (0..3).map(|_| model.asked(&mut server).0).collect();
+        let all = chunk(&delta(&json!({"content": "word "}), None)).repeat(WORDS);
+        for call in &mut calls {
+            call.begin();
+            call.send(&all);
+            call.end();
+        }
+        for chat in &mut chats {
+            assert_eq!(chat.answer(&mut server)["response"], "word ".repeat(WORDS));
+        }
+        assert_holds_nothing(&server);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_stream_is_understood() {
+    let (model, mut server) = both(limits());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    let (mut call, _) = model.asked(&mut server);
+    let message = json!({"role": "assistant", "content": "Hot [1]."});
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 2});
+    let body = json!({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage});
+    call.refuse(200, "Content-Type: application/json\r\n", &body.to_string());
+    let response = chat.answer(&mut server);
+    assert_eq!((&response["response"], &response["usage"]), (&json!("Hot [1]."), &usage));
+    assert_eq!(response["degraded"], json!([]));
+    assert_holds_nothing(&server);
+}
+
+#[test]
+fn an_answer_is_over_when_its_server_says_so_however_long_the_connection_stays() {
+    let (model, mut server) = both(Limits { outbound_rest_timeout: 3 * SOON, ..limits() });
+    let (mut chat, mut call) = speaking(&model, &mut server, QUESTION);
+    call.send(&chunk(&delta(&json!({}), Some("stop"))));
+    call.send(&chunk("data: [DONE]\n\n"));
+    assert_eq!(chat.answer(&mut server)["response"], "One");
+    server.until("it is closed", |_| call.is_closed().then_some(()));
+    assert_holds_nothing(&server);
+
+    // Nor does it help to go on talking.
+    let (mut chat, mut call) = speaking(&model, &mut server, "Is the kettle hot?");
+    call.send(&chunk(&delta(&json!({}), Some("stop"))));
+    call.send(&chunk("data: [DONE]\n\n"));
+    call.send(&chunk(&"x".repeat(100_000)));
+    assert_eq!(chat.answer(&mut server)["response"], "One");
+    server.until("it is closed", |_| call.is_closed().then_some(()));
+    assert_holds_nothing(&server);
+}
+
+#[test]
+fn what_is_no_answer_is_answered_for_by_the_notes() {
+    let long = "x".repeat(Limits::default().sse_message_bytes_max + 100);
+    for (says, why) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "the model's server does not answer in HTTP: "),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "the model's server does not answer in HTTP: "),
+        (
+            "data: {\"error\":{\"message\":\"out of memory\"}}\n\n",
+            "the model server ended its answer with an error: out of memory",
+        ),
+        ("data: <html>\n\n", "the model server sent what is no chat completion"),
+        ("<html></html>\n\n", "the model server's answer broke off"),
+        (long.as_str(), "the model's answer is longer than an answer may be"),
+    ] {
+        let (model, mut server) = both(limits());
+        let mut chat = Chat::ask(&mut server, QUESTION);
+        let (mut call, _) = model.asked(&mut server);
+        if says.contains("\r\n") {
+            call.send(says);
+        } else {
+            call.begin();
+            // More than the socket takes at a time.
+            let text = [&chunk(says), "0\r\n\r\n"].concat();
+            for piece in text.as_bytes().chunks(10_000) {
+                call.try_send(piece);
+                server.turn_soon();
+            }
+        }
+        let response = chat.answer(&mut server);
+        let [sentence] = degraded(&response)[..] else { panic!("{response}") };
+        assert!(sentence.contains(why), "{sentence} for {}", says.get(..60).unwrap_or(says));
+        assert_holds_nothing(&server);
+    }
+}
+
+#[test]
+fn the_key_is_shown_to_the_models_server_and_to_nobody_else() {
+    const KEY: &str = "sk-very-secret";
+    let repeats = json!({"error": {"message": format!("Incorrect API key provided: {KEY}.")}}).to_string();
+    for is_mid_stream in [false, true] {
+        let model = ModelServer::new();
+        let key = Some(Secret::new(KEY.to_owned()));
+        let mut server = server_of(ModelConfig { key, ..model.config() }, limits());
+        let mut chat = Chat::ask(&mut server, QUESTION);
+        let mut call = model.accept(&mut server);
+        let (body, head) = call.request_and_head(&mut server);
+        assert!(head.contains(&format!("\r\nAuthorization: Bearer {KEY}\r\n")), "{head}");
+        assert!(!body.to_string().contains(KEY));
+        if is_mid_stream {
+            call.begin();
+            call.send(&chunk(&format!("data: {repeats}\n\n")));
+        } else {
+            call.refuse(401, "", &repeats);
+        }
+        let response = chat.answer(&mut server).to_string();
+        assert!(response.contains("Incorrect API key provided: (the key)"), "{response}");
+        assert!(!json!(chat.events).to_string().contains(KEY));
+    }
+}
+
+#[test]
+fn a_server_that_wants_the_length_under_another_name_has_it_from_then_on() {
+    let (model, mut server) = both(limits());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    let (mut call, request) = model.asked(&mut server);
+    assert!(request["max_tokens"].is_u64() && request["max_completion_tokens"].is_null());
+    let words = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
+    call.refuse(400, "", &json!({"error": {"message": words}}).to_string());
+    let request = call.request(&mut server);
+    assert!(request["max_tokens"].is_null() && request["max_completion_tokens"].is_u64());
+    call.answer("Hot.");
+    assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+    let mut chat = Chat::ask(&mut server, "Is the kettle hot?");
+    assert!(call.request(&mut server)["max_tokens"].is_null());
+    call.answer("It is.");
+    chat.answer(&mut server);
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_asked_shorter() {
+    let (model, mut server) = both(retrying());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    let (mut call, request) = model.asked(&mut server);
+    let words = "the request exceeds the available context size, try increasing it";
+    call.refuse(400, "", &json!({"error": {"message": words}}).to_string());
+    let shorter = call.request(&mut server);
+    assert!(shorter["max_tokens"].as_u64() < request["max_tokens"].as_u64());
+    call.answer("Hot.");
+    assert_eq!(degraded(&chat.answer(&mut server)).len(), 0);
+    assert_eq!(server.model().counts().retried, 0);
+    assert_eq!(server.model().breaker(), ("closed", 0));
+}
+
+#[test]
+fn a_name_is_looked_up_and_all_of_its_addresses_are_tried() {
+    let model = ModelServer::new();
+    // It may stand for `[::1]` too, where nobody listens.
+    let url = format!("http://localhost:{}/v1", model.address().port());
+    let url = oneloop::wire::url::Url::parse(&url).expect("it is one");
+    let mut server = server_of(ModelConfig { url, ..model.config() }, limits());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    let mut call = model.accept(&mut server);
+    let (_, head) = call.request_and_head(&mut server);
+    assert!(head.contains(&format!("\r\nHost: localhost:{}\r\n", model.address().port())), "{head}");
+    call.answer("Hot.");
+    assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+    assert_holds_nothing(&server);
 }

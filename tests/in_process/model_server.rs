@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use oneloop::config::ModelConfig;
 use oneloop::wire::url::Url;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, post};
@@ -78,17 +79,22 @@ pub struct Call {
 impl Call {
     /// The next whole request: its body.
     pub fn request(&mut self, server: &mut Server) -> Value {
+        self.request_and_head(server).0
+    }
+
+    /// The next whole request: its body and its head.
+    pub fn request_and_head(&mut self, server: &mut Server) -> (Value, String) {
         server.until("the model is asked", |_| {
             assert!(!self.fill(), "the connection was closed");
             let head_end = self.read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-            let head = std::str::from_utf8(&self.read[..head_end]).expect("a head is ASCII");
+            let head = String::from_utf8(self.read[..head_end].to_vec()).expect("a head is ASCII");
             assert!(head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{head}");
             let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             let length: usize = length.expect("it has a body").parse().expect("it is a number");
             let body = self.read.get(head_end..head_end + length)?;
             let request = serde_json::from_slice(body).expect("a body is JSON");
             self.read.drain(..head_end + length);
-            Some(request)
+            Some((request, head))
         })
     }
 
@@ -113,6 +119,11 @@ impl Call {
     /// Sends these bytes.
     pub fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).expect("little is sent");
+    }
+
+    /// Sends what the other side takes: it may have heard enough.
+    pub fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write(bytes);
     }
 
     /// A whole answer that is no success.
@@ -159,11 +170,13 @@ impl Call {
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-fn chunk(data: &str) -> String {
+/// Text as a chunk of a body.
+pub fn chunk(data: &str) -> String {
     format!("{:x}\r\n{data}\r\n", data.len())
 }
 
-fn delta(delta: &Value, finish: Option<&str>) -> String {
+/// One piece of a reply, as an event.
+pub fn delta(delta: &Value, finish: Option<&str>) -> String {
     format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
 }
 
@@ -190,6 +203,11 @@ impl Chat {
         stream.write_all(&post("/chat/stream", &body.to_string())).expect("the server reads");
         stream.set_nonblocking(true).expect("a socket can be made non-blocking");
         Chat { stream, rest: Vec::new(), events: Vec::new(), id: String::new() }
+    }
+
+    /// Has the system take about so much for it that it has not read.
+    pub fn set_backlog(&self, bytes: usize) {
+        set_socket_recv_buffer_size(&self.stream, bytes).expect("a socket's buffer has a size");
     }
 
     /// Reads what has come, without any turn: the events in it.
