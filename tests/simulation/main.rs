@@ -16,12 +16,14 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use oneloop::config::Config;
+use oneloop::config::{Config, ModelConfig};
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 
-use play::model::manners::Trouble;
+use oneloop::wire::url::Url;
+use play::model::manners::{Manners, Trouble};
+use play::model::{HOST, Model, PORT, addresses, wanted};
 use play::others::Supervisor;
 use play::run::{Outcome, run, run_world};
 use play::scenario::{Omitted, Scenario};
@@ -270,6 +272,11 @@ fn in_worlds(
 
 /// A small world in which processes are killed after so many calls, one after the other.
 fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
+    with_crashes_and(seed, crashes, limits, None)
+}
+
+/// The same, perhaps with a model that answers.
+fn with_crashes_and(seed: u64, crashes: &[u64], limits: &Limits, manners: Option<Manners>) -> (Outcome, u64) {
     let plan = Plan {
         seed,
         calm_after: Duration::from_secs(20),
@@ -279,18 +286,28 @@ fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
         wires: Wires { is_even: true, ..Wires::default() },
         ..Plan::default()
     };
-    let config = Config { is_durable: true, runs_max: 1, ..Config::default() };
-    let town = Rc::new(Town::new(seed, config, limits.clone()));
+    let url = Url::parse(&format!("http://{HOST}:{PORT}/v1")).expect("it is a URL");
+    let model = manners.is_some().then(|| ModelConfig::new(url, "sim"));
+    let runs_max = if model.is_some() { 2 } else { 1 };
+    let config = Config { is_durable: true, runs_max, model, ..Config::default() };
+    let mut town = Town::new(seed, config, limits.clone());
+    town.has_model = manners.is_some();
+    let town = Rc::new(town);
     let visitor = |number: u64, errands: &[Errand]| -> Box<dyn Actor> {
         Box::new(Visitor::new(&town, Temper::good(), Random::new(seed, number), errands.to_vec()))
     };
     let begin = |subject, cancels, key| Errand::Begin { subject, cancels, key };
-    let actors = vec![
+    let mut actors = vec![
         visitor(1, &[begin(0, false, Some(7)), begin(0, false, Some(7))]),
         visitor(2, &[Errand::Stream { subject: 1 }]),
         visitor(3, &[begin(2, true, None), Errand::Chat { subject: 1 }]),
     ];
+    if let Some(manners) = manners {
+        let (wanted, listens) = (wanted(None), addresses().to_vec());
+        actors.push(Box::new(Model::new(&town, wanted, manners, listens, seed)));
+    }
     let world = World::new(&plan, limits, actors);
+    world.put_name(HOST, addresses().to_vec());
     for (subject, name) in SUBJECTS.iter().enumerate().take(3) {
         let text = format!("# {name}\n\nThe code of {name} is {}.\n", code(subject));
         world.put_note(&format!("{name}.md"), text.into_bytes());
@@ -321,6 +338,42 @@ fn wherever_the_process_dies_nothing_that_was_told_is_lost() {
         "a run was made again from its inputs",
         "a reader was told that a crash has made events void",
         "a reader was ahead of what a crash has kept",
+    ] {
+        assert!(seen.contains(what), "{what}: never; seen: {seen:#?}");
+    }
+}
+
+/// The same where a model answers, with tools. What it has said is kept like everything else that a run was given; what it
+/// was saying is asked again.
+#[test]
+fn wherever_the_process_dies_while_a_model_answers_nothing_that_was_told_is_lost() {
+    let manners = Manners {
+        tools_per_mille: 700,
+        wrong_tools_per_mille: 300,
+        words_max: 4,
+        think: Duration::from_millis(20),
+        gap: Duration::from_millis(20),
+        ..Manners::good()
+    };
+    let slow = Limits { units_per_turn: 1, units_per_slice: 1, ..Limits::default() };
+    let mut seen = BTreeSet::new();
+    for (seed, limits) in [(1, Limits::default()), (2, slow)] {
+        let (outcome, calls) = with_crashes_and(seed, &[], &limits, Some(manners.clone()));
+        assert_eq!(outcome.failure, None, "without a crash:\n{}", outcome.last.join("\n"));
+        for call in 0..calls {
+            let (outcome, _) = with_crashes_and(seed, &[call], &limits, Some(manners.clone()));
+            let told = outcome.last.join("\n");
+            assert_eq!(outcome.failure, None, "seed {seed}, killed at call {call}:\n{told}");
+            seen.extend(outcome.seen);
+        }
+    }
+    for what in [
+        "a chat was answered by the model",
+        "a model was told what its tools had found",
+        "a process was killed while a run asked the model",
+        "a reader was ahead of what a crash has kept",
+        "a reader was told that a crash has made events void",
+        "a run was made again from its inputs",
     ] {
         assert!(seen.contains(what), "{what}: never; seen: {seen:#?}");
     }
