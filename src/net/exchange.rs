@@ -254,8 +254,10 @@ impl Exchange {
     /// The moment at which it fails unless something happens, and why then.
     pub(super) fn deadline(&self) -> Option<(Time, Failure)> {
         let Patience { connect, first_byte, gap, total } = self.patience;
+        let all_by = self.begun.after(total);
         let stage = match &self.state {
-            State::AwaitPlace => None,
+            // Others had all the places for all the time: that is not this host's fault.
+            State::AwaitPlace => Some((all_by, Failure::NoRoom)),
             State::AwaitNames | State::AwaitConnect(_) | State::AwaitTunnel(_) | State::AwaitHandshake(_) => {
                 Some((self.since.after(connect), Failure::ConnectTimeout(connect)))
             }
@@ -265,7 +267,7 @@ impl Exchange {
             State::AwaitHead(_) | State::InBody(_) => Some((self.since.after(gap), Failure::GapTimeout(gap))),
             State::Over => return None,
         };
-        let all = (self.begun.after(total), Failure::TotalTimeout(total));
+        let all = (all_by, Failure::TotalTimeout(total));
         Some(match stage {
             Some(stage) if stage.0 <= all.0 => stage,
             Some(_) | None => all,
