@@ -1,6 +1,6 @@
 //! The tools: their schemas are what servers can read, and a call is taken if and only if its schema takes it.
 
-use oneloop::agent::tools::{TOOLS, ToolUse, cap};
+use oneloop::agent::tools::{Lookup, TOOLS, ToolUse, cap};
 use oneloop::limits::Limits;
 use serde_json::Value;
 
@@ -128,12 +128,20 @@ fn what_is_not_said_is_filled_in() {
         ("search_notes", r#"{"query":"a b"}"#, ToolUse::Search { query: text("a b"), limit: 5 }),
         ("search_notes", r#"{"query":"a","limit":12}"#, ToolUse::Search { query: text("a"), limit: 12 }),
         ("search_notes", r#"{"query":"a","limit":null}"#, ToolUse::Search { query: text("a"), limit: 5 }),
-        ("read_note", r#"{"path":"a.md"}"#, ToolUse::Read { path: text("a.md"), start: 0 }),
-        ("read_note", r#"{"path":"a.md","start":3.0}"#, ToolUse::Read { path: text("a.md"), start: 3 }),
-        ("list_links", r#"{"path":"a.md"}"#, ToolUse::Links { path: text("a.md") }),
-        ("list_notes", "", ToolUse::List { folder: text(""), offset: 0 }),
-        ("list_notes", " \n", ToolUse::List { folder: text(""), offset: 0 }),
-        ("list_notes", r#"{"folder":null,"offset":7}"#, ToolUse::List { folder: text(""), offset: 7 }),
+        ("read_note", r#"{"path":"a.md"}"#, ToolUse::Look(Lookup::Read { path: text("a.md"), start: 0 })),
+        (
+            "read_note",
+            r#"{"path":"a.md","start":3.0}"#,
+            ToolUse::Look(Lookup::Read { path: text("a.md"), start: 3 }),
+        ),
+        ("list_links", r#"{"path":"a.md"}"#, ToolUse::Look(Lookup::Links { path: text("a.md") })),
+        ("list_notes", "", ToolUse::Look(Lookup::List { folder: text(""), offset: 0 })),
+        ("list_notes", " \n", ToolUse::Look(Lookup::List { folder: text(""), offset: 0 })),
+        (
+            "list_notes",
+            r#"{"folder":null,"offset":7}"#,
+            ToolUse::Look(Lookup::List { folder: text(""), offset: 7 }),
+        ),
     ] {
         assert_eq!(parse(name, arguments), Ok(expected));
     }

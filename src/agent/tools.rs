@@ -4,12 +4,12 @@
 //! here. A call that is wrong is answered with one sentence that says how to put it right, and the model goes on.
 //!
 //! ```
-//! use oneloop::agent::tools::ToolUse;
+//! use oneloop::agent::tools::{Lookup, ToolUse};
 //! use oneloop::limits::Limits;
 //!
 //! let limits = Limits::default();
 //! let used = ToolUse::parse("read_note", r#"{"path":"kitchen/coffee.md"}"#, &limits);
-//! assert_eq!(used, Ok(ToolUse::Read { path: "kitchen/coffee.md".to_owned(), start: 0 }));
+//! assert_eq!(used, Ok(ToolUse::Look(Lookup::Read { path: "kitchen/coffee.md".to_owned(), start: 0 })));
 //! let wrong = ToolUse::parse("read_note", "{}", &limits);
 //! assert_eq!(wrong, Err("read_note needs the argument \"path\" (a string).".to_owned()));
 //! ```
@@ -73,6 +73,13 @@ pub enum ToolUse {
         /// From 1 to `passages_max`.
         limit: usize,
     },
+    /// Look something up.
+    Look(Lookup),
+}
+
+/// A look that needs no search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
     /// Read a note.
     Read {
         /// As the model wrote it: there may be no such note.
@@ -113,15 +120,15 @@ impl ToolUse {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(limits.passages_max);
                 ToolUse::Search { query, limit }
             }
-            "read_note" => ToolUse::Read {
+            "read_note" => ToolUse::Look(Lookup::Read {
                 path: given.text("path")?,
                 start: given.whole("start", 0..=u64::MAX)?.unwrap_or(0),
-            },
-            "list_links" => ToolUse::Links { path: given.text("path")? },
-            "list_notes" => ToolUse::List {
+            }),
+            "list_links" => ToolUse::Look(Lookup::Links { path: given.text("path")? }),
+            "list_notes" => ToolUse::Look(Lookup::List {
                 folder: given.text_if_given("folder")?.unwrap_or_default(),
                 offset: given.whole("offset", 0..=u64::MAX)?.unwrap_or(0),
-            },
+            }),
             _ => return Err(unknown_tool(name)),
         };
         given.expect_no_more()?;
@@ -135,10 +142,14 @@ impl ToolUse {
         let named = |text: &str| head(text, TOLD_BYTES_MAX).to_owned();
         match self {
             ToolUse::Search { query, .. } => format!("Searching the notes for \"{}\".", named(query)),
-            ToolUse::Read { path, .. } => format!("Reading {}.", named(path)),
-            ToolUse::Links { path } => format!("Looking at the links of {}.", named(path)),
-            ToolUse::List { folder, .. } if folder.is_empty() => "Listing the notes.".to_owned(),
-            ToolUse::List { folder, .. } => format!("Listing the notes below {}.", named(folder)),
+            ToolUse::Look(Lookup::Read { path, .. }) => format!("Reading {}.", named(path)),
+            ToolUse::Look(Lookup::Links { path }) => format!("Looking at the links of {}.", named(path)),
+            ToolUse::Look(Lookup::List { folder, .. }) if folder.is_empty() => {
+                "Listing the notes.".to_owned()
+            }
+            ToolUse::Look(Lookup::List { folder, .. }) => {
+                format!("Listing the notes below {}.", named(folder))
+            }
         }
     }
 }

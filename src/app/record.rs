@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::keeping::Keeping;
 use super::run_log::{Log, Read};
-use super::tools::Lookup;
+use crate::agent::tools::Lookup;
 use crate::agent::{Composer, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};

@@ -1,44 +1,8 @@
 //! What the model's tools bring out of the library: one look each, with a bound on how far it looks.
 
-use crate::agent::tools::ToolUse;
+use crate::agent::tools::Lookup;
 use crate::agent::{Brought, Passage};
 use crate::notes::{Library, Note};
-
-/// A look that needs no search.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// The text of a note, from a byte on.
-    Read {
-        /// As the model wrote it.
-        path: String,
-        /// It may lie inside a character or behind the end.
-        start: u64,
-    },
-    /// A note's links in both directions.
-    Links {
-        /// As the model wrote it.
-        path: String,
-    },
-    /// Paths and titles.
-    List {
-        /// As the model wrote it; empty for all notes.
-        folder: String,
-        /// Notes to pass over.
-        offset: u64,
-    },
-}
-
-impl Lookup {
-    /// What is to be looked up; for a search, its words and how many passages are wanted.
-    pub fn of(wish: ToolUse) -> Result<Lookup, (String, usize)> {
-        match wish {
-            ToolUse::Search { query, limit } => Err((query, limit)),
-            ToolUse::Read { path, start } => Ok(Lookup::Read { path, start }),
-            ToolUse::Links { path } => Ok(Lookup::Links { path }),
-            ToolUse::List { folder, offset } => Ok(Lookup::List { folder, offset }),
-        }
-    }
-}
 
 /// Notes that one list shows.
 const LISTED_MAX: usize = 50;

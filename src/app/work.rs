@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::agent::{
     Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, RunEvent, SearchRequest,
+    ToolUse,
 };
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Lru, SideTable};
@@ -20,7 +21,7 @@ use crate::text::Terms;
 use super::folder::Folder;
 use super::model::{Asked, Heard, Model};
 use super::runs::{Left, Runs, Stage};
-use super::tools::{Lookup, look_up};
+use super::tools::look_up;
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -387,13 +388,11 @@ fn carry_out(
             bench.to_ask.push_back((run, asking));
             Stage::ToAsk
         }
-        Some(Effect::Use(wish)) => match Lookup::of(wish) {
-            Ok(lookup) => Stage::LookingUp(lookup),
-            Err((text, hits_max)) => {
-                let query = Query { text, context: String::new(), hits_max };
-                Stage::SearchingMore(Box::new(library.search(query)))
-            }
-        },
+        Some(Effect::Use(ToolUse::Look(lookup))) => Stage::LookingUp(lookup),
+        Some(Effect::Use(ToolUse::Search { query, limit })) => {
+            let query = Query { text: query, context: String::new(), hits_max: limit };
+            Stage::SearchingMore(Box::new(library.search(query)))
+        }
         Some(Effect::Finish(outcome)) => {
             runs.finish(run, outcome, clock.wall());
             return Progress::Done;

@@ -11,8 +11,8 @@
 //!                                    InBody ──► Over
 //! ```
 //!
-//! Whoever owns the exchange pulls: [`step`](Exchange::step) says what has happened next, and nothing is kept of a body
-//! that was told. Each state has its deadline ([`Exchange::deadline`]); the one timer is the table's.
+//! Whoever owns the exchange pulls: `step` says what has happened next, and nothing is kept of a body
+//! that was told. Each state has its deadline (`deadline`); the one timer is the table's.
 
 use std::fmt;
 use std::time::Duration;

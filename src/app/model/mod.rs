@@ -5,7 +5,7 @@
 //! once is kept for whoever asks the same of the same notes.
 //!
 //! Everything that fails before an answer begins is tried again, if that may help; a model that fails in a row is left
-//! alone for a while ([`breaker`]). What is told to a run is one sentence without an address or a key in it; the log
+//! alone for a while (`breaker`). What is told to a run is one sentence without an address or a key in it; the log
 //! says more.
 
 mod breaker;
