@@ -389,7 +389,7 @@ fn calls_are_made_one_after_the_other_and_wrong_ones_are_answered_at_once() {
             "-> use Search { query: \"bought\", limit: 5 }",
             "sources 2",
             "status Listing the notes.",
-            "-> use List { folder: \"\", offset: 0 }",
+            "-> use Look(List { folder: \"\", offset: 0 })",
             ASKED,
             "-> ask with tools",
             "token In May [2].",
