@@ -236,6 +236,17 @@ fn a_scan_reports_what_was_added_changed_and_removed() {
 }
 
 #[test]
+fn what_is_found_while_notes_are_read_belongs_to_the_epoch_before() {
+    let files = folder(&[("a.md", "one"), ("b.md", "two")]);
+    let mut library = library(&Limits::default());
+    let mut search = library.search(Query { text: "two".into(), context: String::new(), hits_max: 10 });
+    assert_eq!(search.step(&library, &mut Budget::new(1)), None);
+    scan(&mut library, &files, 10);
+    let found = search.step(&library, &mut Budget::new(u32::MAX)).expect("one slice is enough");
+    assert_eq!((found.epoch, library.epoch(), found.complete), (0, 1, true));
+}
+
+#[test]
 fn a_note_is_gone_only_if_a_complete_listing_lacks_it() {
     let files = folder(&[("a/x.md", "one"), ("b/y.md", "two"), ("z.md", "three")]);
     let mut library = library(&Limits::default());

@@ -221,7 +221,7 @@ impl Library {
 
     /// A search for `query`, to be stepped until it ends.
     pub fn search(&self, query: Query) -> Search {
-        Search::new(query, &self.limits)
+        Search::new(query, self.epoch, &self.limits)
     }
 
     /// Terms in the vocabulary: a figure for those who watch its size.

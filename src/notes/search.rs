@@ -87,7 +87,7 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// The words of the question, then those of earlier turns, each once.
     pub terms: Vec<QueryTerm>,
-    /// The library's epoch at the end.
+    /// The library's epoch at the beginning: what was found need not hold for a later one.
     pub epoch: u64,
     /// All notes were indexed at the end.
     pub complete: bool,
@@ -102,6 +102,8 @@ impl fmt::Debug for Search {
 /// A search under way. It gives its result once.
 pub struct Search {
     query: Query,
+    /// When it began.
+    epoch: u64,
     limits: Limits,
     stage: Stage,
     terms: Terms,
@@ -182,9 +184,10 @@ struct Candidate {
 }
 
 impl Search {
-    pub(super) fn new(query: Query, limits: &Limits) -> Search {
+    pub(super) fn new(query: Query, epoch: u64, limits: &Limits) -> Search {
         Search {
             query,
+            epoch,
             limits: limits.clone(),
             stage: Stage::ReadText { at: 0 },
             terms: Terms::new(),
@@ -506,7 +509,7 @@ impl Search {
         Found {
             hits: std::mem::take(&mut self.hits),
             terms: std::mem::take(&mut self.wanted).into_iter().map(|wanted| wanted.told).collect(),
-            epoch: library.epoch(),
+            epoch: self.epoch,
             complete: library.progress().state == IndexState::Ready,
         }
     }
