@@ -21,7 +21,7 @@ use play::scenario::{Omitted, Scenario};
 const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::ForgetsAnotherGo, 86),
     (Planted::ReadsOnce, 48),
-    (Planted::MissesTheEnd, 394),
+    (Planted::MissesTheEnd, 1216),
     (Planted::WritesOnce, 1),
     (Planted::CountsUnsent, 2),
     (Planted::HonoursStaleKeys, 2),
@@ -80,10 +80,11 @@ fn each_planted_mistake_is_found() {
     std::panic::set_hook(Box::new(|_| {}));
     let missed: Vec<_> =
         SHOWN_BY.iter().filter(|(mistake, seed)| fails(*seed, Some(*mistake)).is_none()).collect();
-    assert!(
-        missed.is_empty(),
-        "not found any more: {missed:?}; `simulate --planted` finds new worlds for them"
-    );
+    // Panics are silent from here on, this one too.
+    if !missed.is_empty() {
+        println!("not found any more: {missed:?}; `simulate --planted` finds new worlds for them");
+    }
+    assert!(missed.is_empty());
 }
 
 #[test]
