@@ -220,6 +220,11 @@ impl World {
         self.core.borrow().network.outbound_sockets()
     }
 
+    /// A helper has done something that the server has not been told yet.
+    pub fn has_untold_news(&self) -> bool {
+        !self.core.borrow().completions.is_empty()
+    }
+
     /// What went wrong, and when.
     pub fn struck(&self) -> Vec<(Time, super::faults::Strike)> {
         self.core.borrow().faults.struck().to_vec()

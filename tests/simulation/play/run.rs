@@ -172,7 +172,10 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
         if complains {
             return Ok(End::AtRest);
         }
-        if world.is_calm() && !town.is_stopping.get() && checker.is_at_rest(world, town, &app) {
+        // What a helper has done and the server does not know yet, only the store counts.
+        let has_news = reactor.waiting() > 0 || world.has_untold_news();
+        let may_rest = world.is_calm() && !town.is_stopping.get() && !has_news;
+        if may_rest && checker.is_at_rest(world, town, &app) {
             return checker.at_rest(town, world, &reactor, &app).map(|()| End::AtRest);
         }
         checker.all_leave(world, &app)?;
