@@ -232,10 +232,11 @@ impl Exchange {
         self.has_response
     }
 
-    /// Its owner wants to hear no more of it: it has a little time to come to its end.
+    /// Its owner wants to hear no more of it: it has a little time to come to its end, however often something comes.
     pub(super) fn finish(&mut self, limits: &Limits, now: Time) {
         let soon = limits.outbound_rest_timeout;
-        self.patience = Patience { connect: soon, first_byte: soon, gap: soon, total: Duration::MAX };
+        let total = now.since(self.begun).saturating_add(soon);
+        self.patience = Patience { connect: soon, first_byte: soon, gap: soon, total };
         self.since = now;
         self.is_finished = true;
         self.allowance = self.allowance.max(limits.outbound_rest_bytes_max);

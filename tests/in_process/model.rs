@@ -935,6 +935,22 @@ fn an_answer_is_over_when_its_server_says_so_however_long_the_connection_stays()
     assert_eq!(chat.answer(&mut server)["response"], "One");
     server.until("it is closed", |_| call.is_closed().then_some(()));
     assert_holds_nothing(&server);
+
+    // Or to say a little now and then.
+    let (mut chat, mut call) = speaking(&model, &mut server, "Is the pan hot?");
+    call.send(&chunk(&delta(&json!({}), Some("stop"))));
+    call.send(&chunk("data: [DONE]\n\n"));
+    assert_eq!(chat.answer(&mut server)["response"], "One");
+    let mut says_more = false;
+    server.until("it is closed", |_| {
+        // In every other turn, so that the one between sleeps.
+        says_more = !says_more;
+        if says_more {
+            call.try_send(chunk(":\n").as_bytes());
+        }
+        call.is_closed().then_some(())
+    });
+    assert_holds_nothing(&server);
 }
 
 #[test]
