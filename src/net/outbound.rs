@@ -463,6 +463,10 @@ impl Outbound {
             }
             let dialed = dialer.ready(ready.key, limits, cx);
             self.dialed(key, dialed, limits, cx);
+            // More may be told than that it stands: that something has come already, or its end. It is told but once.
+            if let Some(connection) = self.exchanges.at_mut(key).and_then(Exchange::connection) {
+                connection.note(ready);
+            }
             return;
         }
         if let Some(connection) = exchange.connection() {

@@ -403,6 +403,17 @@ fn a_model_that_does_not_answer_in_time_is_answered_for_by_the_notes() {
 }
 
 #[test]
+fn what_is_said_as_soon_as_the_connection_stands_is_heard() {
+    let (model, mut server) = both(limits());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    // All that this server ever does, and before the poller has told of the connection.
+    let mut call = model.accept(&mut server);
+    call.refuse(503, "", "");
+    assert_fell_back(&chat.answer(&mut server), "the model's server answered 503");
+    assert_holds_nothing(&server);
+}
+
+#[test]
 fn a_silence_counts_from_the_last_byte() {
     let model = ModelServer::new();
     let config = ModelConfig { gap_timeout: 30 * SOON, ..model.config() };
