@@ -1030,15 +1030,19 @@ fn a_server_that_wants_the_length_under_another_name_has_it_from_then_on() {
     let mut chat = Chat::ask(&mut server, QUESTION);
     let (mut call, request) = model.asked(&mut server);
     assert!(request["max_tokens"].is_u64() && request["max_completion_tokens"].is_null());
+    let mut chat_beside = Chat::ask(&mut server, "Is the pan hot?");
+    let (mut call_beside, _) = model.asked(&mut server);
     let words = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
-    call.refuse(400, "", &json!({"error": {"message": words}}).to_string());
-    let request = call.request(&mut server);
-    assert!(request["max_tokens"].is_null() && request["max_completion_tokens"].is_u64());
-    call.answer("Hot.");
-    assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+    for (chat, call) in [(&mut chat, &mut call), (&mut chat_beside, &mut call_beside)] {
+        call.refuse(400, "", &json!({"error": {"message": words}}).to_string());
+        let request = call.request(&mut server);
+        assert!(request["max_tokens"].is_null() && request["max_completion_tokens"].is_u64());
+        call.answer("Hot.");
+        assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+    }
     let mut chat = Chat::ask(&mut server, "Is the kettle hot?");
-    assert!(call.request(&mut server)["max_tokens"].is_null());
-    call.answer("It is.");
+    assert!(call_beside.request(&mut server)["max_tokens"].is_null());
+    call_beside.answer("It is.");
     chat.answer(&mut server);
 }
 

@@ -11,7 +11,7 @@
 
 use uuid::Uuid;
 
-use crate::agent::model::{Deltas, ModelRequest};
+use crate::agent::model::{Deltas, LengthField, ModelRequest};
 use crate::base::{Key, Time};
 use crate::limits::Limits;
 use crate::net::exchange::Head;
@@ -49,6 +49,8 @@ pub(super) struct Call {
     pub has_spoken: bool,
     /// Tries so far.
     pub tries: u32,
+    /// What the bound on its length is called in the last of them.
+    pub length_field: LengthField,
     /// The breaker waits for what becomes of it.
     pub is_probe: bool,
     pub begun: Time,
@@ -68,6 +70,7 @@ impl Call {
             deltas: Deltas::new(limits),
             has_spoken: false,
             tries: 0,
+            length_field: LengthField::default(),
             is_probe: false,
             begun: now,
             text: String::new(),
