@@ -23,6 +23,7 @@ use crate::base::{Pool, Time};
 use crate::limits::Limits;
 use crate::reactor::Cx;
 use crate::wire::http1::{Client, ResponseError, ResponseEvent, ResponseHead, Sent};
+use crate::wire::tls::TlsError;
 
 /// How long the parts of an exchange may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -438,8 +439,12 @@ impl Exchange {
     /// The other side sends no more, in good order or not.
     fn ended(&mut self) -> Step {
         let Some(connection) = self.connection() else { return Step::Nothing };
-        let is_broken = connection.broken();
-        let tls_error = connection.tls_error().map(ToString::to_string);
+        // An end that TLS was not told of may be anybody's, so it ends no body; else it is what it would be without TLS.
+        let (is_broken, tls_error) = match connection.tls_error() {
+            Some(TlsError::CutShort) => (true, None),
+            Some(error) => (connection.broken(), Some(error.to_string())),
+            None => (connection.broken(), None),
+        };
         if self.is_reused && !self.has_response {
             return Step::Stale;
         }
