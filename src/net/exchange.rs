@@ -417,9 +417,13 @@ impl Exchange {
             match connection.fill(cx.os.net, pool, &mut self.allowance) {
                 Fill::Received => {}
                 Fill::Nothing => {
-                    // Within TLS what was received may have to be answered.
-                    if connection.may_write() {
-                        connection.flush(cx.os.net);
+                    // Within TLS what was received may have to be answered. Where a flush was interrupted the request has
+                    // room again, which the poller will not tell.
+                    if connection.may_write()
+                        && connection.flush(cx.os.net) > 0
+                        && self.handed < self.request.len()
+                    {
+                        continue;
                     }
                     ask_for_more(connection, connection.may_write(), cx);
                     connection.settle(pool);
