@@ -112,7 +112,8 @@ impl Model {
             url: config.url.clone(),
             trust: config.trust.clone(),
             proxy: config.proxy.clone(),
-            connections_max: config.connections_max,
+            // Beyond that there is no socket for it, and it fails where it could have waited.
+            connections_max: config.connections_max.min(limits.outbound_sockets_max),
         });
         Model {
             plan: Plan {
