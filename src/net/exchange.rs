@@ -228,11 +228,6 @@ impl Exchange {
         }
     }
 
-    /// Some byte of a response has come.
-    pub fn has_response(&self) -> bool {
-        self.has_response
-    }
-
     /// Its owner wants to hear no more of it: it has a little time to come to its end, however often something comes.
     pub(super) fn finish(&mut self, limits: &Limits, now: Time) {
         let soon = limits.outbound_rest_timeout;

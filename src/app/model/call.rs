@@ -45,8 +45,6 @@ pub(super) struct Call {
     /// The exchange that carries it, while one does.
     pub exchange: Option<Key>,
     pub deltas: Deltas,
-    /// Something of the answer was told to the askers.
-    pub has_spoken: bool,
     /// Tries so far.
     pub tries: u32,
     /// What the bound on its length is called in the last of them.
@@ -68,7 +66,6 @@ impl Call {
             stage: Stage::AwaitHead,
             exchange: None,
             deltas: Deltas::new(limits),
-            has_spoken: false,
             tries: 0,
             length_field: LengthField::default(),
             is_probe: false,

@@ -745,7 +745,6 @@ fn tell_pieces(call: &mut Call, hear: &mut dyn FnMut(Key, Heard<'_>)) {
         call.reasoning.clear();
     }
     if !call.text.is_empty() {
-        call.has_spoken = true;
         call.askers.iter().for_each(|run| hear(*run, Heard::Text(&call.text)));
         call.text.clear();
     }
