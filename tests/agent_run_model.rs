@@ -980,6 +980,10 @@ fn two_runs_ask_the_same_if_their_questions_differ_in_nothing_that_matters() {
     assert_ne!(identity("Who cleans them?", findings()), usual);
     assert_ne!(identity("Who cleans it?", Findings { epoch: 2, ..findings() }), usual);
     assert_ne!(identity("Who cleans it?", Findings { passages: vec![purchases()], ..findings() }), usual);
+    let mut edited = findings();
+    edited.passages[0].text = edited.passages[0].text.replace("Fridays", "Mondays");
+    assert_ne!(edited, findings());
+    assert_ne!(identity("Who cleans it?", edited), usual);
     assert_eq!(
         Played::of(Strategy::FastFirst, &first_told()).asked()[0].identity,
         Played::of(Strategy::Model, &begun(plan())).asked()[0].identity,

@@ -618,8 +618,12 @@ impl Modelled {
         let (first, rest) = folded.split_at(first);
         let folded = (first.to_lowercase(), rest.trim_end_matches(['?', '!', '.', ' ']));
         let epoch = self.findings.as_ref().map_or(0, |findings| findings.epoch);
-        let places: Vec<_> =
-            self.sources.iter().map(|source| (&source.path, source.start, source.end)).collect();
+        // Their text as well: epochs begin anew with each process, and a run may be older than this one. What tools
+        // have brought stands in their results.
+        let passages: Vec<_> = self.sources[..self.found]
+            .iter()
+            .map(|source| (&source.path, source.start, source.end, &source.text))
+            .collect();
         let calls: Vec<_> = self
             .rounds
             .iter()
@@ -630,7 +634,7 @@ impl Modelled {
             })
             .collect();
         let plan = (&self.plan.model, self.plan.context_tokens, self.shrinks, offers_tools);
-        serde_json::to_string(&(plan, folded, &question.history, epoch, places, calls))
+        serde_json::to_string(&(plan, folded, &question.history, epoch, passages, calls))
             .expect("strings and numbers have JSON")
     }
 }

@@ -23,6 +23,7 @@ use crate::base::{Pool, Time};
 use crate::limits::Limits;
 use crate::reactor::Cx;
 use crate::wire::http1::{Client, ResponseError, ResponseEvent, ResponseHead, Sent};
+use crate::wire::tls::TlsError;
 
 /// How long the parts of an exchange may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,15 +228,11 @@ impl Exchange {
         }
     }
 
-    /// Some byte of a response has come.
-    pub fn has_response(&self) -> bool {
-        self.has_response
-    }
-
-    /// Its owner wants to hear no more of it: it has a little time to come to its end.
+    /// Its owner wants to hear no more of it: it has a little time to come to its end, however often something comes.
     pub(super) fn finish(&mut self, limits: &Limits, now: Time) {
         let soon = limits.outbound_rest_timeout;
-        self.patience = Patience { connect: soon, first_byte: soon, gap: soon, total: Duration::MAX };
+        let total = now.since(self.begun).saturating_add(soon);
+        self.patience = Patience { connect: soon, first_byte: soon, gap: soon, total };
         self.since = now;
         self.is_finished = true;
         self.allowance = self.allowance.max(limits.outbound_rest_bytes_max);
@@ -417,9 +414,13 @@ impl Exchange {
             match connection.fill(cx.os.net, pool, &mut self.allowance) {
                 Fill::Received => {}
                 Fill::Nothing => {
-                    // Within TLS what was received may have to be answered.
-                    if connection.may_write() {
-                        connection.flush(cx.os.net);
+                    // Within TLS what was received may have to be answered. Where a flush was interrupted the request has
+                    // room again, which the poller will not tell.
+                    if connection.may_write()
+                        && connection.flush(cx.os.net) > 0
+                        && self.handed < self.request.len()
+                    {
+                        continue;
                     }
                     ask_for_more(connection, connection.may_write(), cx);
                     connection.settle(pool);
@@ -439,8 +440,12 @@ impl Exchange {
     /// The other side sends no more, in good order or not.
     fn ended(&mut self) -> Step {
         let Some(connection) = self.connection() else { return Step::Nothing };
-        let is_broken = connection.broken();
-        let tls_error = connection.tls_error().map(ToString::to_string);
+        // An end that TLS was not told of may be anybody's, so it ends no body; else it is what it would be without TLS.
+        let (is_broken, tls_error) = match connection.tls_error() {
+            Some(TlsError::CutShort) => (true, None),
+            Some(error) => (connection.broken(), Some(error.to_string())),
+            None => (connection.broken(), None),
+        };
         if self.is_reused && !self.has_response {
             return Step::Stale;
         }

@@ -443,15 +443,6 @@ impl Outbound {
         self.holders.tidy();
     }
 
-    /// Closes what is kept for later: the process ends, or the crowd is gone.
-    pub fn close_kept_connections(&mut self, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
-        for place in 0..self.hosts.len() {
-            for kept in std::mem::take(&mut self.hosts[place].kept) {
-                self.close_kept(kept, pool, cx);
-            }
-        }
-    }
-
     // --- Within ---------------------------------------------------------------------------------------------------
 
     fn exchange_ready(&mut self, key: Key, ready: Ready, limits: &Limits, cx: &mut Cx<'_, '_>) {
@@ -463,6 +454,10 @@ impl Outbound {
             }
             let dialed = dialer.ready(ready.key, limits, cx);
             self.dialed(key, dialed, limits, cx);
+            // More may be told than that it stands: that something has come already, or its end. It is told but once.
+            if let Some(connection) = self.exchanges.at_mut(key).and_then(Exchange::connection) {
+                connection.note(ready);
+            }
             return;
         }
         if let Some(connection) = exchange.connection() {

@@ -403,6 +403,17 @@ fn a_model_that_does_not_answer_in_time_is_answered_for_by_the_notes() {
 }
 
 #[test]
+fn what_is_said_as_soon_as_the_connection_stands_is_heard() {
+    let (model, mut server) = both(limits());
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    // All that this server ever does, and before the poller has told of the connection.
+    let mut call = model.accept(&mut server);
+    call.refuse(503, "", "");
+    assert_fell_back(&chat.answer(&mut server), "the model's server answered 503");
+    assert_holds_nothing(&server);
+}
+
+#[test]
 fn a_silence_counts_from_the_last_byte() {
     let model = ModelServer::new();
     let config = ModelConfig { gap_timeout: 30 * SOON, ..model.config() };
@@ -935,6 +946,22 @@ fn an_answer_is_over_when_its_server_says_so_however_long_the_connection_stays()
     assert_eq!(chat.answer(&mut server)["response"], "One");
     server.until("it is closed", |_| call.is_closed().then_some(()));
     assert_holds_nothing(&server);
+
+    // Or to say a little now and then.
+    let (mut chat, mut call) = speaking(&model, &mut server, "Is the pan hot?");
+    call.send(&chunk(&delta(&json!({}), Some("stop"))));
+    call.send(&chunk("data: [DONE]\n\n"));
+    assert_eq!(chat.answer(&mut server)["response"], "One");
+    let mut says_more = false;
+    server.until("it is closed", |_| {
+        // In every other turn, so that the one between sleeps.
+        says_more = !says_more;
+        if says_more {
+            call.try_send(chunk(":\n").as_bytes());
+        }
+        call.is_closed().then_some(())
+    });
+    assert_holds_nothing(&server);
 }
 
 #[test]
@@ -1003,15 +1030,19 @@ fn a_server_that_wants_the_length_under_another_name_has_it_from_then_on() {
     let mut chat = Chat::ask(&mut server, QUESTION);
     let (mut call, request) = model.asked(&mut server);
     assert!(request["max_tokens"].is_u64() && request["max_completion_tokens"].is_null());
+    let mut chat_beside = Chat::ask(&mut server, "Is the pan hot?");
+    let (mut call_beside, _) = model.asked(&mut server);
     let words = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
-    call.refuse(400, "", &json!({"error": {"message": words}}).to_string());
-    let request = call.request(&mut server);
-    assert!(request["max_tokens"].is_null() && request["max_completion_tokens"].is_u64());
-    call.answer("Hot.");
-    assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+    for (chat, call) in [(&mut chat, &mut call), (&mut chat_beside, &mut call_beside)] {
+        call.refuse(400, "", &json!({"error": {"message": words}}).to_string());
+        let request = call.request(&mut server);
+        assert!(request["max_tokens"].is_null() && request["max_completion_tokens"].is_u64());
+        call.answer("Hot.");
+        assert_eq!(chat.answer(&mut server)["response"], "Hot.");
+    }
     let mut chat = Chat::ask(&mut server, "Is the kettle hot?");
-    assert!(call.request(&mut server)["max_tokens"].is_null());
-    call.answer("It is.");
+    assert!(call_beside.request(&mut server)["max_tokens"].is_null());
+    call_beside.answer("It is.");
     chat.answer(&mut server);
 }
 

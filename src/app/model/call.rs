@@ -11,7 +11,7 @@
 
 use uuid::Uuid;
 
-use crate::agent::model::{Deltas, ModelRequest};
+use crate::agent::model::{Deltas, LengthField, ModelRequest};
 use crate::base::{Key, Time};
 use crate::limits::Limits;
 use crate::net::exchange::Head;
@@ -45,10 +45,10 @@ pub(super) struct Call {
     /// The exchange that carries it, while one does.
     pub exchange: Option<Key>,
     pub deltas: Deltas,
-    /// Something of the answer was told to the askers.
-    pub has_spoken: bool,
     /// Tries so far.
     pub tries: u32,
+    /// What the bound on its length is called in the last of them.
+    pub length_field: LengthField,
     /// The breaker waits for what becomes of it.
     pub is_probe: bool,
     pub begun: Time,
@@ -66,8 +66,8 @@ impl Call {
             stage: Stage::AwaitHead,
             exchange: None,
             deltas: Deltas::new(limits),
-            has_spoken: false,
             tries: 0,
+            length_field: LengthField::default(),
             is_probe: false,
             begun: now,
             text: String::new(),

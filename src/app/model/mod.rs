@@ -112,7 +112,8 @@ impl Model {
             url: config.url.clone(),
             trust: config.trust.clone(),
             proxy: config.proxy.clone(),
-            connections_max: config.connections_max,
+            // Beyond that there is no socket for it, and it fails where it could have waited.
+            connections_max: config.connections_max.min(limits.outbound_sockets_max),
         });
         Model {
             plan: Plan {
@@ -292,6 +293,7 @@ impl Model {
     fn try_once(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
         let Some(call) = self.calls.at_mut(key) else { return };
         call.tries += 1;
+        call.length_field = self.length_field;
         call.stage = Stage::AwaitHead;
         let authorization = self.key.as_ref().map(|key| format!("Bearer {}", key.reveal()));
         let mut fields = vec![
@@ -300,7 +302,7 @@ impl Model {
             ("User-Agent", concat!("oneloop/", env!("CARGO_PKG_VERSION"))),
         ];
         fields.extend(authorization.as_deref().map(|value| ("Authorization", value)));
-        let body = call.request.body(&self.plan.model, self.length_field);
+        let body = call.request.body(&self.plan.model, call.length_field);
         let ask = Ask { method: "POST", path: &self.path, fields: &fields, body: Some(body.as_bytes()) };
         let spent = cx.now.since(call.begun);
         let patience = Patience { total: self.patience.total.saturating_sub(spent), ..self.patience };
@@ -384,7 +386,8 @@ impl Model {
         let Some(call) = self.calls.at(key) else { return };
         let Head { status, retry_after, .. } = head;
         let is_hers = matches!(status, 400 | 413 | 422 | 500 | 501);
-        if is_hers && self.length_field == LengthField::MaxTokens && reason.contains("max_completion_tokens")
+        // Another call may have found it out while this one was under way.
+        if is_hers && call.length_field == LengthField::MaxTokens && reason.contains("max_completion_tokens")
         {
             self.length_field = LengthField::MaxCompletionTokens;
             return self.try_once(key, cx);
@@ -742,7 +745,6 @@ fn tell_pieces(call: &mut Call, hear: &mut dyn FnMut(Key, Heard<'_>)) {
         call.reasoning.clear();
     }
     if !call.text.is_empty() {
-        call.has_spoken = true;
         call.askers.iter().for_each(|run| hear(*run, Heard::Text(&call.text)));
         call.text.clear();
     }
