@@ -82,8 +82,8 @@ pub enum OnDisconnect {
 pub enum Stage {
     /// Nothing is outstanding: it waits for its place, or has ended.
     None,
-    /// A search for this, begun in this epoch.
-    Searching(Box<Search>, u64, SearchRequest),
+    /// A search for this.
+    Searching(Box<Search>, SearchRequest),
     /// What was found before, for the same.
     Found(Box<Findings>),
     /// An answer in the making.

@@ -280,9 +280,9 @@ fn step_run(
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
     let input = match &mut record.stage {
         Stage::None | Stage::ToAsk | Stage::Asking(_) => return Progress::Done,
-        Stage::Searching(search, begun, request) => search.step(library, slice).map(|found| {
+        Stage::Searching(search, request) => search.step(library, slice).map(|found| {
             let findings = findings(found, library);
-            bench.keep(*begun, request, &findings);
+            bench.keep(request, &findings);
             Input::Found(findings)
         }),
         Stage::Found(findings) => Some(Input::Found(std::mem::take(findings))),
@@ -311,10 +311,9 @@ const LOOKUP_COST: u32 = 50;
 const ASKED_BYTES_PER_UNIT: usize = 256;
 
 impl Bench {
-    /// Keeps what a search has found for whoever looks for the same. Not while notes are missing, nor if notes have changed
-    /// since it was begun: it may have gone past them before.
-    fn keep(&mut self, begun: u64, request: &SearchRequest, findings: &Findings) {
-        if findings.complete && findings.epoch == begun {
+    /// Keeps what a search has found for whoever looks for the same. Not while notes are missing.
+    fn keep(&mut self, request: &SearchRequest, findings: &Findings) {
+        if findings.complete {
             let sought = (findings.epoch, request.clone());
             let bytes = request.text.len() + request.context.len() + findings.bytes();
             self.found.put(sought, findings.clone(), bytes);
@@ -379,8 +378,8 @@ fn carry_out(
             match bench.found.get(&sought) {
                 Some(findings) => Stage::Found(Box::new(findings.clone())),
                 None => {
-                    let (begun, request) = sought;
-                    Stage::Searching(Box::new(library.search(query(&request))), begun, request)
+                    let (_, request) = sought;
+                    Stage::Searching(Box::new(library.search(query(&request))), request)
                 }
             }
         }
