@@ -196,6 +196,14 @@ impl Server {
         text_of(&self.log)
     }
 
+    /// Waits until the log has this. What is written may be read a moment behind an answer that was given later.
+    pub fn await_log(&self, text: &str) {
+        until(text, || {
+            self.ask("/health");
+            self.log().contains(text)
+        });
+    }
+
     /// A new connection to it.
     pub fn client(&self) -> Client {
         Client::new(self.connect())

@@ -99,7 +99,7 @@ fn tasks_that_were_accepted_are_completed_after_a_kill() {
     server.await_index();
     let ids: Vec<String> = begin_many(&mut server.client(), HEAVY, 100).iter().map(id_of).collect();
     let server = Server::over(server.kill(), &[]);
-    assert!(server.log().contains("that had not ended are taken up again"), "{}", server.log());
+    server.await_log("that had not ended are taken up again");
     let mut client = server.client();
     for id in &ids {
         let done = await_completed(&mut client, id);
@@ -276,7 +276,8 @@ fn what_is_asked_again_under_its_key_is_asked_once_also_of_the_next_process() {
 #[test]
 fn without_a_state_runs_are_lost_and_that_is_said() {
     let server = Server::start(SMALL, &["--state", "none"]);
-    assert!(server.log().contains("--state none") && server.log().contains("lost"), "{}", server.log());
+    server.await_log("--state none");
+    server.await_log("lost");
     assert_eq!(server.ask("/health").json()["store"], "memory");
     let id = begin(&mut server.client(), BOUGHT);
     await_completed(&mut server.client(), &id);

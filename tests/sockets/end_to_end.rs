@@ -199,8 +199,7 @@ fn the_access_log_names_the_run_of_every_request_that_began_one() {
     let answered = client.post("/chat", &question(message)).json();
     let mut events = client.stream("POST", "/chat/stream", Some(&question(message)));
     let told = events.rest();
-    // An answer from a later turn: this one's lines are written by then.
-    server.ask("/health");
+    server.await_log(&format!(" run={}", told[0].place().0));
     let log = server.log();
     for (path, run) in [
         ("/chat/async", id.as_str()),
@@ -313,6 +312,7 @@ fn a_folder_that_nobody_can_read_is_told_and_nobody_waits_for_it() {
         assert_eq!(answer.head.field("retry-after"), Some("1"), "{answer}");
     }
     assert_eq!(client.call("GET", "/health", None).json()["index"]["state"], "indexing");
+    server.await_log("the disk helper can't be started");
     let log = server.log();
     assert_eq!(log.matches("the disk helper can't be started").count(), 1, "told once: {log}");
 }
@@ -337,6 +337,7 @@ fn what_nobody_can_keep_is_refused_and_nobody_waits_for_it() {
     assert_eq!(client.call("GET", "/health", None).json()["store"], "failing");
     let info = client.call("GET", "/info", None).json();
     assert_eq!((&info["runs"]["pending"], &info["runs"]["running"]), (&json!(0), &json!(0)), "{info}");
+    server.await_log("the store's helper can't be started, so");
     let log = server.log();
     assert_eq!(log.matches("the store's helper can't be started, so").count(), 1, "told once: {log}");
 }
@@ -367,10 +368,8 @@ fn odd_files_are_reported_and_nothing_leads_out_of_the_folder() {
     for path in ["leak.md", "leaks", "kitchen/up"] {
         assert!(problems.contains(path), "{path}: {problems}");
     }
-    assert!(
-        server.log().contains("long.md"),
-        "a note that is indexed in part is reported by the scan that read it"
-    );
+    // A note that is indexed in part is reported by the scan that read it.
+    server.await_log("long.md");
     for code in ["What is the vault code?", "What is the hidden code?"] {
         let answer = client.post("/chat", &question(code)).json();
         assert!(!answer.to_string().contains("471"), "{answer}");
