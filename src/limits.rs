@@ -143,6 +143,9 @@ limits! {
     /// Different terms of one query. Of a longer one the rarest are kept, as they say most.
     QUERY_TERMS_MAX / query_terms_max: usize = 32;
 
+    /// Terms that are walked because they say much the same as the words of a query; those that say most.
+    QUERY_KIN_MAX / query_kin_max: usize = 32;
+
     /// Unknown words of one query that are compared with the whole vocabulary. Further ones stay unknown.
     QUERY_CORRECTIONS_MAX / query_corrections_max: usize = 8;
 

@@ -149,8 +149,12 @@ fn a_repeat_is_quoted_once_and_a_contradiction_twice() {
     let other = "The gateway listens on port 9000 for plain requests.\n";
     let same = [note("a.md", "A", "", first), note("b.md", "B", "", first)];
     let differ = [note("a.md", "A", "", first), note("b.md", "B", "", other)];
-    assert_eq!(ask("Which port does the gateway listen on?", &same).sources.len(), 1);
-    assert_eq!(ask("Which port does the gateway listen on?", &differ).sources.len(), 2);
+    // The repeat is still a source, without a mark.
+    let question = "Which port does the gateway listen on?";
+    for (notes, marks) in [(&same, 1), (&differ, 2)] {
+        let answer = ask(question, notes);
+        assert_eq!((answer.response.matches('[').count(), answer.sources.len()), (marks, 2), "{answer:?}");
+    }
 }
 
 #[test]

@@ -89,9 +89,13 @@ fn composer(question: &Question, findings: Findings) -> Box<Composer> {
     }
 }
 
-/// Every citation is the exact bytes of a passage, every source is marked, and the text is bounded.
+/// Every citation is the exact bytes of a passage, the sources that are marked come first, and the text is bounded.
 fn assert_honest(answer: &Answer, passages: &[Passage]) {
-    for (index, source) in answer.sources.iter().enumerate() {
+    let is_marked = |index: &usize| answer.response.contains(&format!("[{}]", index + 1));
+    let marked = (0..answer.sources.len()).take_while(is_marked).count();
+    assert!(marked > 0 || answer.sources.is_empty(), "{} marks nothing", answer.response);
+    assert!(!(marked..answer.sources.len()).any(|index| is_marked(&index)), "{}", answer.response);
+    for source in &answer.sources {
         let inside = passages.iter().any(|passage| {
             let within =
                 passage.path == source.path && passage.start <= source.start && source.end <= passage.end;
@@ -102,12 +106,6 @@ fn assert_honest(answer: &Answer, passages: &[Passage]) {
         });
         assert!(inside, "{source:?} is no part of its passage");
         assert!(source.start < source.end && source.score.is_finite());
-        assert!(
-            answer.response.contains(&format!("[{}]", index + 1)),
-            "{} lacks [{}]",
-            answer.response,
-            index + 1
-        );
     }
     let limits = Limits::default();
     assert!(answer.sources.len() <= limits.sources_max && answer.suggested_actions.len() <= 3);

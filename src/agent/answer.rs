@@ -15,14 +15,13 @@ use std::mem;
 use std::ops::Range;
 
 use crate::base::Budget;
-use crate::text::{Terms, words};
+use crate::text::{Language, Terms, words};
 
 use super::blocks::{holds_blocks, marker_length};
 use super::echo::Echo;
 use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
 use super::evidence::{Evidence, unknown_words};
-use super::function_words::is_function_word;
 use super::head;
 use super::question::Asked;
 use super::reading::{Asking, Candidate, Reading, Shape, cut, units};
@@ -71,6 +70,8 @@ struct Draft {
     passages: Vec<usize>,
     /// The last piece was running text.
     is_running: bool,
+    /// The best pieces of other notes: sources that the answer does not quote.
+    others: Vec<Candidate>,
 }
 
 impl Composer {
@@ -118,7 +119,7 @@ impl Composer {
 
     fn weigh(&mut self, terms: &mut Terms) -> (Work, u32) {
         self.evidence = Evidence::weigh(&self.asked, &self.findings, terms);
-        self.echo = Echo::of(&self.asked.request.text, terms);
+        self.echo = Echo::of(&self.asked.request.text, self.asked.language, terms);
         (Work::OpenPassage(0), 1 + units(self.asked.request.text.len() / WEIGHED_BYTES_PER_UNIT))
     }
 
@@ -131,14 +132,14 @@ impl Composer {
         }
         let best = self.findings.passages.iter().map(|passage| positive(passage.score)).fold(0.0, f32::max);
         let rank = if best > 0.0 { positive(passage.score) / best } else { 0.0 };
-        let above = [passage.title.as_str(), " ", &passage.heading].concat();
-        let reading = Reading::open(number, rank, &above, &mut self.asking(terms));
+        let above = [passage.title.as_str(), " ", &passage.heading, " ", &passage.lead].concat();
+        let reading = Reading::open(number, rank, &above, &mut self.asking(number, terms));
         (Work::ReadPassage(number, Box::new(reading)), OPEN_COST)
     }
 
     fn read_passage(&mut self, number: usize, mut reading: Box<Reading>, terms: &mut Terms) -> (Work, u32) {
         let text = readable(&self.findings.passages[number]);
-        if let Some(cost) = reading.step(text, &mut self.asking(terms)) {
+        if let Some(cost) = reading.step(text, &mut self.asking(number, terms)) {
             return (Work::ReadPassage(number, reading), cost);
         }
         let (candidates, covered) = reading.close();
@@ -152,9 +153,12 @@ impl Composer {
         (Work::OpenPassage(number + 1), 1)
     }
 
-    fn asking<'q>(&'q self, terms: &'q mut Terms) -> Asking<'q> {
+    /// What is asked, of passage number `number`.
+    fn asking<'q>(&'q self, number: usize, terms: &'q mut Terms) -> Asking<'q> {
         let Asked { kind, looks, .. } = self.asked;
-        Asking { kind, looks, echo: &self.echo, evidence: &self.evidence, terms }
+        let language = Language::of(&self.findings.passages[number].text);
+        terms.speak(language);
+        Asking { kind, looks, echo: &self.echo, evidence: &self.evidence, language, terms }
     }
 
     /// The best candidate, then those that add to it, ordered by note and place.
@@ -200,7 +204,26 @@ impl Composer {
         let mut picks = self.join_neighbours(placed.into_iter().map(|(_, pick)| pick));
         // What answers best comes first; the sort is stable, so the others keep their order.
         picks.sort_by_key(|pick| !self.overlap(pick, first));
-        Draft { picks, ..Draft::default() }
+        let others = self.others(&picks);
+        Draft { picks, others, ..Draft::default() }
+    }
+
+    /// The best piece of each of the next best notes: where to read on.
+    fn others(&self, picks: &[Candidate]) -> Vec<Candidate> {
+        let path = |pick: &Candidate| self.findings.passages[pick.passage].path.as_str();
+        let mut notes: Vec<&str> = picks.iter().map(path).collect();
+        notes.dedup();
+        let mut others = Vec::new();
+        for candidate in &self.candidates {
+            if notes.len() >= NOTES_MIN || picks.len() + others.len() >= self.sources_max {
+                break;
+            }
+            if !notes.contains(&path(candidate)) {
+                notes.push(path(candidate));
+                others.push(candidate.clone());
+            }
+        }
+        others
     }
 
     /// Whether `candidate`, which adds no word of the question to the best one, is still worth reading after it.
@@ -264,16 +287,7 @@ impl Composer {
             draft.response.push_str(if is_running && draft.is_running && same_note { " " } else { "\n\n" });
         }
         draft.response.push_str(shown.trim());
-        let absolute = self.absolute(&pick);
-        draft.sources.push(Source {
-            path: passage.path.clone(),
-            title: passage.title.clone(),
-            heading: passage.heading.clone(),
-            start: absolute.start,
-            end: absolute.end,
-            score: pick.score,
-            text: passage.text[pick.range.clone()].to_owned(),
-        });
+        draft.sources.push(self.source(&pick));
         let ends_with_fence = draft.response.ends_with("```") || draft.response.ends_with("~~~");
         draft.response.push_str(if ends_with_fence { "\n" } else { " " });
         draft.response.push_str(&format!("[{}]", draft.sources.len()));
@@ -282,10 +296,25 @@ impl Composer {
         (Work::Write(draft), cost)
     }
 
-    fn finish(&self, draft: Draft) -> Answer {
+    fn source(&self, pick: &Candidate) -> Source {
+        let passage = &self.findings.passages[pick.passage];
+        let absolute = self.absolute(pick);
+        Source {
+            path: passage.path.clone(),
+            title: passage.title.clone(),
+            heading: passage.heading.clone(),
+            start: absolute.start,
+            end: absolute.end,
+            score: pick.score,
+            text: passage.text[pick.range.clone()].to_owned(),
+        }
+    }
+
+    fn finish(&self, mut draft: Draft) -> Answer {
         if draft.sources.is_empty() {
             return self.refuse();
         }
+        draft.sources.extend(draft.others.iter().map(|other| self.source(other)));
         let used = || draft.passages.iter().map(|number| &self.findings.passages[*number]);
         let mut categories: Vec<String> = Vec::new();
         for passage in used() {
@@ -344,9 +373,9 @@ impl Composer {
 
     /// The asked words that no note holds, whole as they were typed: those that say most about what was meant.
     fn unknown_words(&self) -> Vec<&str> {
-        let mut unknown = unknown_words(&self.findings, &self.asked.request.text);
+        let mut unknown = unknown_words(&self.findings, self.asked.language, &self.asked.request.text);
         if unknown.is_empty() {
-            unknown = unknown_words(&self.findings, &self.asked.topic);
+            unknown = unknown_words(&self.findings, self.asked.language, &self.asked.topic);
         }
         // Names first, then long words: of `won`, `chess`, `olympiad` and `Budapest` the last three.
         let is_plain = |word: &str| !word.starts_with(char::is_uppercase);
@@ -360,7 +389,7 @@ impl Composer {
     /// What the question is about, in the asker's words.
     fn subject(&self) -> String {
         let asked = words(&self.asked.topic).chain(words(&self.asked.request.text));
-        let content = asked.filter(|word| !is_function_word(&word.text.to_lowercase()));
+        let content = asked.filter(|word| !self.asked.language.is_function_word(&word.text.to_lowercase()));
         let named: Vec<&str> = content.take(SUBJECT_WORDS_MAX).map(|word| short(word.text)).collect();
         named.join(" ")
     }
@@ -446,6 +475,9 @@ const SUPPORTING_SHARE: f32 = 0.6;
 
 /// The same for a piece without what this kind of question wants, if the best one has it.
 const UNFIT_SCORE: f32 = 0.95;
+
+/// Different notes among the sources, if so many answer at all: those that are not quoted come last.
+const NOTES_MIN: usize = 3;
 
 /// Suggested actions; words that a refusal names; words of its subject; bytes of a name.
 const ACTIONS_MAX: usize = 3;

@@ -4,9 +4,7 @@
 //! question in their order, with only function words between, and a question mark behind; or all words of the
 //! question as they were asked. What is asked and then answered in one piece (`How long? A week, at most.`) is none.
 
-use crate::text::{Terms, words};
-
-use super::function_words::is_function_word;
+use crate::text::{Language, Terms, words};
 
 /// The words of a question, in their order.
 #[derive(Debug, Default)]
@@ -21,10 +19,10 @@ pub(super) struct Echo {
 
 impl Echo {
     /// What would be an echo of `message`.
-    pub(super) fn of(message: &str, terms: &mut Terms) -> Echo {
+    pub(super) fn of(message: &str, language: Language, terms: &mut Terms) -> Echo {
         let mut echo = Echo::default();
         for word in words(message).take(WORDS_MAX) {
-            let is_function = is_function_word(&word.text.to_lowercase());
+            let is_function = language.is_function_word(&word.text.to_lowercase());
             // A keyword, an order or a name may well stand in an answer; what opens with `which` may not.
             echo.asks |= echo.all.is_empty() && is_function;
             let term = terms.term(word.text);
@@ -103,11 +101,15 @@ mod tests {
 
     fn is_echo(message: &str, piece: &str) -> bool {
         let mut terms = Terms::new();
-        let echo = Echo::of(message, &mut terms);
+        let echo = Echo::of(message, Language::English, &mut terms);
         let mut ear = echo.listen();
         for word in words(piece) {
             let behind = &piece[word.start + word.text.len()..];
-            ear.hear(terms.term(word.text), is_function_word(&word.text.to_lowercase()), behind);
+            ear.hear(
+                terms.term(word.text),
+                Language::English.is_function_word(&word.text.to_lowercase()),
+                behind,
+            );
         }
         ear.is_heard()
     }

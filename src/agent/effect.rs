@@ -163,6 +163,7 @@ impl Findings {
                 + passage.heading.len()
                 + passage.text.len()
                 + passage.category.len()
+                + passage.lead.len()
                 + dangling
         };
         let passages: usize = self.passages.iter().map(|passage| size_of::<Passage>() + texts(passage)).sum();
@@ -180,6 +181,9 @@ pub struct FoundTerm {
     pub text: String,
     /// The term searched for: folded and stemmed, after any correction.
     pub term: String,
+    /// Other terms that stand for it in some notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<String>,
     /// How much it tells (inverse document frequency): high for a rare word.
     pub weight: f32,
     /// Some note holds it, or holds what it was corrected to.
@@ -210,4 +214,7 @@ pub struct Passage {
     pub category: String,
     /// Notes that this note links to and that do not exist.
     pub dangling: Vec<String>,
+    /// The line of a better passage that links to this note: what the passage says is said of that. Else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lead: String,
 }

@@ -4,19 +4,19 @@
 //! together is one `|`. A term weighs what the index says (rare words tell more), except that function words weigh
 //! nothing and a word that no note holds weighs no more than the rarest one that some note holds.
 //!
-//! A corrected word is a guess: it gives less than it weighs, and nothing where no word stands as it was asked.
+//! A corrected word is a guess: it gives less than it weighs, and nothing where no word stands as it was asked. So do a
+//! word's kin, which say much the same.
 
 use std::collections::BTreeSet;
 
-use crate::text::{Terms, words};
+use crate::text::{Language, Terms, kin, words};
 
 use super::effect::{Findings, FoundTerm};
-use super::function_words::is_function_word;
 use super::kind::{Kind, is_measure};
 use super::question::Asked;
 
-/// Which terms of a question a text holds: bit `n` is its `n`th term.
-pub(super) type TermSet = u64;
+/// Which terms of a question a text holds: bit `n` is its `n`th term, bit `64 + n` one of that term's kin.
+pub(super) type TermSet = u128;
 
 /// The weighed terms of one question.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Weighs the terms that the search knew, the first 64 of them.
     pub(super) fn weigh(asked: &Asked, findings: &Findings, terms: &mut Terms) -> Evidence {
+        let language = asked.language;
+        terms.speak(language);
         let text: BTreeSet<String> = term_set(&asked.request.text, terms);
         let context: BTreeSet<String> = term_set(&asked.request.context, terms);
         let topic: BTreeSet<String> = term_set(&asked.topic, terms);
@@ -47,7 +49,7 @@ impl Evidence {
         // `How long` is answered by `65 s`, which holds no `long`.
         let is_filler = |term: &FoundTerm| {
             let lower = term.text.to_lowercase();
-            is_function_word(&lower)
+            language.is_function_word(&lower)
                 || matches!(asked.kind, Kind::HowHot | Kind::HowMuch) && is_measure(&lower)
         };
         // `Who are they?` has no other words; then they must do.
@@ -58,29 +60,35 @@ impl Evidence {
         let mut evidence = Evidence { weights: vec![0.0; found.len()], ..Evidence::default() };
         for (number, term) in (0_u8..).zip(found) {
             evidence.numbers.push((term.term.clone(), number));
+            evidence.numbers.extend(term.forms.iter().map(|form| (form.clone(), number)));
             // The index may name a correction by its word or by its term; both are looked for.
             if let Some(corrected) = &term.corrected {
                 evidence.numbers.push((terms.term(corrected).to_owned(), number));
+            }
+            let is_counted = !is_filler(term) || all_filler;
+            if is_counted {
+                evidence.numbers.extend(kin(&term.term).map(|other| (other.to_owned(), number + KIN)));
             }
             let asked_form = terms.term(&term.text).to_owned();
             let is_in = |set: &BTreeSet<String>| set.contains(&asked_form) || set.contains(&term.term);
             let floor = heaviest_known * WEIGHT_FLOOR;
             let ceiling = if term.known { f32::INFINITY } else { heaviest_known * UNKNOWN_WEIGHT_MAX };
             let weight = finite(term.weight).max(floor).min(ceiling);
-            if is_filler(term) && !all_filler {
+            if !is_counted {
                 continue;
             }
+            let bits = 1 << number | 1 << (number + KIN);
             if is_in(&topic) && !is_in(&text) {
-                evidence.topic |= 1 << number;
+                evidence.topic |= bits;
                 evidence.topic_total += weight;
             } else if is_in(&text) || !is_in(&context) {
-                evidence.own |= 1 << number;
+                evidence.own |= bits;
                 evidence.own_total += weight;
             } else {
                 continue;
             }
             if term.corrected.is_some() {
-                evidence.corrected |= 1 << number;
+                evidence.corrected |= bits;
             }
             evidence.weights[usize::from(number)] = weight;
         }
@@ -127,9 +135,14 @@ impl Evidence {
     }
 
     fn sum(&self, set: TermSet) -> f32 {
-        let numbered = self.weights.iter().enumerate().filter(|(number, _)| set >> number & 1 == 1);
-        let part = |number: usize| if self.corrected >> number & 1 == 1 { CORRECTED_PART } else { 1.0 };
-        numbered.map(|(number, weight)| part(number) * weight).sum()
+        let holds = |set: TermSet, number: usize| set >> number & 1 == 1;
+        let part = |number: usize| match (holds(set, number), holds(set, number + usize::from(KIN))) {
+            (false, false) => 0.0,
+            (false, true) => KIN_PART,
+            (true, _) if holds(self.corrected, number) => CORRECTED_PART,
+            (true, _) => 1.0,
+        };
+        self.weights.iter().enumerate().map(|(number, weight)| part(number) * weight).sum()
     }
 
     /// The terms that count: without function words.
@@ -139,10 +152,11 @@ impl Evidence {
 }
 
 /// The content words of `asked` that no note holds, each once and whole: of a name whose part no note holds, the name.
-pub(super) fn unknown_words<'q>(findings: &Findings, asked: &'q str) -> Vec<&'q str> {
+pub(super) fn unknown_words<'q>(findings: &Findings, language: Language, asked: &'q str) -> Vec<&'q str> {
     let found = &findings.terms[..findings.terms.len().min(TERMS_MAX)];
     let is_unknown = |word: &str| {
-        found.iter().any(|term| !term.known && term.text == word) && !is_function_word(&word.to_lowercase())
+        found.iter().any(|term| !term.known && term.text == word)
+            && !language.is_function_word(&word.to_lowercase())
     };
     let mut unknown: Vec<&str> = Vec::new();
     let mut whole = 0..0;
@@ -169,14 +183,16 @@ fn finite(weight: f32) -> f32 {
     if weight.is_finite() { weight.max(0.0) } else { 0.0 }
 }
 
-/// Bits of a [`TermSet`].
+/// Terms of a question that are numbered, and what their kin are numbered from.
 const TERMS_MAX: usize = 64;
+const KIN: u8 = 64;
 
 /// No content word weighs less than this part of the heaviest: one that every note holds still was asked for.
 const WEIGHT_FLOOR: f32 = 0.15;
 
-/// What a corrected word gives of its weight.
+/// What a corrected word gives of its weight, and what a word's kin do.
 const CORRECTED_PART: f32 = 0.7;
+const KIN_PART: f32 = 0.6;
 
 /// A word that no note holds weighs at most so much of the heaviest that one does. It may be the heart of the question
 /// (then the notes hold no answer) or a synonym (then the other words must carry it).

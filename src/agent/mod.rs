@@ -18,7 +18,6 @@ mod echo;
 pub mod effect;
 pub mod event;
 mod evidence;
-mod function_words;
 mod kind;
 mod marks;
 pub mod model;

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
-use crate::text::words;
+use crate::text::{Language, words};
 
 use super::effect::SearchRequest;
-use super::function_words::is_function_word;
 use super::head;
 use super::kind::Kind;
 
@@ -72,6 +71,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Asked {
     pub(super) request: SearchRequest,
+    pub(super) language: Language,
     pub(super) kind: Kind,
     /// What something looks like is asked.
     pub(super) looks: bool,
@@ -87,6 +87,7 @@ impl Asked {
     pub(super) fn make_out(question: &Question, limits: &Limits) -> Asked {
         let message = head(question.message.trim(), limits.query_bytes_max);
         let text = head_of_words(message, limits.query_words_max);
+        let language = Language::of(text);
         let (topic, names, topic_share) = match follow_up(message) {
             Some(topic_share) => {
                 let topic = topic_words(question, limits);
@@ -98,6 +99,7 @@ impl Asked {
         let context = [topic.as_slice(), names.as_slice()].concat().join(" ");
         Asked {
             request: SearchRequest { text: text.to_owned(), context, passages_max: limits.passages_max },
+            language,
             kind: Kind::of(text),
             looks: Kind::asks_for_looks(text),
             topic: topic.join(" "),
@@ -110,7 +112,8 @@ impl Asked {
 fn follow_up(message: &str) -> Option<f32> {
     let lower = message.to_lowercase();
     let all: Vec<&str> = words(&lower).map(|word| word.text).take(FOLLOW_UP_WORDS_MAX).collect();
-    let content = all.iter().filter(|word| !is_function_word(word)).count();
+    let language = Language::of(message);
+    let content = all.iter().filter(|word| !language.is_function_word(word)).count();
     let opens = OPENERS.iter().any(|opener| {
         lower
             .strip_prefix(opener)
@@ -138,10 +141,11 @@ fn topic_words(question: &Question, limits: &Limits) -> Vec<String> {
             continue;
         }
         let said = head(turn.content.trim(), limits.context_bytes_max);
+        let language = Language::of(said);
         for word in words(said) {
             let lower = word.text.to_lowercase();
             let new = !topic.iter().any(|known| known.to_lowercase() == lower);
-            if topic.len() < limits.context_words_max && new && !is_function_word(&lower) {
+            if topic.len() < limits.context_words_max && new && !language.is_function_word(&lower) {
                 topic.push(word.text.to_owned());
             }
         }

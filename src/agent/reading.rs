@@ -14,12 +14,11 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::text::{Terms, sentences, words};
+use crate::text::{Language, Terms, joined, sentences, words};
 
 use super::blocks::{Block, Blocks, trimmed};
 use super::echo::Echo;
 use super::evidence::{Evidence, TermSet};
-use super::function_words::is_function_word;
 use super::head;
 use super::kind::Kind;
 use super::marks::{Marks, is_defining};
@@ -71,6 +70,8 @@ pub(super) struct Asking<'q> {
     /// The message, to know its echo.
     pub(super) echo: &'q Echo,
     pub(super) evidence: &'q Evidence,
+    /// Of the passage, which `terms` speaks.
+    pub(super) language: Language,
     pub(super) terms: &'q mut Terms,
 }
 
@@ -549,14 +550,20 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
             glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
         }
         let term = asking.terms.term(word.text);
-        let covered = asking.evidence.set_of(term);
+        let mut covered = asking.evidence.set_of(term);
         // The parts of a name say nothing that the name did not.
         let is_part = word.start < whole_end;
         whole_end = whole_end.max(word.start + word.text.len());
-        subject = subject.read(covered & asking.evidence.content(), &lower, is_part, &text[whole_end..]);
+
         glance.sketch.add(term);
-        echo.hear(term, is_function_word(&lower), &text[word.start + word.text.len()..]);
-        if covered & asking.evidence.content() != 0 {
+        let is_function = asking.language.is_function_word(&lower);
+        echo.hear(term, is_function, &text[word.start + word.text.len()..]);
+        if let Some(joined) = joined(word.text) {
+            covered |= asking.evidence.set_of(asking.terms.term(&joined));
+        }
+        let asked = covered & asking.evidence.content();
+        subject = subject.read(asked, &lower, is_function, is_part, &text[whole_end..]);
+        if asked != 0 {
             let first = *first_covered.get_or_insert(glance.words);
             glance.spread = glance.words - first;
         }
@@ -587,14 +594,14 @@ enum Subject {
 
 impl Subject {
     /// After one more word, which covers `covered`; `behind` is the text that follows it.
-    fn read(self, covered: TermSet, lower: &str, is_part: bool, behind: &str) -> Subject {
+    fn read(self, covered: TermSet, lower: &str, is_function: bool, is_part: bool, behind: &str) -> Subject {
         let Subject::Expected(set) = self else { return self };
         let is_named =
             behind.trim_start_matches(['*', '_', '`', ' ', ')']).starts_with([':', '：', '—', '–']);
         match covered {
             0 if is_part => self,
             0 if set != 0 && is_defining(lower) => Subject::Found(set),
-            0 if is_function_word(lower) => self,
+            0 if is_function => self,
             0 => Subject::Missing,
             _ if is_named => Subject::Found(set | covered),
             _ => Subject::Expected(set | covered),

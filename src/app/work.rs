@@ -420,6 +420,7 @@ fn findings(found: Found, library: &Library) -> Findings {
     let terms = found.terms.into_iter().map(|term| FoundTerm {
         text: term.text,
         term: term.term,
+        forms: term.forms,
         weight: term.weight,
         known: term.known,
         corrected: term.corrected_to,
@@ -445,5 +446,6 @@ fn passage(hit: Hit) -> Passage {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        lead: hit.lead,
     }
 }

@@ -12,17 +12,17 @@
 //! The counts that scores depend on are exact at once, so a folder read in any order, with any changes on the way,
 //! scores like one read afresh. Terms that no passage holds any longer stay in the vocabulary, at some 100 bytes each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 use super::note::{Note, Passage};
 use super::pages::Pages;
 use super::shelf::NoteId;
 use crate::base::HashSeed;
-use crate::text::{Terms, boundary_before, words};
+use crate::text::{Language, Terms, boundary_before, joined, words};
 
 /// Names a term of the vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TermId(pub u32);
 
 /// Names a passage of the index; later passages have greater numbers, and no number is used twice.
@@ -38,15 +38,18 @@ pub struct Index {
     passages: Pages<PassageEntry>,
     owners: Pages<Owner>,
     totals: Totals,
+    /// Languages that some passage is or was in.
+    languages: BTreeSet<Language>,
     /// Terms of words met lately, each in the one place that its hash gives: most words of a text are among them,
     /// and need neither folding nor stemming. Words that collide only take turns.
     recent: Vec<Recent>,
 }
 
 /// A short word and its term.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Recent {
     length: u8,
+    language: Language,
     word: [u8; RECENT_BYTES],
     term: TermId,
 }
@@ -108,6 +111,8 @@ enum Field {
     Title,
     Heading,
     Names,
+    /// A word of the body once more without its hyphen; it has no length of its own.
+    Joined,
 }
 
 /// How often a term stands in each field of one passage, packed into the byte of its posting.
@@ -142,11 +147,11 @@ impl Counts {
 
     fn add(self, field: Field) -> Counts {
         Counts(match field {
-            Field::Body if self.body() < 15 => self.0 + 1,
+            Field::Body | Field::Joined if self.body() < 15 => self.0 + 1,
             Field::Title => self.0 | 0x10,
             Field::Heading if self.heading() < 3 => self.0 + 0x20,
             Field::Names => self.0 | 0x80,
-            Field::Body | Field::Heading => self.0,
+            Field::Body | Field::Joined | Field::Heading => self.0,
         })
     }
 }
@@ -161,7 +166,8 @@ impl Index {
             passages: Pages::new(),
             owners: Pages::new(),
             totals: Totals::default(),
-            recent: vec![Recent { length: 0, word: [0; RECENT_BYTES], term: TermId(0) }; RECENT],
+            languages: BTreeSet::new(),
+            recent: vec![Recent::default(); RECENT],
         }
     }
 
@@ -175,6 +181,11 @@ impl Index {
         PassageId(u32::try_from(self.passages.len()).unwrap_or(u32::MAX))
     }
 
+    /// Languages that some passage is in, or was.
+    pub fn languages(&self) -> impl Iterator<Item = Language> {
+        self.languages.iter().copied()
+    }
+
     /// Terms in the vocabulary, dead ones included.
     pub fn terms(&self) -> usize {
         self.terms.len()
@@ -183,12 +194,15 @@ impl Index {
     /// Adds one passage of a note, unseen until [`publish`](Index::publish).
     pub fn add(&mut self, id: NoteId, note: &Note, ordinal: usize, terms: &mut Terms) {
         let Some(passage) = note.passages.get(ordinal) else { return };
+        let language = Language::of(note.passage_text(passage));
+        self.languages.insert(language);
+        terms.speak(language);
         let number = self.end().0;
         let mut lengths = Lengths::default();
         let mut added = 0;
         for_each_word(note, passage, ordinal, |field, word| {
             lengths.add(field);
-            let term = self.term_of(word, terms);
+            let term = self.term_of(word, language, terms);
             if let Some(entry) = self.terms.get_mut(term.0 as usize) {
                 added += u64::from(entry.add(number, field));
             }
@@ -228,6 +242,7 @@ impl Index {
     /// Takes one passage of a withdrawn note out of all counts; its postings stay until they are swept.
     pub fn remove(&mut self, note: &Note, ordinal: usize, terms: &mut Terms) {
         let Some(passage) = note.passages.get(ordinal) else { return };
+        terms.speak(Language::of(note.passage_text(passage)));
         let mut lengths = Lengths::default();
         let mut held = Vec::new();
         for_each_word(note, passage, ordinal, |field, word| {
@@ -248,6 +263,12 @@ impl Index {
         self.totals.body_words -= u64::from(lengths.body);
         self.totals.title_words -= u64::from(lengths.title);
         self.totals.heading_words -= u64::from(lengths.heading);
+    }
+
+    /// The first passage of a note, if it is current; its others follow.
+    pub fn first_passage(&self, id: NoteId) -> Option<PassageId> {
+        let owner = self.owners.get(id.0 as usize)?;
+        (owner.first < owner.end).then_some(PassageId(owner.first))
     }
 
     /// The passage, if it belongs to a current note.
@@ -299,17 +320,17 @@ impl Index {
     }
 
     /// The term of a word, which joins the vocabulary if it is new.
-    fn term_of(&mut self, word: &str, terms: &mut Terms) -> TermId {
+    fn term_of(&mut self, word: &str, language: Language, terms: &mut Terms) -> TermId {
         let slot = recent_slot(word);
         let recent = &self.recent[slot];
-        if recent.word[..usize::from(recent.length)] == *word.as_bytes() {
+        if recent.language == language && recent.word[..usize::from(recent.length)] == *word.as_bytes() {
             return recent.term;
         }
         let term = self.intern(terms.term(word));
         if word.len() <= RECENT_BYTES {
             let recent = &mut self.recent[slot];
             recent.word[..word.len()].copy_from_slice(word.as_bytes());
-            (recent.length, recent.term) = (word.len() as u8, term);
+            (recent.length, recent.language, recent.term) = (word.len() as u8, language, term);
         }
         term
     }
@@ -407,7 +428,12 @@ fn for_each_word(note: &Note, passage: &Passage, ordinal: usize, mut take: impl 
     for heading in note.heading_path(passage) {
         words(heading).for_each(|word| take(Field::Heading, word.text));
     }
-    words(note.passage_text(passage)).for_each(|word| take(Field::Body, word.text));
+    words(note.passage_text(passage)).for_each(|word| {
+        take(Field::Body, word.text);
+        if let Some(joined) = joined(word.text) {
+            take(Field::Joined, &joined);
+        }
+    });
 }
 
 /// FNV-1a: cheap, and unkeyed because collisions cost a miss and nothing else.
@@ -430,7 +456,7 @@ impl Lengths {
             Field::Body => self.body = self.body.saturating_add(1),
             Field::Title => self.title = self.title.saturating_add(1),
             Field::Heading => self.heading = self.heading.saturating_add(1),
-            Field::Names => {}
+            Field::Names | Field::Joined => {}
         }
     }
 }
@@ -516,7 +542,7 @@ const FEW: usize = 30;
 const SHARDS: usize = 1024;
 /// Words remembered, half a megabyte of them, and the longest that is.
 const RECENT: usize = 16 * 1024;
-const RECENT_BYTES: usize = 23;
+const RECENT_BYTES: usize = 22;
 /// Titles count up to here, in bytes.
 const TITLE_BYTES_MAX: usize = 512;
 /// Aliases and tags that count for the first passage of a note, and for each other one, in bytes.

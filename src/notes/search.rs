@@ -1,10 +1,10 @@
 //! Finds the passages that answer best to a question, in slices.
 //!
 //! ```text
-//! Read ──► Correct ──► Rank ──► Link ──► Gather ──► Done
-//! words    unknown     walk     lend     texts
-//! to       words       all      weight   of the
-//! terms    mended      lists             best
+//! Read ──► Correct ──► Rank ──► Link ──► Follow ──► Gather ──► Done
+//! words    unknown     walk     lend     links of   texts
+//! to       words       all      weight   the best   of the
+//! terms    mended      lists             passages   best
 //! ```
 //!
 //! *Rank* walks the postings of all terms side by side, passage by passage, and keeps the best few: a search holds
@@ -24,7 +24,7 @@ use super::shelf::NoteId;
 use super::spelling::Mistyped;
 use crate::base::Budget;
 use crate::limits::Limits;
-use crate::text::{Terms, boundary_before, is_function_word, words};
+use crate::text::{Language, Terms, boundary_before, kin, words};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,6 +44,9 @@ pub struct QueryTerm {
     pub text: String,
     /// What stands for it in the index; after a correction, for the word it was taken for.
     pub term: String,
+    /// Other terms that the word may be in a note: stemmed as in another language, joined with its neighbour, or the
+    /// parts of a compound.
+    pub forms: Vec<String>,
     /// How much it says: rare words much, function words and words of earlier turns little, unknown ones as if
     /// one passage held them.
     pub weight: f32,
@@ -78,6 +81,8 @@ pub struct Hit {
     pub tags: Vec<String>,
     /// What the note links to and nobody has written yet.
     pub dangling: Vec<String>,
+    /// The line that led here, of a better hit that links to this note; else empty.
+    pub lead: String,
 }
 
 /// What a search found.
@@ -102,6 +107,8 @@ impl fmt::Debug for Search {
 /// A search under way. It gives its result once.
 pub struct Search {
     query: Query,
+    /// Of the question.
+    language: Language,
     /// When it began.
     epoch: u64,
     limits: Limits,
@@ -111,6 +118,8 @@ pub struct Search {
     ranking: Option<Ranking>,
     /// Best first, all of different passages.
     best: Vec<Candidate>,
+    /// Passages that links of the best lead to.
+    led: Vec<Led>,
     hits: Vec<Hit>,
 }
 
@@ -132,6 +141,10 @@ enum Stage {
     Link {
         next: usize,
     },
+    /// The next candidate whose links are followed.
+    Follow {
+        next: usize,
+    },
     Gather {
         next: usize,
     },
@@ -144,6 +157,7 @@ struct Wanted {
     id: Option<TermId>,
     /// 1, or less for function words and earlier turns.
     share: f32,
+    is_function: bool,
     mistyped: Option<Mistyped>,
     /// The best correction so far: slips, passages, term.
     correction: Option<(usize, u32, String)>,
@@ -154,15 +168,27 @@ struct Wanted {
 /// The lists that are walked side by side.
 struct Ranking {
     lists: Vec<List>,
+    /// What each word of the question adds to the passage that is scored: the most that one of its lists does.
+    parts: Vec<(usize, f32)>,
     /// Lists from here on are long and say little: they add to a score but do not make a candidate.
     essential: usize,
     averages: Averages,
     end: PassageId,
 }
 
+/// A list that is to be walked.
+struct Choice {
+    id: TermId,
+    weight: f32,
+    live: u32,
+    word: usize,
+}
+
 struct List {
     cursor: Cursor,
     weight: f32,
+    /// The number of the word that it stands for.
+    word: usize,
     head: Option<(PassageId, Counts)>,
 }
 
@@ -183,9 +209,16 @@ struct Candidate {
     neighbour: f32,
 }
 
+/// A passage that a link leads to.
+struct Led {
+    candidate: Candidate,
+    line: String,
+}
+
 impl Search {
     pub(super) fn new(query: Query, epoch: u64, limits: &Limits) -> Search {
         Search {
+            language: Language::of(&query.text),
             query,
             epoch,
             limits: limits.clone(),
@@ -194,6 +227,7 @@ impl Search {
             wanted: Vec::new(),
             ranking: None,
             best: Vec::new(),
+            led: Vec::new(),
             hits: Vec::new(),
         }
     }
@@ -225,6 +259,13 @@ impl Search {
                     true => Stage::Link { next: next + 1 },
                     false => {
                         self.settle_scores(library);
+                        Stage::Follow { next: 0 }
+                    }
+                },
+                Stage::Follow { next } => match self.follow(next, library, budget) {
+                    true => Stage::Follow { next: next + 1 },
+                    false => {
+                        self.settle_led(library);
                         Stage::Gather { next: 0 }
                     }
                 },
@@ -250,8 +291,9 @@ impl Search {
         let end = piece_end(text, at);
         let piece = text[at..end].to_owned();
         let mut whole = 0..0;
+        let mut last: Option<&str> = None;
         for word in words(&piece) {
-            budget.spend(1);
+            budget.spend(2);
             let is_part = word.start < whole.end;
             let reach = word.start..word.start + word.text.len();
             if !is_part {
@@ -259,7 +301,9 @@ impl Search {
             } else if let Some(name) = self.wanted.last_mut().filter(|_| whole.start == word.start) {
                 name.is_name |= name.told.text == piece[whole.clone()];
             }
-            self.want(word.text, from_context, index);
+            let before = last.filter(|_| !is_part);
+            self.want(word.text, before, from_context, index);
+            last = (!is_part).then_some(word.text);
             if self.wanted.len() >= WORDS_MAX {
                 break;
             }
@@ -268,23 +312,45 @@ impl Search {
     }
 
     /// Adds one word, unless its term is wanted already.
-    fn want(&mut self, word: &str, from_context: bool, index: &Index) {
-        let term = self.terms.term(word);
+    fn want(&mut self, word: &str, before: Option<&str>, from_context: bool, index: &Index) {
+        let live = |term: &str| index.find(term).filter(|id| index.live(*id) > 0);
+        self.terms.speak(self.language);
+        let term = self.terms.term(word).to_owned();
         if term.is_empty() || self.wanted.iter().any(|wanted| wanted.told.term == term) {
             return;
         }
         let lower = word.to_lowercase().replace('’', "'");
-        let is_function = is_function_word(&lower);
-        let id = index.find(term).filter(|id| index.live(*id) > 0);
+        let is_function = self.language.is_function_word(&lower);
+        // As a note in another language would have it, and as one word with the one before it.
+        let mut forms: Vec<String> = Vec::new();
+        for language in index.languages().filter(|_| !is_function) {
+            self.terms.speak(language);
+            let form = self.terms.term(word);
+            if form != term && forms.iter().all(|known| known != form) && live(form).is_some() {
+                forms.push(form.to_owned());
+            }
+        }
+        self.terms.speak(self.language);
+        let joined = before.map(|before| [before, word].concat()).unwrap_or_else(|| word.replace('-', ""));
+        let form = self.terms.term(&joined);
+        if form != term && is_plain(&joined) && live(form).is_some() {
+            forms.push(form.to_owned());
+        }
+        let own = live(&term);
+        if own.is_none() && forms.is_empty() && !is_function {
+            forms = compound_parts(&lower, &mut self.terms, &|term| live(term).is_some());
+        }
+        let id = own.or_else(|| live(forms.first()?));
         let mistyped = match (id, is_function) {
-            (None, false) => Mistyped::new(term, lower.chars().count()),
+            (None, false) => Mistyped::new(&term, lower.chars().count()),
             _ => None,
         };
         let share = if is_function { FUNCTION_WORD_SHARE } else { 1.0 };
         self.wanted.push(Wanted {
             told: QueryTerm {
                 text: word.to_owned(),
-                term: term.to_owned(),
+                term,
+                forms,
                 weight: 0.0,
                 known: id.is_some(),
                 corrected_to: None,
@@ -292,6 +358,7 @@ impl Search {
             },
             id,
             share: if from_context { share * CONTEXT_SHARE } else { share },
+            is_function,
             mistyped,
             correction: None,
             is_name: false,
@@ -347,36 +414,58 @@ impl Search {
             let live = wanted.id.map_or(1, |id| index.live(id));
             wanted.told.weight = rarity(live, totals) * wanted.share;
         }
-        let mut chosen: Vec<(TermId, f32, u32)> = Vec::new();
-        for wanted in &self.wanted {
+        let mut chosen: Vec<Choice> = Vec::new();
+        for (word, wanted) in self.wanted.iter().enumerate() {
             let Some(id) = wanted.id else { continue };
-            if chosen.iter().all(|(other, _, _)| *other != id) {
-                chosen.push((id, wanted.told.weight, index.live(id)));
+            let forms = wanted.told.forms.iter().filter_map(|form| index.find(form));
+            for id in std::iter::once(id).chain(forms) {
+                if chosen.iter().all(|other| other.id != id) {
+                    chosen.push(Choice { id, weight: wanted.told.weight, live: index.live(id), word });
+                }
             }
         }
         // The order decides in which order weights are added; it must not depend on the numbers of terms.
-        chosen.sort_by(|(_, one, _), (_, other, _)| other.total_cmp(one));
+        chosen.sort_by(|one, other| other.weight.total_cmp(&one.weight));
         chosen.truncate(self.limits.query_terms_max);
-        let is_telling = |(_, weight, live): &(TermId, f32, u32)| {
-            let is_common = *live > COMMON_MIN && u64::from(*live) * 8 > totals.passages;
-            !is_common && *weight > FUNCTION_WORD_SHARE * rarity(1, totals)
+        chosen.extend(self.kin_of_wanted(index, totals, &chosen));
+        let is_telling = |choice: &Choice| {
+            let is_common = choice.live > COMMON_MIN && u64::from(choice.live) * 8 > totals.passages;
+            !is_common && choice.weight > FUNCTION_WORD_SHARE * rarity(1, totals)
         };
         // Telling lists first, each group in order of weight (the sort is stable).
-        chosen.sort_by_key(|chosen| !is_telling(chosen));
-        let telling = chosen.iter().filter(|chosen| is_telling(chosen)).count();
+        chosen.sort_by_key(|choice| !is_telling(choice));
+        let telling = chosen.iter().filter(|choice| is_telling(choice)).count();
         self.ranking = Some(Ranking {
             essential: if telling == 0 { chosen.len() } else { telling },
             lists: chosen
                 .into_iter()
-                .map(|(id, weight, _)| {
+                .map(|Choice { id, weight, word, .. }| {
                     let mut cursor = Cursor::new(id);
                     let head = cursor.next(index);
-                    List { cursor, weight, head }
+                    List { cursor, weight, word, head }
                 })
                 .collect(),
+            parts: Vec::new(),
             averages: Averages::of(totals),
             end: index.end(),
         });
+    }
+
+    /// The kin of the question's words that some passage holds, those that weigh most.
+    fn kin_of_wanted(&self, index: &Index, totals: Totals, chosen: &[Choice]) -> Vec<Choice> {
+        let mut found: Vec<Choice> = Vec::new();
+        for (word, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| !wanted.is_function) {
+            for id in kin(&wanted.told.term).filter_map(|term| index.find(term)) {
+                let live = index.live(id);
+                if live > 0 && chosen.iter().chain(&found).all(|other| other.id != id) {
+                    let weight = rarity(live, totals).min(wanted.told.weight) * KIN_SHARE;
+                    found.push(Choice { id, weight, live, word });
+                }
+            }
+        }
+        found.sort_by(|one, other| other.weight.total_cmp(&one.weight));
+        found.truncate(self.limits.query_kin_max);
+        found
     }
 
     /// Walks the lists until the budget is spent; true at their end.
@@ -402,19 +491,24 @@ impl Search {
                 }
             }
             walked += 1;
-            let mut score = 0.0;
+            ranking.parts.clear();
             for list in essential.iter_mut().chain(others) {
                 if let Some((at, counts)) = list.head
                     && at == passage
                 {
                     if let Some(entry) = entry {
-                        score += list.weight * ranking.averages.saturated(counts, entry);
+                        let part = list.weight * ranking.averages.saturated(counts, entry);
+                        match ranking.parts.iter_mut().find(|(word, _)| *word == list.word) {
+                            Some((_, most)) => *most = most.max(part),
+                            None => ranking.parts.push((list.word, part)),
+                        }
                     }
                     list.head = list.cursor.next(index);
                     walked += 1;
                 }
             }
             if let Some(entry) = entry {
+                let score = ranking.parts.iter().map(|(_, part)| part).sum();
                 let candidate =
                     Candidate { score, passage, note: entry.note, ordinal: entry.ordinal, neighbour: 0.0 };
                 keep_best(&mut self.best, candidate, self.limits.search_candidates_max, library);
@@ -460,6 +554,94 @@ impl Search {
         self.best.sort_by(|one, other| order(one, other, library));
     }
 
+    /// Follows the links that stand in one of the best passages: what they lead to may answer in other words. False
+    /// after the last.
+    fn follow(&mut self, next: usize, library: &Library, budget: &mut Budget) -> bool {
+        if next >= FOLLOWED_MAX {
+            return false;
+        }
+        let Some(from) = self.best.get(next).copied() else { return false };
+        let note =
+            library.shelf().note(from.note).filter(|_| library.index().passage(from.passage).is_some());
+        let Some(note) = note else { return true };
+        let Some(passage) = note.passages.get(from.ordinal as usize) else { return true };
+        let text = note.passage_text(passage);
+        budget.spend(GATHER_UNITS + u32::try_from(text.len() / READ_PER_UNIT as usize).unwrap_or(u32::MAX));
+        let mut left = FOLLOWED_LINKS_MAX;
+        for link in note.links.iter().take(LENDING_LINKS_MAX) {
+            let name = link.target.rsplit('/').next().unwrap_or(&link.target);
+            let name = name.strip_suffix(".md").unwrap_or(name);
+            let Some(at) = (left > 0).then(|| text.find(name)).flatten() else { continue };
+            let Some(target) = library.graph().resolve(link, library.shelf()) else { continue };
+            if target == from.note {
+                continue;
+            }
+            left -= 1;
+            let line = line_around(text, at).to_owned();
+            self.lead_to(target, &from, &line, library, budget);
+        }
+        true
+    }
+
+    /// The first passages of the note at the end of a link, and those among the candidates, are led to.
+    fn lead_to(
+        &mut self,
+        target: NoteId,
+        from: &Candidate,
+        line: &str,
+        library: &Library,
+        budget: &mut Budget,
+    ) {
+        let Some(note) = library.shelf().note(target) else { return };
+        let Some(first) = library.index().first_passage(target) else { return };
+        for (ordinal, passage) in (0_u32..).zip(&note.passages).take(FOLLOWED_PASSAGES_MAX) {
+            let id = PassageId(first.0 + ordinal);
+            if self.led.len() >= LED_MAX || self.led.iter().any(|led| led.candidate.passage == id) {
+                continue;
+            }
+            let known = self.best.iter().find(|candidate| candidate.passage == id);
+            let own = match known {
+                Some(candidate) if candidate.score >= from.score => continue,
+                Some(candidate) => candidate.score,
+                None => {
+                    let text = note.passage_text(passage);
+                    budget.spend(u32::try_from(text.len()).unwrap_or(u32::MAX) / READ_PER_UNIT + 1);
+                    OVERLAP_SHARE * self.overlap(text)
+                }
+            };
+            let score = (own + LED_SHARE * from.score).min(from.score);
+            let candidate = Candidate { score, passage: id, note: target, ordinal, neighbour: 0.0 };
+            self.led.push(Led { candidate, line: line.to_owned() });
+        }
+    }
+
+    /// What the words of the question weigh that stand in `text`, they or their kin.
+    fn overlap(&mut self, text: &str) -> f32 {
+        let Search { terms, wanted, .. } = self;
+        let mut held = vec![0.0_f32; wanted.len()];
+        terms.speak(Language::of(text));
+        for word in words(text) {
+            let term = terms.term(word.text);
+            for (held, wanted) in held.iter_mut().zip(wanted.iter()) {
+                if wanted.told.term == term || wanted.told.forms.iter().any(|form| form == term) {
+                    *held = wanted.told.weight;
+                } else if !wanted.is_function && kin(term).any(|other| other == wanted.told.term) {
+                    *held = held.max(KIN_SHARE * wanted.told.weight);
+                }
+            }
+        }
+        held.iter().sum()
+    }
+
+    /// What was led to takes its place among the candidates.
+    fn settle_led(&mut self, library: &Library) {
+        for led in &self.led {
+            self.best.retain(|candidate| candidate.passage != led.candidate.passage);
+            self.best.push(led.candidate);
+        }
+        self.best.sort_by(|one, other| order(one, other, library));
+    }
+
     /// Makes one candidate a hit; false when there are enough.
     fn gather(&mut self, next: usize, library: &Library, budget: &mut Budget) -> bool {
         let Some(candidate) = self.best.get(next).filter(|_| self.hits.len() < self.query.hits_max) else {
@@ -478,6 +660,7 @@ impl Search {
             if told.corrected_to.as_ref().is_some_and(|corrected| *corrected == told.term) {
                 budget.spend(u32::try_from(text.len()).unwrap_or(u32::MAX) / READ_PER_UNIT);
                 let terms = &mut self.terms;
+                terms.speak(Language::of(text));
                 let mut shown = words(&note.title).chain(words(&heading)).chain(words(text));
                 if let Some(word) = shown.find(|word| terms.term(word.text) == told.term) {
                     told.corrected_to = Some(word.text.to_lowercase());
@@ -501,6 +684,11 @@ impl Search {
                 .take(DANGLING_MAX)
                 .map(|(link, _)| link.target.to_string())
                 .collect(),
+            lead: self
+                .led
+                .iter()
+                .find(|led| led.candidate.passage == candidate.passage)
+                .map_or_else(String::new, |led| led.line.clone()),
         });
         true
     }
@@ -557,6 +745,44 @@ fn rarity(live: u32, totals: Totals) -> f32 {
     (1.0 + (all - live + 0.5).max(0.0) / (live + 0.5)).ln()
 }
 
+/// A word that could be a part of a compound, or one.
+fn is_plain(word: &str) -> bool {
+    word.chars().all(char::is_alphabetic)
+}
+
+/// The terms of the two parts of a compound that no note holds as a whole, if notes hold both (`Kaffeemaschine`).
+fn compound_parts(lower: &str, terms: &mut Terms, is_live: &dyn Fn(&str) -> bool) -> Vec<String> {
+    if !is_plain(lower) || !(2 * PART_BYTES_MIN..=COMPOUND_BYTES_MAX).contains(&lower.len()) {
+        return Vec::new();
+    }
+    for at in (PART_BYTES_MIN..=lower.len() - PART_BYTES_MIN).rev().filter(|at| lower.is_char_boundary(*at)) {
+        let (first, second) = lower.split_at(at);
+        let second = terms.term(second).to_owned();
+        if !is_live(&second) {
+            continue;
+        }
+        // German joins with an `s`, an `n` or `es`.
+        for bare in
+            [first, first.trim_end_matches('s'), first.trim_end_matches('n'), first.trim_end_matches("es")]
+        {
+            let first = terms.term(bare);
+            if bare.len() >= PART_BYTES_MIN && is_live(first) {
+                return vec![second, first.to_owned()];
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// The line of `text` that the byte at `at` stands in, its ends cut if it is long.
+fn line_around(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+    let start = start.max(boundary_before(text, at.saturating_sub(LEAD_BYTES_MAX / 2)));
+    let end = end.min(boundary_before(text, (at + LEAD_BYTES_MAX / 2).min(text.len())));
+    text[start..end.max(at)].trim()
+}
+
 /// Puts a candidate in its place if it is among the best.
 fn keep_best(best: &mut Vec<Candidate>, candidate: Candidate, most: usize, library: &Library) {
     if best.len() >= most && best.last().is_some_and(|last| candidate.score < last.score) {
@@ -600,8 +826,21 @@ const SATURATION: f32 = 1.2;
 /// What words weigh that hold a sentence together, or that stand in an earlier turn.
 const FUNCTION_WORD_SHARE: f32 = 0.05;
 const CONTEXT_SHARE: f32 = 0.3;
+/// What the kin of a word weigh against what they, or the word, would weigh if they were asked for.
+const KIN_SHARE: f32 = 0.5;
 /// Most that links add to a score, as a share of it: the neighbour is the best hit of all.
 const LINK_SHARE_MAX: f32 = 0.15;
+/// What a passage gets of the score of one that links to it, and what the question's words are worth that it holds
+/// itself: less than in a ranking, as only their presence is looked at.
+const LED_SHARE: f32 = 0.4;
+const OVERLAP_SHARE: f32 = 0.4;
+/// Best passages whose links are followed, links of each, passages at the end of each, and all of these.
+const FOLLOWED_MAX: usize = 3;
+const FOLLOWED_LINKS_MAX: usize = 6;
+const FOLLOWED_PASSAGES_MAX: usize = 4;
+const LED_MAX: usize = 16;
+/// Bytes of the line that is told of a link.
+const LEAD_BYTES_MAX: usize = 400;
 /// Links of a candidate that are looked at.
 const LENDING_LINKS_MAX: usize = 64;
 /// A list longer than this, and in over an eighth of all passages, makes no candidates by itself.
@@ -611,6 +850,9 @@ const WORDS_MAX: usize = 128;
 /// Wanted notes told with a hit, and links of its note that are looked at for them.
 const DANGLING_MAX: usize = 8;
 const DANGLING_LINKS_MAX: usize = 128;
+/// The shortest part of a compound and the longest compound, in bytes.
+const PART_BYTES_MIN: usize = 4;
+const COMPOUND_BYTES_MAX: usize = 48;
 /// Sizes of pieces, and what they cost in units (`benches/units.rs`).
 const PIECE_BYTES: usize = 512;
 const WALKED_PER_PIECE: u32 = 2048;

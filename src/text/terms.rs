@@ -4,25 +4,42 @@ use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
 use super::boundary::boundary_before;
+use super::language::Language;
 use super::words::is_unspaced;
 
 /// Turns words into terms, in buffers that are used again.
 pub struct Terms {
+    language: Language,
     stemmer: Stemmer,
+    lower: String,
     folded: String,
     term: String,
 }
 
 impl Terms {
-    /// For English, whose stemmer leaves most words of other languages alone or does them no harm.
+    /// For English, until it is told otherwise.
     pub fn new() -> Terms {
-        Terms { stemmer: Stemmer::create(Algorithm::English), folded: String::new(), term: String::new() }
+        Terms {
+            language: Language::English,
+            stemmer: Stemmer::create(Algorithm::English),
+            lower: String::new(),
+            folded: String::new(),
+            term: String::new(),
+        }
+    }
+
+    /// From now on, words are words of this language.
+    pub fn speak(&mut self, language: Language) {
+        if self.language != language {
+            self.language = language;
+            self.stemmer = Stemmer::create(algorithm(language));
+        }
     }
 
     /// The term of one word; two words with the same term are the same to a search.
     ///
-    /// Plain English words are stemmed (Porter 2); names with joiners or digits keep their form. A word is known
-    /// by its first 64 bytes.
+    /// Plain words are stemmed by the rules of the language (for English, Porter 2); names with joiners or digits keep
+    /// their form. A word is known by its first 64 bytes.
     ///
     /// ```
     /// let mut terms = oneloop::text::Terms::new();
@@ -39,6 +56,14 @@ impl Terms {
     fn derive(&mut self, word: &str) {
         self.folded.clear();
         let word = singular(&word[..boundary_before(word, WORD_BYTES_MAX)]);
+        if self.language != Language::English && word.chars().all(|c| c.is_alphabetic() && !is_unspaced(c)) {
+            // Their rules look at the diacritics, which fall afterwards.
+            self.lower.clear();
+            self.lower.extend(word.nfc().flat_map(char::to_lowercase));
+            fold(&self.stemmer.stem(&self.lower), &mut self.folded);
+            std::mem::swap(&mut self.term, &mut self.folded);
+            return;
+        }
         if word.is_ascii() {
             self.folded
                 .extend(word.bytes().filter(|byte| *byte != b',').map(|b| b.to_ascii_lowercase() as char));
@@ -46,16 +71,11 @@ impl Terms {
             // Full and half width become one; marks stay, because が is not か.
             self.folded.extend(word.nfkc().flat_map(char::to_lowercase));
         } else {
-            word.nfkd().filter(|c| !is_diacritic(*c)).flat_map(char::to_lowercase).for_each(
-                |c| match plain(c) {
-                    Some(letters) => self.folded.push_str(letters),
-                    None => self.folded.push(c),
-                },
-            );
+            fold(word, &mut self.folded);
         }
         self.term.clear();
         let is_plain = self.folded.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'\'');
-        if is_plain && self.folded.len() > 2 {
+        if is_plain && self.folded.len() > 2 && self.language == Language::English {
             self.term.push_str(&self.stemmer.stem(&self.folded));
         } else {
             self.term.push_str(&self.folded);
@@ -63,18 +83,43 @@ impl Terms {
     }
 }
 
+/// Appends `word` in small letters and without diacritics.
+fn fold(word: &str, folded: &mut String) {
+    for c in word.nfkd().filter(|c| !is_diacritic(*c)).flat_map(char::to_lowercase) {
+        match plain(c) {
+            Some(letters) => folded.push_str(letters),
+            None => folded.push(c),
+        }
+    }
+}
+
+fn algorithm(language: Language) -> Algorithm {
+    match language {
+        Language::English => Algorithm::English,
+        Language::German => Algorithm::German,
+        Language::French => Algorithm::French,
+        Language::Spanish => Algorithm::Spanish,
+        Language::Italian => Algorithm::Italian,
+        Language::Portuguese => Algorithm::Portuguese,
+        Language::Dutch => Algorithm::Dutch,
+        Language::Swedish => Algorithm::Swedish,
+        Language::Danish => Algorithm::Danish,
+        Language::Norwegian => Algorithm::Norwegian,
+        Language::Finnish => Algorithm::Finnish,
+        Language::Hungarian => Algorithm::Hungarian,
+        Language::Romanian => Algorithm::Romanian,
+        Language::Turkish => Algorithm::Turkish,
+        Language::Russian => Algorithm::Russian,
+        Language::Greek => Algorithm::Greek,
+        Language::Arabic => Algorithm::Arabic,
+        Language::Tamil => Algorithm::Tamil,
+    }
+}
+
 impl Default for Terms {
     fn default() -> Terms {
         Terms::new()
     }
-}
-
-/// A word that holds a sentence together and says nothing of its subject, in English: `the`, `which`, `does`.
-///
-/// Asked of the word itself, in lower case. A search weighs these by almost nothing, which frequency alone
-/// would not do in a folder of ten notes. Other languages go by frequency.
-pub fn is_function_word(word: &str) -> bool {
-    FUNCTION_WORDS.binary_search(&word).is_ok()
 }
 
 /// `GPUs` as `GPU`: the stemmer, which sees small letters only, takes `gpus` for a word like `bus`.
@@ -106,20 +151,6 @@ fn plain(c: char) -> Option<&'static str> {
 
 const WORD_BYTES_MAX: usize = 64;
 
-/// Sorted, for the binary search.
-const FUNCTION_WORDS: &[&str] = &[
-    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
-    "been", "before", "being", "between", "both", "but", "by", "can", "can't", "could", "did", "do", "does",
-    "doesn't", "doing", "don't", "each", "explain", "for", "from", "give", "had", "has", "have", "he", "her",
-    "here", "him", "his", "how", "i", "i'm", "if", "in", "into", "is", "isn't", "it", "it's", "its", "just",
-    "know", "let", "like", "many", "may", "me", "might", "more", "most", "much", "must", "my", "no", "not",
-    "of", "off", "on", "one", "only", "or", "other", "our", "out", "over", "please", "s", "shall", "she",
-    "should", "so", "some", "such", "tell", "than", "that", "that's", "the", "their", "them", "then",
-    "there", "these", "they", "this", "those", "to", "too", "under", "up", "us", "very", "was", "we", "were",
-    "what", "what's", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with",
-    "would", "you", "your",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn each_language_has_its_own_inflections() {
+        let mut terms = Terms::new();
+        for (language, one, other) in [
+            (Language::German, "Maschinen", "Maschine"),
+            (Language::German, "Häuser", "Haus"),
+            (Language::French, "développées", "développer"),
+            (Language::Russian, "фильтры", "фильтра"),
+            (Language::Spanish, "limpian", "limpiar"),
+        ] {
+            terms.speak(language);
+            assert_eq!(terms.term(one).to_owned(), terms.term(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
     fn names_and_numbers_keep_their_form() {
         let mut terms = Terms::new();
         assert_eq!(terms.term("Last-Event-ID"), "last-event-id");
@@ -154,11 +200,5 @@ mod tests {
         let mut terms = Terms::new();
         assert_ne!(terms.term("がが").to_owned(), terms.term("かか"));
         assert_eq!(terms.term("हिंदी"), "हिंदी");
-    }
-
-    #[test]
-    fn the_function_words_are_sorted_for_their_search() {
-        assert!(FUNCTION_WORDS.is_sorted());
-        assert!(is_function_word("which") && !is_function_word("loop"));
     }
 }

@@ -149,6 +149,12 @@ impl<'t> Words<'t> {
     }
 }
 
+/// A word with hyphens as it is written by those who leave them out: `set-up` as `setup`.
+pub fn joined(word: &str) -> Option<String> {
+    let is_joined = word.contains('-') && word.chars().all(|c| c == '-' || c.is_alphabetic());
+    is_joined.then(|| word.replace('-', ""))
+}
+
 /// A character of a script that is written without spaces, or with words so long that pairs serve better (Hangul).
 pub fn is_unspaced(c: char) -> bool {
     let code = u32::from(c);

@@ -27,6 +27,7 @@ pub fn passage_of(path: &str, title: &str, heading: &str, file: &str, start: usi
         text: file[start..].to_owned(),
         category: path.split_once('/').map_or("", |(folder, _)| folder).to_owned(),
         dangling: Vec::new(),
+        lead: String::new(),
     }
 }
 
@@ -64,7 +65,14 @@ pub fn found(question: &Question, passages: &[Passage]) -> Findings {
         let total = passages.len() as f32;
         let weight = (1.0 + (total - count + 0.5) / (count + 0.5)).ln();
         let text = word.text.to_owned();
-        weighed.push(FoundTerm { text, term, weight, known: count > 0.0, corrected: None });
+        weighed.push(FoundTerm {
+            text,
+            term,
+            forms: Vec::new(),
+            weight,
+            known: count > 0.0,
+            corrected: None,
+        });
     }
     Findings {
         passages: passages.to_vec(),

@@ -226,6 +226,7 @@ fn findings(found: Found) -> Findings {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        lead: hit.lead,
     });
     let terms = found.terms.into_iter().map(|term| FoundTerm {
         text: term.text,
