@@ -1,6 +1,6 @@
 //! Question: does it find and say what a careful reader would?
 //!
-//! Three folders of notes, made for this, and some 270 questions about them, of eleven kinds. The server as it ships is
+//! Three folders of notes, made for this, and some 220 questions about them, of eleven kinds. The server as it ships is
 //! asked each question over HTTP, as a client would; beside it, as a control, plain BM25 over sections takes the same
 //! questions: its answer is its best section, and it never refuses.
 //!
@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
-const VAULTS: [&str; 3] = ["wiki", "study", "operations"];
+const VAULTS: [&str; 3] = ["team", "study", "harbour"];
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
 fn main() -> Result<(), Failed> {

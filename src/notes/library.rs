@@ -23,7 +23,7 @@ use super::search::{Query, Search};
 use super::shelf::{NoteId, Shelf};
 use crate::base::{Budget, HashSeed};
 use crate::limits::Limits;
-use crate::text::Terms;
+use crate::text::{Terms, kin};
 
 /// The notes, their graph and their index.
 pub struct Library {
@@ -76,6 +76,8 @@ impl fmt::Debug for Library {
 impl Library {
     /// Knows nothing yet.
     pub fn new(seed: HashSeed, limits: &Limits) -> Library {
+        // Once a process, now, so that no question waits for it.
+        let _ = kin("").next();
         Library {
             limits: limits.clone(),
             scan: Scan::new(),
@@ -380,7 +382,7 @@ fn passage_units(bytes: u32) -> u32 {
 }
 
 /// What pieces of work cost, in units (`benches/units.rs`).
-const INDEXED_PER_UNIT: u32 = 32;
+const INDEXED_PER_UNIT: u32 = 20;
 const PASSAGE_UNITS: u32 = 2;
 const LINK_UNITS: u32 = 1;
 const CHECK_UNITS: u32 = 20;

@@ -4,36 +4,41 @@
 //! stands in several lines. Kin lie beyond what stems bring together (`buy`, `bought`, `purchase`); they are weaker
 //! evidence than the word itself, and those who ask here weigh them so.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::terms::Terms;
 
-/// The kin of a term, itself excepted: terms as [`Terms`] makes them, in order, each once.
+/// The kin of a term, itself excepted: terms as [`Terms`] makes them for English. One that shares two senses comes twice.
 ///
 /// ```
 /// assert!(oneloop::text::kin("purchas").any(|term| term == "buy"));
 /// assert_eq!(oneloop::text::kin("poll").count(), 0);
 /// ```
 pub fn kin(term: &str) -> impl Iterator<Item = &'static str> {
-    KIN.get(term).into_iter().flatten().map(|term| &**term)
+    let Kin { senses, by_term } = &*KIN;
+    let first = by_term.partition_point(|(known, _)| **known < *term);
+    let own = by_term[first..].iter().take_while(move |(known, _)| known == term);
+    own.flat_map(|(known, sense)| senses[*sense].iter().filter(move |other| *other != known)).map(String::as_str)
 }
 
-/// By term. Made at the first question, in about a millisecond.
-static KIN: LazyLock<BTreeMap<Box<str>, Vec<Box<str>>>> = LazyLock::new(|| {
+struct Kin {
+    senses: Vec<Vec<String>>,
+    /// Each term with the number of a sense, in order.
+    by_term: Vec<(String, usize)>,
+}
+
+/// Made at the first question to it, in about a millisecond: whoever must not wait for that asks before.
+static KIN: LazyLock<Kin> = LazyLock::new(|| {
     let mut terms = Terms::new();
-    let mut kin: BTreeMap<Box<str>, Vec<Box<str>>> = BTreeMap::new();
-    for line in LINES {
-        let line: Vec<Box<str>> = line.split(' ').map(|word| terms.term(word).into()).collect();
-        for term in &line {
-            kin.entry(term.clone()).or_default().extend(line.iter().filter(|other| *other != term).cloned());
-        }
+    let mut sense = |line: &&str| line.split(' ').map(|word| terms.term(word).to_owned()).collect();
+    let senses: Vec<Vec<String>> = LINES.iter().map(&mut sense).collect();
+    let mut by_term: Vec<(String, usize)> = Vec::with_capacity(LINES.len() * 8);
+    for (number, sense) in senses.iter().enumerate() {
+        by_term.extend(sense.iter().map(|term| (term.clone(), number)));
     }
-    for (_, others) in kin.iter_mut() {
-        others.sort();
-        others.dedup();
-    }
-    kin
+    by_term.sort_unstable();
+    by_term.dedup();
+    Kin { senses, by_term }
 });
 
 /// One sense a line. Forms that the stemmer does not bring together stand side by side.
@@ -482,11 +487,8 @@ mod tests {
 
     #[test]
     fn kin_go_both_ways_and_nothing_is_its_own() {
-        for (term, others) in KIN.iter() {
-            assert!(!others.contains(term), "{term}");
-            for other in others {
-                assert!(KIN.get(other).is_some_and(|back| back.contains(term)), "{term} and {other}");
-            }
+        for (term, _) in &KIN.by_term {
+            assert!(kin(term).all(|other| other != term && kin(other).any(|back| back == term)), "{term}");
         }
     }
 }

@@ -4,11 +4,12 @@
 //! is without. A text that gives nothing away is taken for English, whose stemmer does words of other languages little
 //! harm.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::boundary::boundary_before;
 use super::words::words;
+use crate::base::HashSeed;
 
 /// A language whose words can be stemmed (Snowball).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -54,8 +55,10 @@ impl Language {
         for word in words(text).filter(|word| word.text.len() <= FUNCTION_WORD_BYTES_MAX) {
             lower.clear();
             lower.extend(word.text.chars().flat_map(char::to_lowercase));
-            for language in FUNCTION_WORDS.get(lower.as_str()).into_iter().flatten() {
-                heard[*language as usize] += 1;
+            let mut languages = languages_of(&lower);
+            while languages != 0 {
+                heard[languages.trailing_zeros() as usize] += 1;
+                languages &= languages - 1;
             }
         }
         // English comes first, so it is taken among equals.
@@ -72,7 +75,7 @@ impl Language {
     /// `which`, `does`. A search weighs these by almost nothing, which frequency alone would not do in a folder of ten
     /// notes. Pairs of characters of Chinese or Japanese with one that does so are such words in any language.
     pub fn is_function_word(self, word: &str) -> bool {
-        FUNCTION_WORDS.get(word).is_some_and(|languages| languages.contains(&self))
+        languages_of(word) >> self as u32 & 1 == 1
             || word.chars().any(|character| is_kana(character) || CHARACTERS.contains(&character))
             || word.chars().all(|character| !character.is_alphanumeric())
     }
@@ -106,12 +109,16 @@ const CHARACTERS: [char; 27] = [
     '请', '我', '你', '它', '他', '她', '这', '多', '少', '何',
 ];
 
-/// The languages of each function word.
-static FUNCTION_WORDS: LazyLock<BTreeMap<&'static str, Vec<Language>>> = LazyLock::new(|| {
-    let mut languages: BTreeMap<&str, Vec<Language>> = BTreeMap::new();
+/// The languages in which `word` is a function word, a bit each.
+fn languages_of(word: &str) -> u32 {
+    FUNCTION_WORDS.get(word).copied().unwrap_or(0)
+}
+
+static FUNCTION_WORDS: LazyLock<HashMap<&'static str, u32, HashSeed>> = LazyLock::new(|| {
+    let mut languages: HashMap<&str, u32, HashSeed> = HashMap::with_hasher(HashSeed(0));
     for (language, list) in LISTS {
         for word in list.split_whitespace() {
-            languages.entry(word).or_default().push(*language);
+            *languages.entry(word).or_default() |= 1 << *language as u32;
         }
     }
     languages
