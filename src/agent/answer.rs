@@ -21,8 +21,9 @@ use super::blocks::{holds_blocks, marker_length};
 use super::echo::Echo;
 use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
-use super::evidence::{Evidence, unknown_words};
+use super::evidence::{Evidence, TermSet, unknown_words};
 use super::head;
+use super::kind::Kind;
 use super::question::Asked;
 use super::reading::{Asking, Candidate, Reading, Shape, cut, units};
 use super::render;
@@ -39,6 +40,8 @@ pub struct Composer {
     candidates: Vec<Candidate>,
     /// The passage that covers most of the question, with the share.
     nearest: Option<(usize, f32)>,
+    /// What each passage that was read covers.
+    unions: Vec<TermSet>,
     work: Work,
 }
 
@@ -72,6 +75,8 @@ struct Draft {
     is_running: bool,
     /// The best pieces of other notes: sources that the answer does not quote.
     others: Vec<Candidate>,
+    /// The pieces disagree, so each is shown with its note's date.
+    is_disputed: bool,
 }
 
 impl Composer {
@@ -90,6 +95,7 @@ impl Composer {
             echo: Echo::default(),
             candidates: Vec::new(),
             nearest: None,
+            unions: Vec::new(),
             work: Work::Weigh,
         }
     }
@@ -144,6 +150,7 @@ impl Composer {
         }
         let (candidates, covered) = reading.close();
         let share = self.evidence.share(covered);
+        self.unions.push(covered);
         if self.nearest.is_none_or(|(_, most)| share > most) {
             self.nearest = Some((number, share));
         }
@@ -172,7 +179,9 @@ impl Composer {
         } else {
             self.candidates.retain(|candidate| !candidate.is_spare);
         }
-        let Some(first) = self.candidates.first() else { return Draft::default() };
+        let Some(first) = self.candidates.first().filter(|first| self.is_sure(first)) else {
+            return Draft::default();
+        };
         let (best, best_fits) = (first.score, first.fits);
         let mut picks: Vec<Candidate> = Vec::new();
         let mut covered = 0;
@@ -187,7 +196,9 @@ impl Composer {
             let is_new = picks
                 .iter()
                 .all(|pick| !self.overlap(pick, candidate) && !pick.sketch.repeats(&candidate.sketch));
-            let supports = adds || self.supports(candidate, first);
+            let disagrees = self.disagrees(candidate, first);
+            let supports = adds || disagrees || self.supports(candidate, first);
+            let wanted = if disagrees { best * DISAGREEING_SCORE } else { wanted };
             if picks.len() < self.sources_max && candidate.score >= wanted && is_new && supports {
                 covered |= candidate.covers;
                 picks.push(candidate.clone());
@@ -205,7 +216,32 @@ impl Composer {
         // What answers best comes first; the sort is stable, so the others keep their order.
         picks.sort_by_key(|pick| !self.overlap(pick, first));
         let others = self.others(&picks);
-        Draft { picks, others, ..Draft::default() }
+        let is_disputed = picks.iter().any(|pick| self.disagrees(pick, first));
+        Draft { picks, others, is_disputed, ..Draft::default() }
+    }
+
+    /// The evidence is strong enough for an answer.
+    fn is_sure(&self, best: &Candidate) -> bool {
+        if best.reach < SURE_REACH || self.evidence.is_guess(best.known) {
+            return false;
+        }
+        // A name that no note holds is what the question is about.
+        if best.reach < NAMELESS_REACH && self.asks_of_stranger() {
+            return false;
+        }
+        // What is named is known; so must something be of what is asked of it.
+        let named = self.unions.iter().filter(|union| self.evidence.names_share(**union) >= NAMED_SHARE);
+        let attributes = named.filter_map(|union| self.evidence.attribute_share(*union)).reduce(f32::max);
+        attributes.is_none_or(|most| most >= ATTRIBUTE_SHARE)
+    }
+
+    /// The question names somebody or something, with a capital letter, that no note mentions.
+    fn asks_of_stranger(&self) -> bool {
+        let text = &self.asked.request.text;
+        unknown_words(&self.findings, self.asked.language, text).iter().any(|unknown| {
+            let is_first = text.trim_start().starts_with(unknown);
+            self.asked.language != Language::German && !is_first && unknown.starts_with(char::is_uppercase)
+        })
     }
 
     /// The best piece of each of the next best notes: where to read on.
@@ -218,12 +254,24 @@ impl Composer {
             if notes.len() >= NOTES_MIN || picks.len() + others.len() >= self.sources_max {
                 break;
             }
-            if !notes.contains(&path(candidate)) {
+            if !notes.contains(&path(candidate)) && candidate.reach >= OTHER_REACH {
                 notes.push(path(candidate));
                 others.push(candidate.clone());
             }
         }
         others
+    }
+
+    /// Two notes give different figures for what is asked: both are to be shown.
+    fn disagrees(&self, candidate: &Candidate, best: &Candidate) -> bool {
+        let path = |candidate: &Candidate| &self.findings.passages[candidate.passage].path;
+        (self.asked.kind.is_figure() || matches!(self.asked.kind, Kind::Where | Kind::Which))
+            && path(candidate) != path(best)
+            && candidate.fits
+            && best.fits
+            && candidate.reach >= DISAGREEING_REACH * best.reach
+            && self.evidence.names_share(candidate.known) >= self.evidence.names_share(best.known)
+            && candidate.sketch.differs_in_figures(&best.sketch)
     }
 
     /// Whether `candidate`, which adds no word of the question to the best one, is still worth reading after it.
@@ -287,6 +335,9 @@ impl Composer {
             draft.response.push_str(if is_running && draft.is_running && same_note { " " } else { "\n\n" });
         }
         draft.response.push_str(shown.trim());
+        if let Some(date) = passage.date.as_ref().filter(|_| draft.is_disputed) {
+            draft.response.push_str(&format!(" ({})", short(date)));
+        }
         draft.sources.push(self.source(&pick));
         let ends_with_fence = draft.response.ends_with("```") || draft.response.ends_with("~~~");
         draft.response.push_str(if ends_with_fence { "\n" } else { " " });
@@ -457,7 +508,16 @@ fn short(name: &str) -> &str {
 const PASSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// A passage that covers less of the question, in all it says, answers nothing.
-const PASSAGE_SHARE_MIN: f32 = 0.6;
+const PASSAGE_SHARE_MIN: f32 = 0.0;
+
+/// An answer whose best piece, with its headings, covers less of the question is none; with a name that no note mentions,
+/// one that covers less than nearly all of it.
+const SURE_REACH: f32 = 0.18;
+const NAMELESS_REACH: f32 = 0.9;
+
+/// A passage that names so much of what the question names speaks of it; it must then cover so much of what is asked of it.
+const NAMED_SHARE: f32 = 0.6;
+const ATTRIBUTE_SHARE: f32 = 0.2;
 
 /// A passage that covers so much may be worth a look.
 const NEAREST_SHARE_MIN: f32 = 0.3;
@@ -469,6 +529,11 @@ const ADDED_SHARE: f32 = 0.2;
 const ADDING_SCORE: f32 = 0.55;
 const EQUAL_SCORE: f32 = 0.75;
 
+/// The same for a piece of another note that gives another figure for the same, and what it must cover with its headings of
+/// what the best one does.
+const DISAGREEING_SCORE: f32 = 0.5;
+const DISAGREEING_REACH: f32 = 0.85;
+
 /// What a further piece that adds nothing must cover of what the best one covers: with its headings, and by itself.
 const SUPPORTING_REACH: f32 = 0.75;
 const SUPPORTING_SHARE: f32 = 0.6;
@@ -478,6 +543,9 @@ const UNFIT_SCORE: f32 = 0.95;
 
 /// Different notes among the sources, if so many answer at all: those that are not quoted come last.
 const NOTES_MIN: usize = 3;
+
+/// What the piece of a note that is not quoted must cover of the question, with its headings.
+const OTHER_REACH: f32 = 0.25;
 
 /// Suggested actions; words that a refusal names; words of its subject; bytes of a name.
 const ACTIONS_MAX: usize = 3;

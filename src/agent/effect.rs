@@ -214,6 +214,9 @@ pub struct Passage {
     pub category: String,
     /// Notes that this note links to and that do not exist.
     pub dangling: Vec<String>,
+    /// The date that its note gives itself, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     /// The line of a better passage that links to this note: what the passage says is said of that. Else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lead: String,

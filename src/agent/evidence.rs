@@ -9,13 +9,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::text::{Language, Terms, kin, words};
+use crate::text::{Kinship, Language, Terms, Word, kin, says, words};
 
 use super::effect::{Findings, FoundTerm};
 use super::kind::{Kind, is_measure};
 use super::question::Asked;
 
-/// Which terms of a question a text holds: bit `n` is its `n`th term, bit `64 + n` one of that term's kin.
+/// Which terms of a question a text holds: bit `n` is its `n`th term, bit `CLOSE + n` one of that term's close kin, and bit
+/// `KIN + n` one of the others.
 pub(super) type TermSet = u128;
 
 /// The weighed terms of one question.
@@ -35,10 +36,13 @@ pub(super) struct Evidence {
     topic_total: f32,
     /// The most that the topic can give.
     topic_share: f32,
+    /// The terms that name something: they stand in the title of a passage that was found, or have a capital letter.
+    names: TermSet,
+    names_total: f32,
 }
 
 impl Evidence {
-    /// Weighs the terms that the search knew, the first 64 of them.
+    /// Weighs the terms that the search knew, the first 40 of them.
     pub(super) fn weigh(asked: &Asked, findings: &Findings, terms: &mut Terms) -> Evidence {
         let language = asked.language;
         terms.speak(language);
@@ -67,7 +71,10 @@ impl Evidence {
             }
             let is_counted = !is_filler(term) || all_filler;
             if is_counted {
-                evidence.numbers.extend(kin(&term.term).map(|other| (other.to_owned(), number + KIN)));
+                evidence.numbers.extend(kin(&term.term).map(|(other, kinship)| match kinship {
+                    Kinship::Close => (other.to_owned(), number + CLOSE),
+                    Kinship::Less => (other.to_owned(), number + KIN),
+                }));
             }
             let asked_form = terms.term(&term.text).to_owned();
             let is_in = |set: &BTreeSet<String>| set.contains(&asked_form) || set.contains(&term.term);
@@ -77,7 +84,7 @@ impl Evidence {
             if !is_counted {
                 continue;
             }
-            let bits = 1 << number | 1 << (number + KIN);
+            let bits = 1 << number | 1 << (number + CLOSE) | 1 << (number + KIN);
             if is_in(&topic) && !is_in(&text) {
                 evidence.topic |= bits;
                 evidence.topic_total += weight;
@@ -93,6 +100,23 @@ impl Evidence {
             evidence.weights[usize::from(number)] = weight;
         }
         evidence.numbers.sort();
+        for passage in &findings.passages {
+            terms.speak(Language::of(&passage.text));
+            for word in words(&passage.title) {
+                let term = terms.term(word.text);
+                if says(term) >= NAME_SAYS {
+                    evidence.names |= evidence.set_of(term) & EXACT;
+                }
+            }
+        }
+        terms.speak(language);
+        let text = asked.request.text.trim_start();
+        let is_name = |word: &Word<'_>| word.start > 0 && word.text.starts_with(char::is_uppercase);
+        for word in words(text).filter(|word| language != Language::German && is_name(word)) {
+            evidence.names |= evidence.set_of(terms.term(word.text)) & EXACT;
+        }
+        evidence.names &= evidence.content();
+        evidence.names_total = evidence.sum(evidence.names);
         evidence.topic_share = match evidence.topic {
             0 => 0.0,
             _ if evidence.own == 0 => evidence.topic_total,
@@ -121,26 +145,50 @@ impl Evidence {
         if self.own_total <= 0.0 { 1.0 } else { self.sum(set & self.own) / self.own_total }
     }
 
+    /// The share of the things named in the question that `set` names, too; all of it if none is.
+    pub(super) fn names_share(&self, set: TermSet) -> f32 {
+        if self.names_total <= 0.0 { 1.0 } else { self.sum(set & self.names) / self.names_total }
+    }
+
+    /// The share that `set` covers of what is asked beside names; `None` without names, or where they are all that is asked.
+    pub(super) fn attribute_share(&self, set: TermSet) -> Option<f32> {
+        let attributes = self.own & !(self.names | self.names << CLOSE | self.names << KIN);
+        let total = self.sum(attributes & EXACT);
+        let matters = self.topic == 0 && self.names_total > 0.0 && total >= ATTRIBUTES_MIN * self.own_total;
+        matters.then(|| self.sum(set & attributes) / total)
+    }
+
+    /// `set` holds corrections alone, though words that matter stand in the question as they were meant.
+    pub(super) fn is_guess(&self, set: TermSet) -> bool {
+        let as_asked = self.content() & !self.corrected;
+        let total = self.sum(self.content() & EXACT & !self.corrected);
+        set & as_asked == 0 && total >= AS_ASKED_MIN * (self.own_total + self.topic_total)
+    }
+
+    /// The question leans on an earlier one.
+    pub(super) fn has_topic(&self) -> bool {
+        self.topic != 0
+    }
+
     fn gain(&self, set: TermSet) -> f32 {
         let as_asked = self.content() & !self.corrected;
-        if set & as_asked == 0 && as_asked != 0 {
-            return 0.0;
-        }
+        let guessed = if set & as_asked == 0 && as_asked != 0 { GUESSED_PART } else { 1.0 };
         // Half of an earlier question's words name its topic well enough.
         let topic = match self.topic_total {
             total if total > 0.0 => (2.0 * self.sum(set & self.topic) / total).min(1.0) * self.topic_share,
             _ => 0.0,
         };
-        self.sum(set & self.own) + topic
+        guessed * (self.sum(set & self.own) + topic)
     }
 
     fn sum(&self, set: TermSet) -> f32 {
         let holds = |set: TermSet, number: usize| set >> number & 1 == 1;
-        let part = |number: usize| match (holds(set, number), holds(set, number + usize::from(KIN))) {
-            (false, false) => 0.0,
-            (false, true) => KIN_PART,
-            (true, _) if holds(self.corrected, number) => CORRECTED_PART,
-            (true, _) => 1.0,
+        let part = |number: usize| match () {
+            () if holds(set, number) && holds(self.corrected, number) => CORRECTED_PART,
+            () if holds(set, number) => 1.0,
+            () if holds(set, number + usize::from(CLOSE)) => CLOSE_KIN_PART,
+            () if holds(set, number + usize::from(KIN)) => KIN_PART,
+            () => 0.0,
         };
         self.weights.iter().enumerate().map(|(number, weight)| part(number) * weight).sum()
     }
@@ -184,15 +232,29 @@ fn finite(weight: f32) -> f32 {
 }
 
 /// Terms of a question that are numbered, and what their kin are numbered from.
-const TERMS_MAX: usize = 64;
-const KIN: u8 = 64;
+const TERMS_MAX: usize = 40;
+const CLOSE: u8 = 40;
+const EXACT: TermSet = (1 << TERMS_MAX) - 1;
+const KIN: u8 = 80;
 
 /// No content word weighs less than this part of the heaviest: one that every note holds still was asked for.
 const WEIGHT_FLOOR: f32 = 0.15;
 
 /// What a corrected word gives of its weight, and what a word's kin do.
 const CORRECTED_PART: f32 = 0.7;
-const KIN_PART: f32 = 0.6;
+/// The same once more, where nothing stands as it was asked.
+const GUESSED_PART: f32 = 0.8;
+const CLOSE_KIN_PART: f32 = 0.8;
+const KIN_PART: f32 = 0.5;
+
+/// What a word of a title must say to name something: `leave` in a title names nothing.
+const NAME_SAYS: f32 = 0.8;
+
+/// What is asked of what is named matters from this share of the question on.
+const ATTRIBUTES_MIN: f32 = 0.2;
+
+/// Words that were not corrected matter from this share of the question on.
+const AS_ASKED_MIN: f32 = 0.3;
 
 /// A word that no note holds weighs at most so much of the heaviest that one does. It may be the heart of the question
 /// (then the notes hold no answer) or a synonym (then the other words must carry it).

@@ -12,8 +12,14 @@ pub(super) enum Kind {
     When,
     /// A temperature: how hot, which temperature.
     HowHot,
-    /// Any other number: how many, how much, how long.
+    /// Any other number: how many, how much.
     HowMuch,
+    /// An amount of money: what does it cost.
+    Price,
+    /// A span of time: how long.
+    HowLong,
+    /// A length: how far, how deep.
+    HowFar,
     /// A person or team.
     Who,
     /// A place: where, in which file.
@@ -49,10 +55,25 @@ impl Kind {
             }
             padded.find(sign).is_some_and(|at| at <= asking || kind.is_anywhere())
         };
-        ASKING
-            .iter()
-            .find(|(kind, signs)| signs.iter().any(|sign| gives_away(*kind, sign)))
-            .map_or(Kind::Other, |(kind, _)| *kind)
+        let found = ASKING.iter().find(|(kind, signs)| signs.iter().any(|sign| gives_away(*kind, sign)));
+        let kind = found.map_or(Kind::Other, |(kind, _)| *kind);
+        let holds = |signs: &[&str]| {
+            signs
+                .iter()
+                .any(|sign| if sign.starts_with(' ') { padded.contains(sign) } else { lower.contains(sign) })
+        };
+        match kind {
+            Kind::HowMuch | Kind::WhatIs | Kind::Which | Kind::Other if holds(&PRICES) => Kind::Price,
+            Kind::HowMuch if holds(&SPANS) => Kind::HowLong,
+            Kind::HowMuch if holds(&LENGTHS) => Kind::HowFar,
+            Kind::Other if is_how_done(&padded) => Kind::HowTo,
+            kind => kind,
+        }
+    }
+
+    /// What is wanted can be told in figures, so two notes that disagree show it.
+    pub(super) fn is_figure(self) -> bool {
+        matches!(self, Kind::When | Kind::HowHot | Kind::HowMuch | Kind::Price | Kind::HowLong | Kind::HowFar)
     }
 
     /// What an answer of this kind shows at least one of; `None` if nothing in particular.
@@ -61,6 +82,9 @@ impl Kind {
             Kind::When => Some(Marks::TIME),
             Kind::HowHot => Some(Marks::HEAT),
             Kind::HowMuch => Some(Marks::NUMBER),
+            Kind::Price => Some(Marks::MONEY),
+            Kind::HowLong => Some(Marks::SPAN.or(Marks::LENGTH)),
+            Kind::HowFar => Some(Marks::LENGTH),
             Kind::Who => Some(Marks::NAME),
             Kind::Where => Some(Marks::PLACE),
             Kind::Order => Some(Marks::STEPS),
@@ -88,6 +112,52 @@ impl Kind {
         matches!(self, Kind::Order | Kind::HowHot | Kind::HowMuch | Kind::HowTo)
     }
 }
+
+/// `How is the pump bled?`: a way is asked for, with a verb in its third form.
+fn is_how_done(padded: &str) -> bool {
+    let behind =
+        [" how is ", " how are ", " how was "].iter().find_map(|sign| Some(padded.find(sign)? + sign.len()));
+    behind.is_some_and(|at| {
+        padded[at..].split(' ').any(|word| word.len() > 3 && word.ends_with("ed") || word.ends_with("en"))
+    })
+}
+
+/// What gives away that an amount of money, a span of time or a length is asked for.
+const PRICES: [&str; 22] = [
+    " cost ",
+    " costs ",
+    " price ",
+    " fee ",
+    " fare ",
+    " pay ",
+    " paid ",
+    " salary ",
+    " wage ",
+    " earn ",
+    " rent ",
+    " budget ",
+    " expensive ",
+    " how much is ",
+    " how much are ",
+    " turnover ",
+    "kostet",
+    "coûte",
+    "cuesta",
+    "いくら",
+    "多少钱",
+    "стоит ",
+];
+const SPANS: [&str; 6] = [" how long ", " wie lange ", "多久", "多长时间", "どのくらい", " cuánto tiempo "];
+const LENGTHS: [&str; 8] = [
+    " how far ",
+    " how high ",
+    " how deep ",
+    " how wide ",
+    " how tall ",
+    " wie weit ",
+    " wie hoch ",
+    " wie tief ",
+];
 
 /// Words for what is shown rather than told.
 const LOOKS: [&str; 12] = [

@@ -25,6 +25,12 @@ impl Marks {
     pub(super) const DEFINES: Marks = Marks(128);
     /// A temperature: a number's unit for one.
     pub(super) const HEAT: Marks = Marks(256);
+    /// An amount of money: a currency.
+    pub(super) const MONEY: Marks = Marks(512);
+    /// A span of time: a unit of time.
+    pub(super) const SPAN: Marks = Marks(1024);
+    /// A length: a unit of length.
+    pub(super) const LENGTH: Marks = Marks(2048);
 
     /// Either of the two.
     pub(super) const fn or(self, other: Marks) -> Marks {
@@ -46,7 +52,8 @@ impl Marks {
         let mut marks = Marks::default();
         let starts_with_digit = lower.starts_with(|character: char| character.is_numeric());
         if starts_with_digit
-            || NUMBERS.contains(&lower)
+            || is_number_word(lower)
+            || FREQUENCIES.contains(&lower)
             || lower.chars().any(|character| "一二三四五六七八九十百千".contains(character))
         {
             marks.add(Marks::NUMBER);
@@ -67,6 +74,16 @@ impl Marks {
         }
         if HEATS.contains(&lower) {
             marks.add(Marks::HEAT);
+        }
+        if MONEYS.contains(&lower) {
+            marks.add(Marks::MONEY);
+        }
+        if SPANS.contains(&lower) || lower.chars().any(|character| "分秒時时間年月".contains(character))
+        {
+            marks.add(Marks::SPAN);
+        }
+        if LENGTHS.contains(&lower) {
+            marks.add(Marks::LENGTH);
         }
         if PLACES.contains(&lower) {
             marks.add(Marks::PLACE);
@@ -91,6 +108,9 @@ impl Marks {
         if text.contains(['°', '℃', '℉', '度']) {
             marks.add(Marks::HEAT);
         }
+        if text.contains(['€', '$', '£', '¥', '円', '元', '₽']) {
+            marks.add(Marks::MONEY);
+        }
         if text.contains('→') || text.contains("->") {
             marks.add(Marks::STEPS);
         }
@@ -103,6 +123,11 @@ impl Marks {
         }
         marks
     }
+}
+
+/// `lower` is a number.
+pub(super) fn is_number_word(lower: &str) -> bool {
+    NUMBERS.contains(&lower)
 }
 
 /// `lower` says of what stands before it that it is something.
@@ -125,6 +150,50 @@ pub(super) fn is_defining(lower: &str) -> bool {
 }
 
 const HEATS: [&str; 6] = ["degree", "degrees", "celsius", "fahrenheit", "kelvin", "grad"];
+
+const FREQUENCIES: [&str; 10] = [
+    "every",
+    "hourly",
+    "daily",
+    "nightly",
+    "weekly",
+    "monthly",
+    "quarterly",
+    "yearly",
+    "annually",
+    "täglich",
+];
+
+const MONEYS: [&str; 14] = [
+    "euro", "euros", "eur", "dollar", "dollars", "usd", "pound", "pounds", "kronor", "guilders", "marks",
+    "cents", "francs", "free",
+];
+
+const SPANS: [&str; 31] = [
+    "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month",
+    "months", "year", "years", "min", "s", "h", "ms", "night", "nights", "sekunden", "minuten", "stunde",
+    "stunden", "tage", "wochen", "monate", "jahre", "heures", "horas", "forever",
+];
+
+const LENGTHS: [&str; 17] = [
+    "m",
+    "km",
+    "cm",
+    "mm",
+    "metre",
+    "metres",
+    "meter",
+    "meters",
+    "mile",
+    "miles",
+    "feet",
+    "foot",
+    "inch",
+    "inches",
+    "kilometres",
+    "kilometers",
+    "millimetres",
+];
 
 const NUMBERS: [&str; 30] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",

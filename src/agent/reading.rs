@@ -37,7 +37,9 @@ pub(super) struct Candidate {
     pub(super) block: usize,
     /// The terms that it holds itself.
     pub(super) covers: TermSet,
-    /// The share of the question that it covers with the headings above it.
+    /// The terms that it holds with the headings above it.
+    pub(super) known: TermSet,
+    /// The share of the question that these are.
     pub(super) reach: f32,
     pub(super) score: f32,
     /// It shows what this kind of question wants, or nothing in particular is wanted.
@@ -418,8 +420,9 @@ impl Reading {
         }
         let evidence = asking.evidence;
         let known = heading | near | own;
+        let is_topic_alone = evidence.has_topic() && evidence.own_share(known) < OWN_SHARE_MIN;
         let is_off = is_spare && evidence.share(own | heading) < SHOWN_SHARE;
-        if is_off || evidence.share(known) < PIECE_SHARE_MIN || evidence.own_share(known) < OWN_SHARE_MIN {
+        if is_off || evidence.share(known) < PIECE_SHARE_MIN || is_topic_alone {
             return;
         }
         let score = score(piece, own, heading, near, self.rank, asking) * damp;
@@ -432,6 +435,7 @@ impl Reading {
             shape: piece.shape.clone(),
             block: piece.block,
             covers: own & evidence.content(),
+            known: own | heading,
             reach: evidence.share(own | heading),
             score,
             fits,
@@ -492,7 +496,7 @@ fn score(
         _ if asking.looks && is_block => WANTED,
         _ if asking.looks => UNWANTED,
         (Some(true), _) => WANTED,
-        (Some(false), Kind::When | Kind::HowHot | Kind::HowMuch) => NO_FIGURE,
+        (Some(false), kind) if kind.is_figure() => NO_FIGURE,
         (Some(false), _) => UNWANTED,
         (None, _) => 1.0,
     };
@@ -511,7 +515,8 @@ fn score(
     let close =
         if count < 2 { 0.0 } else { CLOSE_PART * (count as f32 / (piece.glance.spread + 1) as f32).min(1.0) };
     let answers = if piece.glance.asks { ASKING } else { 1.0 };
-    cover * fit * hint * length * answers * (1.0 + close) + RANK_PART * rank
+    let names = 1.0 - UNNAMED * (1.0 - evidence.names_share(with_heading | near));
+    cover * fit * hint * length * answers * names * (1.0 + close) + RANK_PART * rank
 }
 
 /// Whether a piece shows what this kind of question wants; `None` if nothing in particular is wanted.
@@ -620,11 +625,22 @@ impl Subject {
 fn next_sentence(flat: &str, at: usize) -> Option<Range<usize>> {
     let rest = flat.get(at..)?;
     let window = head(rest, PIECE_BYTES_MAX);
-    let mut sentence = sentences(window).next()?;
+    let mut found = sentences(window);
+    let mut sentence = found.next()?;
+    // A label is no sentence: `**Cause.** The disk was full.`
+    if is_label(&window[sentence.clone()])
+        && let Some(next) = found.next()
+    {
+        sentence.end = next.end;
+    }
     if window.len() < rest.len() && sentence.end == window.trim_end().len() {
         sentence.end = cut(window, sentence.clone(), sentence.len().saturating_sub(1));
     }
     (sentence.end > sentence.start).then(|| at + sentence.start..at + sentence.end)
+}
+
+fn is_label(sentence: &str) -> bool {
+    sentence.len() <= LABEL_BYTES_MAX && words(sentence).count() <= 2 && !sentence.contains(['?', '!'])
 }
 
 /// Where `range` of `text` ends if it may be `bytes_max` long: behind a line, else behind a word, else a character.
@@ -677,6 +693,9 @@ pub(super) fn units(count: usize) -> u32 {
 /// Bytes of one piece that are looked at, and the longest sentence: whole sentences are far shorter.
 const PIECE_BYTES_MAX: usize = 1024;
 
+/// The longest sentence that may be a label of the next.
+const LABEL_BYTES_MAX: usize = 24;
+
 /// Pieces of one passage that are read; a passage of fragments ends there.
 const PIECES_MAX: usize = 512;
 
@@ -699,7 +718,7 @@ const SCANNED_BYTES_PER_UNIT: usize = 512;
 const LEANING_MAX: usize = 2;
 
 /// A piece whose terms, headings and neighbour cover less of the question is no answer.
-const PIECE_SHARE_MIN: f32 = 0.5;
+const PIECE_SHARE_MIN: f32 = 0.05;
 
 /// A heading that covers so much names what is asked.
 const NAMED_SHARE: f32 = 0.9;
@@ -711,8 +730,11 @@ const OWN_SHARE_MIN: f32 = 0.4;
 const SHOWN_SHARE: f32 = 0.7;
 
 /// What a term in a heading, or in the sentence before, is worth beside one in the piece itself.
-const HEADING_PART: f32 = 0.6;
+const HEADING_PART: f32 = 0.75;
 const NEAR_PART: f32 = 0.5;
+
+/// What a piece loses at most that does not name, with its headings, what the question names by a title.
+const UNNAMED: f32 = 0.5;
 
 /// What showing the marks of the wanted kind is worth, and what lacking them.
 const WANTED: f32 = 1.25;

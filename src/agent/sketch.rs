@@ -1,5 +1,7 @@
 //! Whether two texts say the same, without keeping their words.
 
+use super::marks::is_number_word;
+
 /// The words of a text as bits, to see whether two texts say the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sketch {
@@ -16,7 +18,7 @@ impl Sketch {
         });
         let mixed = hash ^ hash >> 29;
         self.words[(mixed >> 6 & 3) as usize] |= 1 << (mixed & 63);
-        if term.bytes().any(|byte| byte.is_ascii_digit()) {
+        if term.bytes().any(|byte| byte.is_ascii_digit()) || is_number_word(term) {
             self.numbers |= 1 << (mixed & 63);
         }
     }
@@ -27,6 +29,11 @@ impl Sketch {
             *word |= others;
         }
         self.numbers |= other.numbers;
+    }
+
+    /// Their numbers are not the same.
+    pub(super) fn differs_in_figures(&self, other: &Sketch) -> bool {
+        self.numbers != other.numbers
     }
 
     /// Nearly all words of the shorter text stand in the other, and no number differs: notes that say

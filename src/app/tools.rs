@@ -71,6 +71,7 @@ fn read(note: &Note, start: u64, bytes_max: usize) -> Brought {
         text: text[start..end].to_owned(),
         category: note.category.to_string(),
         dangling: Vec::new(),
+        date: None,
         lead: String::new(),
     }];
     passages.retain(|passage| passage.text.len() as u64 == passage.end - passage.start);

@@ -446,6 +446,7 @@ fn passage(hit: Hit) -> Passage {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        date: hit.date,
         lead: hit.lead,
     }
 }

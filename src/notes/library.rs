@@ -23,7 +23,7 @@ use super::search::{Query, Search};
 use super::shelf::{NoteId, Shelf};
 use crate::base::{Budget, HashSeed};
 use crate::limits::Limits;
-use crate::text::{Terms, kin};
+use crate::text::Terms;
 
 /// The notes, their graph and their index.
 pub struct Library {
@@ -76,8 +76,6 @@ impl fmt::Debug for Library {
 impl Library {
     /// Knows nothing yet.
     pub fn new(seed: HashSeed, limits: &Limits) -> Library {
-        // Once a process, now, so that no question waits for it.
-        let _ = kin("").next();
         Library {
             limits: limits.clone(),
             scan: Scan::new(),

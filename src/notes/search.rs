@@ -24,7 +24,7 @@ use super::shelf::NoteId;
 use super::spelling::Mistyped;
 use crate::base::Budget;
 use crate::limits::Limits;
-use crate::text::{Language, Terms, boundary_before, kin, words};
+use crate::text::{Kinship, Language, Terms, boundary_before, kin, says, words};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,6 +81,8 @@ pub struct Hit {
     pub tags: Vec<String>,
     /// What the note links to and nobody has written yet.
     pub dangling: Vec<String>,
+    /// The date that the note gives itself, as written.
+    pub date: Option<String>,
     /// The line that led here, of a better hit that links to this note; else empty.
     pub lead: String,
 }
@@ -158,6 +160,8 @@ struct Wanted {
     /// 1, or less for function words and earlier turns.
     share: f32,
     is_function: bool,
+    /// Terms that say much the same.
+    kin: Vec<(&'static str, Kinship)>,
     mistyped: Option<Mistyped>,
     /// The best correction so far: slips, passages, term.
     correction: Option<(usize, u32, String)>,
@@ -341,10 +345,9 @@ impl Search {
             forms = compound_parts(&lower, &mut self.terms, &|term| live(term).is_some());
         }
         let id = own.or_else(|| live(forms.first()?));
-        let mistyped = match (id, is_function) {
-            (None, false) => Mistyped::new(&term, lower.chars().count()),
-            _ => None,
-        };
+        // A word that means something is not mistyped, even if no note holds it.
+        let is_word = is_function || kin(&term).next().is_some() || says(&term) < 1.0;
+        let mistyped = if id.is_none() && !is_word { Mistyped::new(&lower, &term) } else { None };
         let share = if is_function { FUNCTION_WORD_SHARE } else { 1.0 };
         self.wanted.push(Wanted {
             told: QueryTerm {
@@ -359,6 +362,7 @@ impl Search {
             id,
             share: if from_context { share * CONTEXT_SHARE } else { share },
             is_function,
+            kin: Vec::new(),
             mistyped,
             correction: None,
             is_name: false,
@@ -411,8 +415,11 @@ impl Search {
                 wanted.told.corrected_to = Some(term.clone());
                 wanted.told.term = term;
             }
+            if !wanted.is_function {
+                wanted.kin = kin(&wanted.told.term).collect();
+            }
             let live = wanted.id.map_or(1, |id| index.live(id));
-            wanted.told.weight = rarity(live, totals) * wanted.share;
+            wanted.told.weight = rarity(live, totals) * wanted.share * says(&wanted.told.term);
         }
         let mut chosen: Vec<Choice> = Vec::new();
         for (word, wanted) in self.wanted.iter().enumerate() {
@@ -454,11 +461,13 @@ impl Search {
     /// The kin of the question's words that some passage holds, those that weigh most.
     fn kin_of_wanted(&self, index: &Index, totals: Totals, chosen: &[Choice]) -> Vec<Choice> {
         let mut found: Vec<Choice> = Vec::new();
-        for (word, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| !wanted.is_function) {
-            for id in kin(&wanted.told.term).filter_map(|term| index.find(term)) {
+        for (word, wanted) in self.wanted.iter().enumerate() {
+            for (term, kinship) in wanted.kin.iter().copied() {
+                let Some(id) = index.find(term) else { continue };
                 let live = index.live(id);
                 if live > 0 && chosen.iter().chain(&found).all(|other| other.id != id) {
-                    let weight = rarity(live, totals).min(wanted.told.weight) * KIN_SHARE;
+                    let weight =
+                        (rarity(live, totals) * says(term)).min(wanted.told.weight) * kin_share(kinship);
                     found.push(Choice { id, weight, live, word });
                 }
             }
@@ -625,8 +634,8 @@ impl Search {
             for (held, wanted) in held.iter_mut().zip(wanted.iter()) {
                 if wanted.told.term == term || wanted.told.forms.iter().any(|form| form == term) {
                     *held = wanted.told.weight;
-                } else if !wanted.is_function && kin(term).any(|other| other == wanted.told.term) {
-                    *held = held.max(KIN_SHARE * wanted.told.weight);
+                } else if let Some((_, kinship)) = wanted.kin.iter().find(|(other, _)| *other == term) {
+                    *held = held.max(kin_share(*kinship) * wanted.told.weight);
                 }
             }
         }
@@ -684,6 +693,7 @@ impl Search {
                 .take(DANGLING_MAX)
                 .map(|(link, _)| link.target.to_string())
                 .collect(),
+            date: note.created.as_ref().map(|date| date.to_string()),
             lead: self
                 .led
                 .iter()
@@ -774,6 +784,13 @@ fn compound_parts(lower: &str, terms: &mut Terms, is_live: &dyn Fn(&str) -> bool
     Vec::new()
 }
 
+fn kin_share(kinship: Kinship) -> f32 {
+    match kinship {
+        Kinship::Close => CLOSE_KIN_SHARE,
+        Kinship::Less => KIN_SHARE,
+    }
+}
+
 /// The line of `text` that the byte at `at` stands in, its ends cut if it is long.
 fn line_around(text: &str, at: usize) -> &str {
     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
@@ -827,7 +844,8 @@ const SATURATION: f32 = 1.2;
 const FUNCTION_WORD_SHARE: f32 = 0.05;
 const CONTEXT_SHARE: f32 = 0.3;
 /// What the kin of a word weigh against what they, or the word, would weigh if they were asked for.
-const KIN_SHARE: f32 = 0.5;
+const CLOSE_KIN_SHARE: f32 = 0.7;
+const KIN_SHARE: f32 = 0.4;
 /// Most that links add to a score, as a share of it: the neighbour is the best hit of all.
 const LINK_SHARE_MAX: f32 = 0.15;
 /// What a passage gets of the score of one that links to it, and what the question's words are worth that it holds

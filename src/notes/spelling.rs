@@ -13,27 +13,35 @@ const LETTERS_MAX: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Mistyped {
     letters: Vec<char>,
+    /// Letters before what an ending adds: a term may end anywhere behind them.
+    stem: usize,
     set: u64,
     distance_max: usize,
     is_short: bool,
 }
 
 impl Mistyped {
-    /// For the term of a word that was typed with `typed_letters` letters: one slip from 4 letters on, two from 8.
-    /// Of a term with fewer than 6 letters only what fingers do: two letters swapped, or one inside it too many or
+    /// For a word as it was typed, in small letters, and its term: one slip from 4 letters on, two from 8.
+    /// Of a word with fewer than 6 letters only what fingers do: two letters swapped, or one inside it too many or
     /// missing. So `trun` is `turn`, but `bread` is not `read`, nor `take` `make`.
     /// `None` for words too short or too long to be mended, and for numbers.
-    pub fn new(term: &str, typed_letters: usize) -> Option<Mistyped> {
-        let letters: Vec<char> = term.chars().collect();
-        let distance_max = match typed_letters {
+    pub fn new(typed: &str, term: &str) -> Option<Mistyped> {
+        let count = typed.chars().count();
+        let distance_max = match count {
             0..4 => return None,
             4..8 => 1,
             _ => 2,
         };
+        let is_short = count < SHORT_LETTERS;
+        // A stemmer takes `bioligy` and `biology` apart in different places: what was typed is compared, with or
+        // without its ending.
+        let letters: Vec<char> = if is_short { term.chars() } else { typed.chars() }.collect();
+        let stem = letters.iter().zip(term.chars()).take_while(|(one, other)| **one == *other).count();
         let is_word = letters.iter().all(|c| c.is_alphabetic() || matches!(c, '\'' | '-' | '_'));
         (is_word && (LETTERS_MIN..=LETTERS_MAX).contains(&letters.len())).then(|| Mistyped {
-            set: letter_set(term),
-            is_short: typed_letters.min(letters.len()) < SHORT_LETTERS,
+            set: letters.iter().fold(0, |set, c| set | letter_bit(*c)),
+            stem: if stem < LETTERS_MIN { letters.len() } else { stem },
+            is_short,
             letters,
             distance_max,
         })
@@ -42,11 +50,12 @@ impl Mistyped {
     /// Slips between the two, if they are not more than allowed: a letter too many, missing, another, or two swapped.
     pub fn distance(&self, other: &str) -> Option<usize> {
         let far = self.letters.len() + self.distance_max;
-        if other.len() + self.distance_max < self.letters.len() || other.len() > 4 * far {
+        if other.len() + self.distance_max < self.stem || other.len() > 4 * far {
             return None;
         }
-        // Each slip changes at most two letters of the set.
-        if (self.set ^ letter_set(other)).count_ones() as usize > 2 * self.distance_max {
+        // Each slip changes at most two letters of the set, and each letter of an ending one.
+        let ending = self.letters.len() - self.stem;
+        if (self.set ^ letter_set(other)).count_ones() as usize > 2 * self.distance_max + ending {
             return None;
         }
         let mut letters = ['\0'; LETTERS_MAX + 2];
@@ -56,7 +65,7 @@ impl Mistyped {
             length += 1;
         }
         let other = &letters[..length];
-        let distance = alignment(&self.letters, other);
+        let distance = alignment(&self.letters, self.stem, other);
         let is_near = distance <= self.distance_max && (!self.is_short || is_slip(&self.letters, other));
         is_near.then_some(distance)
     }
@@ -79,8 +88,10 @@ fn is_slip(one: &[char], other: &[char]) -> bool {
     }
 }
 
-/// Optimal string alignment: Levenshtein's distance in which a swap of neighbours counts once.
-fn alignment(one: &[char], other: &[char]) -> usize {
+/// Optimal string alignment: Levenshtein's distance in which a swap of neighbours counts once. The least for any head of
+/// `one` from `stem` letters on.
+fn alignment(one: &[char], stem: usize, other: &[char]) -> usize {
+    let mut least = usize::MAX;
     let mut before = [0usize; LETTERS_MAX + 3];
     let mut above: [usize; LETTERS_MAX + 3] = std::array::from_fn(|column| column);
     let mut row = [0usize; LETTERS_MAX + 3];
@@ -94,13 +105,20 @@ fn alignment(one: &[char], other: &[char]) -> usize {
             }
         }
         (before, above) = (above, row);
+        if i + 1 >= stem {
+            least = least.min(above[other.len()]);
+        }
     }
-    above[other.len()]
+    least
 }
 
 /// Which letters a word has, as bits; letters beyond ASCII share some.
 fn letter_set(word: &str) -> u64 {
-    word.chars().fold(0, |set, c| set | 1 << (u32::from(c) % 64))
+    word.chars().fold(0, |set, c| set | letter_bit(c))
+}
+
+fn letter_bit(letter: char) -> u64 {
+    1 << (u32::from(letter) % 64)
 }
 
 #[cfg(test)]
@@ -108,7 +126,7 @@ mod tests {
     use super::*;
 
     fn distance(typed: &str, other: &str) -> Option<usize> {
-        Mistyped::new(typed, typed.chars().count())?.distance(other)
+        Mistyped::new(typed, typed)?.distance(other)
     }
 
     #[test]
@@ -135,8 +153,17 @@ mod tests {
         for (typed, another) in [("bread", "read"), ("take", "make"), ("wine", "wind"), ("star", "start")] {
             assert_eq!(distance(typed, another), None, "{typed}");
         }
-        assert_eq!(Mistyped::new("own", 4).and_then(|owns| owns.distance("on")), None);
-        assert_eq!(Mistyped::new("bake", 6).and_then(|baking| baking.distance("make")), None);
+        assert_eq!(Mistyped::new("owns", "own").and_then(|owns| owns.distance("on")), None);
+        assert_eq!(Mistyped::new("baking", "bake").and_then(|baking| baking.distance("make")), None);
+    }
+
+    #[test]
+    fn an_ending_that_the_stemmer_takes_elsewhere_is_no_slip() {
+        let distance =
+            |typed, term, other| Mistyped::new(typed, term).and_then(|typed| typed.distance(other));
+        assert_eq!(distance("bioligy", "bioligi", "biolog"), Some(1));
+        assert_eq!(distance("ofiicer", "ofiic", "offic"), Some(1));
+        assert_eq!(distance("tickets", "ticket", "tick"), None);
     }
 
     #[test]

@@ -1,494 +1,88 @@
 //! Words of English that say much the same: a question may use one and a note another.
 //!
-//! A small thesaurus of everyday and technical words, made by hand: one line is one sense, and a word of several senses
-//! stands in several lines. Kin lie beyond what stems bring together (`buy`, `bought`, `purchase`); they are weaker
-//! evidence than the word itself, and those who ask here weigh them so.
+//! A built-in thesaurus lies in `kin.txt`, sorted, and is searched where it lies: nothing is read or built at start.
+//! `benches/answers/kin/make.py` makes it, from a sentence encoder's idea of which words are close and from a list by
+//! hand. Kin lie beyond what stems bring together (`buy`, `bought`, `purchase`); they are weaker evidence than the word
+//! itself, and those who ask here weigh them so.
 
-use std::sync::LazyLock;
+use std::cmp::Ordering;
 
-use super::terms::Terms;
+/// How close two kin are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinship {
+    /// One mostly can stand for the other: `fridge`, `refrigerator`.
+    Close,
+    /// They speak of one matter: `password`, `login`.
+    Less,
+}
 
-/// The kin of a term, itself excepted: terms as [`Terms`] makes them for English. One that shares two senses comes twice.
+/// The kin of a term, itself excepted: terms as [`Terms`](super::Terms) makes them for English.
 ///
 /// ```
-/// assert!(oneloop::text::kin("purchas").any(|term| term == "buy"));
-/// assert_eq!(oneloop::text::kin("poll").count(), 0);
+/// use oneloop::text::{Kinship, kin};
+///
+/// assert!(kin("fridg").any(|found| found == ("refriger", Kinship::Close)));
+/// assert_eq!(kin("qwertz").count(), 0);
 /// ```
-pub fn kin(term: &str) -> impl Iterator<Item = &'static str> {
-    let Kin { senses, by_term } = &*KIN;
-    let first = by_term.partition_point(|(known, _)| **known < *term);
-    let own = by_term[first..].iter().take_while(move |(known, _)| known == term);
-    own.flat_map(|(known, sense)| senses[*sense].iter().filter(move |other| *other != known)).map(String::as_str)
+pub fn kin(term: &str) -> impl Iterator<Item = (&'static str, Kinship)> {
+    let (close, less) = line_of(term).and_then(|line| line.split_once('|')).unwrap_or(("", ""));
+    let words = |part: &'static str, kinship| part.split_ascii_whitespace().map(move |word| (word, kinship));
+    words(close, Kinship::Close).chain(words(less, Kinship::Less))
 }
 
-struct Kin {
-    senses: Vec<Vec<String>>,
-    /// Each term with the number of a sense, in order.
-    by_term: Vec<(String, usize)>,
-}
-
-/// Made at the first question to it, in about a millisecond: whoever must not wait for that asks before.
-static KIN: LazyLock<Kin> = LazyLock::new(|| {
-    let mut terms = Terms::new();
-    let mut sense = |line: &&str| line.split(' ').map(|word| terms.term(word).to_owned()).collect();
-    let senses: Vec<Vec<String>> = LINES.iter().map(&mut sense).collect();
-    let mut by_term: Vec<(String, usize)> = Vec::with_capacity(LINES.len() * 8);
-    for (number, sense) in senses.iter().enumerate() {
-        by_term.extend(sense.iter().map(|term| (term.clone(), number)));
+/// What stands behind `term` in its line.
+fn line_of(term: &str) -> Option<&'static str> {
+    let (mut first, mut end) = (0, TEXT.len());
+    while first < end {
+        // The text ends with a line feed, and `end` is always the beginning of a line.
+        let middle = TEXT.as_bytes()[..first + (end - first) / 2].iter().rposition(|byte| *byte == b'\n');
+        let start = middle.map_or(0, |feed| feed + 1).max(first);
+        let line = &TEXT[start..start + TEXT[start..].find('\n')?];
+        let (name, rest) = line.split_once(' ')?;
+        match name.cmp(term) {
+            Ordering::Less => first = start + line.len() + 1,
+            Ordering::Greater => end = start,
+            Ordering::Equal => return Some(rest),
+        }
     }
-    by_term.sort_unstable();
-    by_term.dedup();
-    Kin { senses, by_term }
-});
+    None
+}
 
-/// One sense a line. Forms that the stemmer does not bring together stand side by side.
-const LINES: &[&str] = &[
-    // Time and order
-    "start begin began begun commence launch open opening kickoff onset",
-    "end finish stop conclude close closing terminate expire over",
-    "deadline due cutoff latest limit",
-    "expire expiry expiration lapse invalid valid validity",
-    "before prior ahead beforehand earlier",
-    "after afterwards following later subsequent then",
-    "often frequency frequently interval every schedule cadence period periodic regular regularly",
-    "daily day everyday nightly",
-    "weekly week",
-    "monthly month",
-    "yearly annual annually year",
-    "delay postpone defer late wait lag reschedule",
-    "duration long length last lasts take takes took",
-    "quick fast rapid speed swift prompt",
-    "immediately instantly once straightaway promptly",
-    "now current currently present today",
-    "old age aged former previous earlier",
-    "new recent latest fresh newest",
-    "first initial initially original",
-    "final last ultimate",
-    "morning dawn sunrise am",
-    "evening dusk sunset pm night",
-    "date day when appointment",
-    "holiday vacation leave absence off break",
-    "weekend saturday sunday",
-    "founded established set-up created formed started",
-    "born birth birthday",
-    "die died death dead killed kill",
-    "history past origin background",
-    "timetable schedule calendar plan rota roster",
-    // Money and trade
-    "buy bought purchase acquire procure order ordered",
-    "sell sold sale vend",
-    "price cost fee charge rate pay expense tariff amount",
-    "pay paid payment settle reimburse remuneration",
-    "salary wage pay earnings income compensation",
-    "refund reimburse reimbursement repay expense expenses money-back",
-    "budget money fund funds funding spend spending allowance allocate allocated",
-    "cheap inexpensive affordable low-cost",
-    "expensive costly dear pricey",
-    "discount reduction rebate off",
-    "invoice bill receipt billing",
-    "supplier vendor provider seller distributor dealer merchant manufacturer source supply supplies supplied",
-    "customer client buyer guest user account",
-    "contract agreement deal lease",
-    "warranty guarantee guaranteed cover",
-    "insurance insured policy coverage cover",
-    "stock inventory supply spare spares store stored",
-    "deliver delivery ship shipment shipping dispatch arrive consignment courier",
-    "profit earnings revenue income turnover",
-    "debt loan owe credit borrow borrowed lend lent",
-    "own owner owned possess belong belongs property",
-    "ticket fare pass",
-    // People and work
-    "boss manager head lead leader supervisor chief director captain",
-    "responsible charge accountable owner owns maintainer maintain maintains maintained lead runs looks",
-    "employee staff worker colleague crew personnel team member people",
-    "team group crew squad department unit",
-    "colleague coworker teammate peer",
-    "hire recruit recruitment employ join joined onboard onboarding newcomer starter",
-    "newcomer beginner novice starter joiner trainee rookie",
-    "quit resign leave left depart departure leaver offboarding",
-    "job role position post work duty task",
-    "duty shift watch call on-call oncall pager",
-    "teacher lecturer professor instructor tutor teach taught teaches",
-    "student pupil learner trainee",
-    "doctor physician medic nurse",
-    "expert specialist",
-    "friend companion mate",
-    "author writer wrote written write by",
-    "inventor invent invented creator created create made",
-    "name called named title term known",
-    "contact reach call phone telephone ring number email",
-    "phone telephone mobile number extension",
-    "deputy substitute stand-in backup replacement covers",
-    "meeting session standup sync gathering conference appointment",
-    "interview conversation talk",
-    "visitor guest",
-    "passenger traveller rider",
-    "child children kid kids minor",
-    "woman women female lady",
-    "man men male",
-    "company firm business organisation organization enterprise corporation",
-    "partner ally",
-    // Doing
-    "make made create build built produce manufacture construct craft",
-    "use used using employ apply utilise utilize usage",
-    "get obtain receive acquire got gain",
-    "give gave given hand provide supply grant issue",
-    "send sent transmit forward dispatch post mail",
-    "show display reveal indicate present",
-    "tell told inform notify report announce notification alert notice",
-    "ask request apply enquire inquire",
-    "answer reply respond response",
-    "need require required requirement necessary must demand mandatory compulsory obligatory needed",
-    "want wish desire prefer",
-    "allow allowed permit permitted permission may can authorise authorize authorised authorized",
-    "forbid forbidden prohibit prohibited ban banned disallow disallowed never must-not",
-    "prevent avoid stop block protect",
-    "keep retain store hold preserve retained retention kept save stored",
-    "remove delete erase drop discard take-out strip",
-    "discard throw dispose disposal waste rubbish bin scrap trash garbage",
-    "add append include insert put",
-    "change modify alter adjust edit update revise amend switch",
-    "replace swap exchange substitute renew replaced replacement changed change",
-    "fix repair mend restore correct solve resolve remedy resolved solution cure",
-    "break broke broken fail failed failure fault faulty defect defective crash malfunction damage",
-    "damage harm hurt spoil ruin",
-    "find found locate discover detect spot discovered",
-    "look search seek hunt find",
-    "check inspect verify test examine examined review inspection audit control monitor",
-    "measure gauge determine reading measurement",
-    "choose chose pick select selected decide decided opt",
-    "decide decision decided agreed choice resolve verdict chose chosen",
-    "agree approve approval accept accepted consent sign sign-off approves approved",
-    "reject refuse decline deny turned-down rejected rejection",
-    "increase grow raise rise rose higher climb up more extend",
-    "decrease reduce lower fall fell drop decline shrink less cut down",
-    "limit maximum max cap ceiling most upper bound bounded threshold greatest highest",
-    "minimum min least lowest floor smallest",
-    "combine merge join mix blend unite",
-    "split divide separate part",
-    "move relocate transfer shift migrate migration moved",
-    "carry transport haul bring convey",
-    "travel trip journey go voyage",
-    "arrive arrival reach come came land dock",
-    "leave depart departure set-off exit sail sails",
-    "enter entry access admission come-in get-in",
-    "turn rotate spin twist",
-    "push press shove",
-    "pull drag tow draw",
-    "lift raise hoist elevate",
-    "clean wash rinse scrub wipe cleaning descale hygiene cleansing",
-    "fill refill top-up load charge replenish",
-    "empty drain discharge clear",
-    "cook bake roast fry boil prepare simmer",
-    "eat food meal diet feed feeds dine consume",
-    "drink beverage drinks",
-    "grow cultivate plant raise",
-    "sleep rest asleep bed",
-    "learn study studied revise practise practice",
-    "explain describe clarify meaning means define definition",
-    "think believe consider opinion",
-    "remember recall memorise memorize",
-    "help assist aid support assistance",
-    "try attempt test experiment trial",
-    "happen occur occurs happened take-place event",
-    "cause reason why because due led trigger triggered root lead behind",
-    "result outcome consequence effect lead",
-    "goal aim purpose objective target intention",
-    "plan intend schedule roadmap",
-    "win won victory succeed success beat",
-    "lose lost defeat",
-    "fight battle war combat conflict",
-    "argue dispute disagree disagreement quarrel",
-    "escape flee evacuate evacuation leave",
-    "hide conceal secret",
-    "steal theft stolen rob burglar",
-    "connect connection attach link join plug wire",
-    "disconnect detach unplug cut isolate",
-    "turn-on switch-on activate enable power-up start",
-    "turn-off switch-off deactivate disable shutdown stop",
-    "wait pause hold",
-    "watch observe monitor look",
-    "listen hear heard",
-    "say said speak spoke talk tell mention",
-    "read reading book",
-    "copy duplicate replica clone replicate backup",
-    "print printer",
-    "sign signature autograph signed",
-    "register enrol enroll registration sign-up book reserve",
-    "book reserve reservation booking",
-    "cancel abort call-off revoke withdraw",
-    "complain complaint issue grievance",
-    "complaint feedback criticism",
-    "escalate escalation raise pass-on inform",
-    "train training course instruction drill practise exercise rehearse rehearsal",
-    "exam test examination quiz assessment",
-    "mark grade score result marks",
-    "score points result",
-    // Qualities and measures
-    "big large huge great vast sizeable size",
-    "small little tiny minor compact",
-    "size dimension dimensions big large measure measurements",
-    "high tall height altitude elevation",
-    "low short shallow",
-    "deep depth draught",
-    "wide width broad breadth",
-    "heavy weight weigh weighs mass load",
-    "light lightweight",
-    "strong powerful robust sturdy strength",
-    "weak feeble poor",
-    "hot heat warm temperature degrees heated",
-    "cold cool chill chilled freeze freezing frost temperature",
-    "wet damp moist humid humidity moisture",
-    "dry arid dried",
-    "bright light brightness luminous magnitude",
-    "dark dim black",
-    "loud noise noisy sound volume",
-    "quiet silent silence",
-    "fast speed velocity pace quick knots rate",
-    "slow sluggish",
-    "full capacity volume hold room fit holds seats seat",
-    "capacity maximum size hold carry load",
-    "amount quantity number many much how-many count total volume dose",
-    "share proportion percentage percent ratio part fraction",
-    "average mean typical typically usual",
-    "most majority mainly mostly",
-    "few little scarce",
-    "enough sufficient adequate",
-    "near close nearby beside next adjacent",
-    "far distant distance remote away",
-    "important crucial vital key critical essential significant",
-    "dangerous hazardous unsafe risky danger hazard risk peril toxic poisonous",
-    "safe secure safety harmless protection",
-    "poison poisonous toxic venomous",
-    "good fine best great excellent",
-    "bad poor worst wrong terrible",
-    "right correct proper accurate",
-    "wrong incorrect mistake error false inaccurate",
-    "error mistake bug fault slip",
-    "easy simple effortless straightforward",
-    "hard difficult tough challenging tricky",
-    "same identical equal alike",
-    "different differ difference distinguish distinct unlike versus contrast tell-apart",
-    "similar like resemble alike comparable",
-    "special particular specific",
-    "common usual ordinary frequent widespread",
-    "rare unusual uncommon seldom scarce",
-    "beautiful pretty attractive",
-    "famous renowned known celebrated",
-    "rich wealthy",
-    "poor needy",
-    "free gratis complimentary no-charge",
-    "available free accessible obtainable",
-    "empty vacant blank",
-    "whole entire complete all total",
-    "main chief principal primary",
-    "extra additional further spare more",
-    "colour color shade hue paint painted",
-    "red crimson scarlet",
-    "shape form figure",
-    "material made substance fabric",
-    "quality standard grade",
-    "version release edition build",
-    "kind type sort variety category class species",
-    "way method procedure process approach technique how steps instructions",
-    "rule policy regulation guideline law convention",
-    "condition state status circumstances",
-    "reason justification rationale motive why because",
-    "advantage benefit upside pro",
-    "drawback disadvantage downside con problem",
-    "problem issue trouble difficulty fault",
-    "part component piece element section",
-    "list enumerate overview catalogue inventory",
-    "example instance sample",
-    "idea concept notion thought",
-    "story tale narrative plot novel",
-    "word term expression vocabulary",
-    "sentence phrase",
-    "picture image photo photograph drawing",
-    "map chart plan",
-    "letter mail post",
-    "document paper file record form",
-    "log record journal diary logbook logged",
-    "note remark comment annotation",
-    "book novel volume title",
-    "music song tune melody",
-    "game play sport match",
-    // Places and things
-    "place location site spot position venue where located situated",
-    "room office chamber space",
-    "house home building residence flat apartment",
-    "city town village",
-    "country nation state land",
-    "street road avenue lane",
-    "kitchen canteen galley",
-    "lunch meal dinner food canteen",
-    "breakfast morning-meal",
-    "snack biscuit treat",
-    "toilet restroom bathroom washroom heads",
-    "door gate entrance entry exit",
-    "key keys fob badge card pass access",
-    "password passphrase credential credentials secret login pin passcode",
-    "login log-in sign-in account authenticate",
-    "code pin password combination",
-    "desk table workplace workstation",
-    "storage store warehouse depot shed cupboard locker cabinet shelf kept",
-    "box crate container case",
-    "bag sack pouch",
-    "car vehicle automobile van truck lorry",
-    "bicycle bike cycle",
-    "ship boat vessel ferry",
-    "harbour harbor port dock quay berth pier",
-    "berth moor mooring dock tie",
-    "engine motor machine drive",
-    "fuel diesel petrol gas oil bunker bunkering",
-    "battery cell accumulator charge",
-    "power electricity electric electrical mains current",
-    "outage blackout downtime failure down interruption incident",
-    "incident outage accident event emergency",
-    "emergency urgent crisis alarm distress",
-    "alarm alert siren warning signal",
-    "warning caution alert alarm",
-    "fire blaze burn flames smoke",
-    "water liquid fluid",
-    "leak leakage drip seep spill",
-    "spill leak pour",
-    "pump compressor",
-    "pipe hose tube",
-    "valve tap cock",
-    "filter strainer sieve",
-    "screen monitor display",
-    "computer machine laptop pc server host",
-    "laptop notebook computer",
-    "server host machine node",
-    "network internet lan wifi connection",
-    "wifi wireless wlan internet",
-    "database db datastore store postgres",
-    "backup snapshot copy restore dump",
-    "restore recover recovery bring-back",
-    "deploy release rollout ship roll-out publish deployment",
-    "rollback revert undo back-out",
-    "software program application app",
-    "bug defect issue error",
-    "ticket issue case request",
-    "repository repo codebase",
-    "sensor probe detector",
-    "device gadget appliance equipment unit gear",
-    "tool instrument equipment utensil",
-    "machine device apparatus",
-    "light lamp bulb lighting",
-    "glass window pane",
-    "clothes clothing wear outfit uniform garment dress",
-    "shoe shoes boots footwear",
-    "medicine drug medication pill",
-    "illness disease sick ill sickness unwell",
-    "sick ill illness absent unwell",
-    "injury wound hurt injured accident",
-    "first-aid medical bandage",
-    "animal creature beast",
-    "bird birds fowl",
-    "plant flower crop vegetable",
-    "tree wood timber",
-    "weather climate storm wind",
-    "wind gale storm breeze gust beaufort",
-    "rain precipitation shower",
-    "fog mist visibility",
-    "sea ocean water",
-    "river stream creek",
-    "mountain hill peak",
-    "star sun stellar",
-    "planet world",
-    "earth soil ground",
-    "money cash currency coin",
-    "gift present donation",
-    "party celebration event festival",
-    "wedding marriage marry married",
-    "king ruler monarch emperor queen",
-    "leader head ruler",
-    "law act statute legislation",
-    "tax duty levy",
-    "treaty agreement pact accord peace",
-    "revolution uprising revolt rebellion",
-    "century age era period",
-    "language tongue speech",
-    "translation translate meaning",
-    "pronounce pronunciation say sound",
-    "energy power",
-    "cell cells",
-    "acid acidic ph",
-    "equation formula",
-    "graph chart plot",
-    "ingredient ingredients component recipe contain contains consist",
-    "recipe dish cooking",
-    "flour dough bread loaf",
-    "oven kiln furnace stove",
-    "bake oven fire firing",
-    "temperature heat degrees hot cold celsius",
-    "pot vessel bowl",
-    "clay ceramic pottery",
-    "glaze coating varnish",
-    "newsletter bulletin",
-    "website site page homepage web",
-    "email mail mailbox inbox message",
-    "message note text chat",
-    "channel room chat slack",
-    "rent lease hire",
-    "floor storey level",
-    "parking park garage",
-    "train railway rail",
-    "bus coach",
-    "plane aircraft flight fly",
-    "voltage volts volt",
-    "pressure bar psi",
-    "noise sound decibel",
-    "greenhouse glasshouse hothouse",
-    "irrigation watering water irrigate",
-    "fertiliser fertilizer nutrient feed",
-    "summary abstract overview gist",
-    "attendee attend participant participants present attended",
-    "vote ballot elect election elected",
-    "chair chaired preside moderator moderate host hosted",
-    "minutes protocol notes",
-    "overtime extra-hours",
-    "probation trial",
-    "remote home-office homeoffice work-from-home",
-    "secret confidential private",
-    "public open",
-    "encrypt encrypted encryption cipher",
-    "certificate cert tls ssl",
-    "renew renewal extend prolong",
-    "upgrade update newer",
-    "downgrade older",
-    "default standard preset",
-    "setting settings configuration config option parameter",
-    "install set-up setup installation mount fit fitted",
-    "uninstall remove",
-    "reset restart reboot",
-    "lubricate grease oil lubricant",
-    "service maintenance servicing overhaul upkeep maintain",
-    "weld solder join",
-    "paint coat painting",
-    "cable cord wire lead rope line",
-    "anchor mooring",
-    "crew staff hands sailors seafarers",
-    "captain master skipper",
-    "mate officer",
-    "lifejacket life-vest lifejackets vest",
-    "lifeboat raft rescue",
-    "rescue save recover",
-    "drill exercise practice rehearsal",
-    "muster assemble gather assembly meeting-point",
-    "gangway ramp",
-    "cargo freight goods load",
-];
+const TEXT: &str = include_str!("kin.txt");
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
+    fn every_line_is_found_by_its_term() {
+        for line in TEXT.lines() {
+            let (term, rest) = line.split_once(' ').expect("a term and its kin");
+            assert_eq!(line_of(term), Some(rest));
+        }
+        assert_eq!((line_of(""), line_of("zzz"), line_of("buyx")), (None, None, None));
+    }
+
+    #[test]
     fn kin_go_both_ways_and_nothing_is_its_own() {
-        for (term, _) in &KIN.by_term {
-            assert!(kin(term).all(|other| other != term && kin(other).any(|back| back == term)), "{term}");
+        let mut pairs = BTreeSet::new();
+        for line in TEXT.lines() {
+            let term = line.split(' ').next().unwrap_or("");
+            pairs.extend(kin(term).map(|(other, _)| (term, other)));
+        }
+        for (one, other) in &pairs {
+            assert!(one != other && pairs.contains(&(*other, *one)), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn its_terms_are_those_of_the_index() {
+        let mut terms = crate::text::Terms::new();
+        for (word, other) in [("buying", "purchases"), ("refrigerators", "fridge"), ("salaries", "wages")] {
+            let other = terms.term(other).to_owned();
+            assert!(kin(terms.term(word)).any(|(found, _)| found == other), "{word}");
         }
     }
 }

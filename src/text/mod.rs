@@ -1,6 +1,7 @@
 //! Words, stems and sentences of any script: what the index stores and what the answerer picks from.
 
 pub mod boundary;
+pub mod common;
 pub mod kin;
 pub mod language;
 pub mod sentences;
@@ -8,7 +9,8 @@ pub mod terms;
 pub mod words;
 
 pub use boundary::{boundary_before, boundary_behind};
-pub use kin::kin;
+pub use common::says;
+pub use kin::{Kinship, kin};
 pub use language::Language;
 pub use sentences::sentences;
 pub use terms::Terms;

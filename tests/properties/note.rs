@@ -226,11 +226,13 @@ fn findings(found: Found) -> Findings {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        date: hit.date,
         lead: hit.lead,
     });
     let terms = found.terms.into_iter().map(|term| FoundTerm {
         text: term.text,
         term: term.term,
+        forms: term.forms,
         weight: term.weight,
         known: term.known,
         corrected: term.corrected_to,
