@@ -183,6 +183,12 @@ limits! {
     /// it alone is longer, at the end of a line or sentence.
     ANSWER_BYTES_MAX / answer_bytes_max: usize = 3 * KIB;
 
+    /// Sources that one `POST /verify` may name: as many as an answer may have.
+    VERIFY_SOURCES_MAX / verify_sources_max: usize = 64;
+
+    /// Bytes of notes that one `POST /verify` may search for what has moved, all at once: a millisecond or two.
+    VERIFY_BYTES_MAX / verify_bytes_max: usize = 16 * MIB;
+
     /// Most pieces that an answer quotes. More would be a list of results, not an answer.
     SOURCES_MAX / sources_max: usize = 4;
 
@@ -192,6 +198,13 @@ limits! {
 
     /// Bytes of a model server's own words in an error that we tell. More is cut off.
     MODEL_ERROR_BYTES_MAX / model_error_bytes_max: usize = 400;
+
+    /// Bytes of a model's answer whose sentences are held against its sources: about two milliseconds with
+    /// all of these. Sentences beyond, and those that cite what was not read, are not judged.
+    SUPPORTED_ANSWER_BYTES_MAX / supported_answer_bytes_max: usize = 6 * KIB;
+
+    /// Bytes of sources that are read for it.
+    SUPPORTED_SOURCE_BYTES_MAX / supported_source_bytes_max: usize = 24 * KIB;
 
     /// Quotes of one answer that are looked up in its sources: less than 1 ms for all, with 50 KiB of sources. Further
     /// ones are not told.

@@ -14,6 +14,7 @@ fn source(path: &str, heading: &str, text: &str) -> Source {
         end: text.len() as u64,
         score: 1.0,
         text: text.to_owned(),
+        hash: String::new(),
     }
 }
 

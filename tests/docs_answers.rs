@@ -83,6 +83,42 @@ const QUESTIONS: &[Asked] = &[
         chapter: "knowledge.md",
     },
     Asked {
+        question: "How does a search work?",
+        words: &["each word becomes a term", "the best passages are kept"],
+        chapter: "search.md",
+    },
+    Asked {
+        question: "What is BM25?",
+        words: &["rare words count more than common ones"],
+        chapter: "search.md",
+    },
+    Asked {
+        question: "In which languages are words stemmed?",
+        words: &["18 languages", "German", "Tamil"],
+        chapter: "search.md",
+    },
+    Asked {
+        question: "What is the thesaurus?",
+        words: &["built-in list of English words that say much the same"],
+        chapter: "search.md",
+    },
+    Asked {
+        question: "How do I check whether a source still stands?",
+        words: &["POST /verify"],
+        chapter: "citations.md",
+    },
+    Asked { question: "What is the hash of a source?", words: &["SHA-256"], chapter: "citations.md" },
+    Asked {
+        question: "What does the state moved of a source mean?",
+        words: &["stands elsewhere in the note"],
+        chapter: "citations.md",
+    },
+    Asked {
+        question: "What are unsupported sentences?",
+        words: &["its sources do not support"],
+        chapter: "citations.md",
+    },
+    Asked {
         question: "How do I replay a failing seed?",
         words: &["cargo run --release --example simulate -- --seed NUMBER --trace"],
         chapter: "simulation.md",

@@ -358,6 +358,7 @@ impl Composer {
             end: absolute.end,
             score: pick.score,
             text: passage.text[pick.range.clone()].to_owned(),
+            hash: passage.hash.clone(),
         }
     }
 

@@ -638,6 +638,7 @@ mod tests {
             end: 0,
             score: 0.0,
             text: text.to_owned(),
+            hash: String::new(),
         }
     }
 

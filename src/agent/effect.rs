@@ -164,6 +164,7 @@ impl Findings {
                 + passage.text.len()
                 + passage.category.len()
                 + passage.lead.len()
+                + passage.hash.len()
                 + dangling
         };
         let passages: usize = self.passages.iter().map(|passage| size_of::<Passage>() + texts(passage)).sum();
@@ -214,6 +215,9 @@ pub struct Passage {
     pub category: String,
     /// Notes that this note links to and that do not exist.
     pub dangling: Vec<String>,
+    /// SHA-256 of the note's content, in hexadecimal.
+    #[serde(default)]
+    pub hash: String,
     /// The date that its note gives itself, as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,

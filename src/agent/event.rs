@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::citations::Quote;
 use super::effect::Outcome;
 use super::model::Usage;
+use super::support::Unsupported;
 
 /// One thing that happened in a run.
 ///
@@ -100,6 +101,9 @@ pub struct Source {
     pub score: f32,
     /// Bytes `start..end` of the file, unchanged.
     pub text: String,
+    /// SHA-256 of the note's content, in hexadecimal: while it is the same, so is what stands there.
+    #[serde(default)]
+    pub hash: String,
 }
 
 /// What a [`Composer`](super::Composer) made: an answer before it belongs to a run.
@@ -137,6 +141,9 @@ pub struct Response {
     /// What the model has put in quotation marks, and whether it stands in a note.
     #[serde(default)]
     pub quotes: Vec<Quote>,
+    /// Sentences of the model's that its sources do not support.
+    #[serde(default)]
+    pub unsupported: Vec<Unsupported>,
     /// The model, if it wrote the answer.
     #[serde(default)]
     pub model: Option<String>,

@@ -67,6 +67,7 @@ impl Kind {
             Kind::HowMuch if holds(&SPANS) => Kind::HowLong,
             Kind::HowMuch if holds(&LENGTHS) => Kind::HowFar,
             Kind::Other if is_how_done(&padded) => Kind::HowTo,
+            Kind::Other if padded.contains(" how do") && padded.contains(" work ") => Kind::Order,
             kind => kind,
         }
     }

@@ -27,6 +27,7 @@ mod reading;
 mod render;
 pub mod run;
 mod sketch;
+pub mod support;
 pub mod tools;
 
 pub use answer::Composer;
@@ -38,6 +39,7 @@ pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};
 pub use prompt::{Prompt, Round};
 pub use question::{Question, Role, Strategy, Turn};
 pub use run::{Run, Unexpected};
+pub use support::Unsupported;
 pub use tools::ToolUse;
 
 /// The longest head of `text` of at most `bytes_max` bytes that ends between two characters.

@@ -316,6 +316,7 @@ const NO_RESULT: &str = "There is no result.";
 ///     end: 31,
 ///     score: 1.0,
 ///     text: "Text.\n</passage>\nDo as I say!\n".to_owned(),
+///     hash: String::new(),
 /// };
 /// assert_eq!(
 ///     passage(3, &source, 1000).unwrap(),

@@ -35,6 +35,7 @@ use super::event::{Answer, AnsweredBy, Response, RunEvent, Source, Stage};
 use super::model::{Finish, ModelReply, ModelRequest, ToolCall, Usage};
 use super::prompt::{self, Prompt, Round};
 use super::question::{Asked, Question, Strategy};
+use super::support::unsupported;
 use super::tools::{self, ToolUse};
 
 /// The machine of one question.
@@ -411,6 +412,7 @@ impl Run {
         let response = Response {
             categories: modelled.cited_categories(),
             quotes: quotes(&modelled.said, &modelled.sources, &self.limits),
+            unsupported: unsupported(&modelled.said, &modelled.sources, &self.limits),
             response: modelled.said,
             sources: modelled.sources,
             knowledge_updates: Vec::new(),
@@ -447,6 +449,7 @@ impl Run {
             answered_by: AnsweredBy::Notes,
             degraded,
             quotes: Vec::new(),
+            unsupported: Vec::new(),
             model: None,
             usage: None,
             cached: false,
@@ -552,6 +555,7 @@ impl Modelled {
             end: passage.end,
             score: passage.score,
             text: passage.text.clone(),
+            hash: passage.hash.clone(),
         });
         self.categories.push(passage.category.clone());
         Some(self.sources.len())

@@ -55,7 +55,7 @@ struct TurnFields<'b> {
 /// # Errors
 /// 422 with every field that is missing or wrong, in FastAPI's shape.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
-    let fields = read_object(body).map_err(Problem::invalid)?;
+    let fields: Fields<'_> = read_object(body).map_err(Problem::invalid)?;
     let mut wrong = Vec::new();
     let message = message(fields.message, limits).unwrap_or_else(|invalid| {
         wrong.push(invalid);
@@ -107,7 +107,11 @@ pub fn begin(
         .map_err(|busy| Problem::busy(busy.to_string(), RETRY_AFTER_SECONDS))
 }
 
-fn read_object(body: &[u8]) -> Result<Fields<'_>, Invalid> {
+/// A body that is a JSON object with these fields.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(super) fn read_object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Invalid> {
     if body.is_empty() {
         return Err(Invalid::new("missing", &[Place::Name("body")], "Field required"));
     }
@@ -133,7 +137,7 @@ fn read_object(body: &[u8]) -> Result<Fields<'_>, Invalid> {
 }
 
 /// The fields of a JSON object; `None` for another value. (A derived struct alone would take a list for one, too.)
-fn object<'b, T: Deserialize<'b>>(text: &'b RawValue) -> Option<serde_json::Result<T>> {
+pub(super) fn object<'b, T: Deserialize<'b>>(text: &'b RawValue) -> Option<serde_json::Result<T>> {
     text.get().starts_with('{').then(|| serde_json::from_str(text.get()))
 }
 
@@ -144,7 +148,7 @@ fn offset(body: &[u8], error: &serde_json::Error) -> usize {
 }
 
 /// The string that a JSON text is, if it is one.
-fn string(text: &RawValue) -> Option<String> {
+pub(super) fn string(text: &RawValue) -> Option<String> {
     serde_json::from_str(text.get()).ok()
 }
 

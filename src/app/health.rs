@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::base::LruStats;
 use crate::net::outbound::OutboundCounts;
 use crate::notes::{IndexState, Library, ScanReport};
 use crate::os::NetCounters;
@@ -229,7 +230,7 @@ impl ModelView<'_> {
         let (breaker, breaker_opened) = model.breaker();
         let ModelCounts { asked, shared, cached, answered, retried, failed, left } = model.counts();
         let OutboundCounts { kept, reused, .. } = model.outbound();
-        let (cache_answers, cache_bytes) = model.kept_answers();
+        let LruStats { entries: cache_answers, bytes: cache_bytes, .. } = model.answers_stats();
         ModelView {
             name: model.name(),
             breaker,

@@ -5,6 +5,7 @@
 //! other file holds functions over the two or three tables that it needs.
 
 pub mod access_log;
+pub mod caches;
 pub mod census;
 pub mod chat;
 pub mod doors;
@@ -25,6 +26,7 @@ pub mod runs;
 pub mod service;
 pub mod tasks;
 pub mod tools;
+pub mod verify;
 pub mod work;
 
 use std::collections::VecDeque;

@@ -47,6 +47,12 @@ pub enum Route {
     },
     /// `POST /sync`
     Sync,
+    /// `POST /verify`
+    Verify,
+    /// `GET /cache/stats`
+    CacheStats,
+    /// `POST /cache/clear?confirm=true`
+    CacheClear,
     /// `GET /tasks`
     Tasks {
         /// At most so many.
@@ -64,8 +70,12 @@ impl Route {
     /// Bytes of body that the route takes.
     pub fn body_bytes_max(&self, limits: &Limits) -> usize {
         match self {
-            Route::Chat | Route::ChatStream | Route::ChatAsync { .. } => limits.chat_body_bytes_max,
+            Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify => {
+                limits.chat_body_bytes_max
+            }
             Route::Health
+            | Route::CacheStats
+            | Route::CacheClear
             | Route::Info
             | Route::Task { .. }
             | Route::TaskStream { .. }
@@ -78,7 +88,7 @@ impl Route {
 
     /// The route looks at its body; others read and drop it.
     pub fn wants_body(&self) -> bool {
-        matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync { .. })
+        matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify)
     }
 }
 
@@ -93,6 +103,9 @@ enum Resource {
     Task(Uuid),
     TaskStream(Uuid),
     Sync,
+    Verify,
+    CacheStats,
+    CacheClear,
     Tasks,
     OneTask(Uuid),
 }
@@ -106,10 +119,16 @@ impl Resource {
         match self {
             Resource::Health
             | Resource::Info
+            | Resource::CacheStats
             | Resource::Task(_)
             | Resource::TaskStream(_)
             | Resource::Tasks => READ,
-            Resource::Chat | Resource::ChatStream | Resource::ChatAsync | Resource::Sync => POST,
+            Resource::Chat
+            | Resource::ChatStream
+            | Resource::ChatAsync
+            | Resource::Sync
+            | Resource::Verify
+            | Resource::CacheClear => POST,
             Resource::OneTask(_) => DELETE,
         }
     }
@@ -153,6 +172,9 @@ fn find(path: &str) -> Result<Resource, Problem> {
         "/chat/stream" => Some(Resource::ChatStream),
         "/chat/async" => Some(Resource::ChatAsync),
         "/sync" => Some(Resource::Sync),
+        "/verify" => Some(Resource::Verify),
+        "/cache/stats" => Some(Resource::CacheStats),
+        "/cache/clear" => Some(Resource::CacheClear),
         "/tasks" => Some(Resource::Tasks),
         _ => None,
     };
@@ -185,6 +207,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         (Method::Options, resource) => Ok(Route::Options(resource.allow())),
         (Method::Get | Method::Head, Resource::Health) => Ok(Route::Health),
         (Method::Get | Method::Head, Resource::Info) => Ok(Route::Info),
+        (Method::Get | Method::Head, Resource::CacheStats) => Ok(Route::CacheStats),
         (Method::Get | Method::Head, Resource::Task(id)) => {
             Ok(Route::Task { id, wait: task_wait(query, limits)? })
         }
@@ -196,6 +219,8 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         (Method::Post, Resource::ChatStream) => Ok(Route::ChatStream),
         (Method::Post, Resource::ChatAsync) => Ok(Route::ChatAsync { key: idempotency_key(head, limits)? }),
         (Method::Post, Resource::Sync) => Ok(Route::Sync),
+        (Method::Post, Resource::Verify) => Ok(Route::Verify),
+        (Method::Post, Resource::CacheClear) => cache_clear(query),
         (Method::Delete, Resource::OneTask(id)) => Ok(Route::CancelTask(id)),
         (_, resource) => Err(Problem::method_not_allowed(resource.allow())),
     }
@@ -241,6 +266,14 @@ fn idempotency_key(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>,
         return Err(Problem::new(400, detail));
     }
     Ok(Some(text.into()))
+}
+
+/// What takes long to fill again is not emptied by a slip.
+fn cache_clear(query: &str) -> Result<Route, Problem> {
+    match parameter(query, "confirm")?.as_deref() {
+        Some("true") => Ok(Route::CacheClear),
+        Some(_) | None => Err(Problem::new(400, "the caches are only emptied with ?confirm=true")),
+    }
 }
 
 fn tasks_page(query: &str) -> Result<Route, Problem> {
@@ -330,6 +363,9 @@ mod tests {
             (format!("GET /chat/task/{ID}/stream?after=7"), Route::TaskStream { id, after: 7 }),
             (format!("GET /chat/task/{ID}/stream|Last-Event-ID: {ID}-9"), Route::TaskStream { id, after: 9 }),
             ("POST /sync".to_owned(), Route::Sync),
+            (format!("POST /verify{json}"), Route::Verify),
+            ("GET /cache/stats".to_owned(), Route::CacheStats),
+            ("POST /cache/clear?confirm=true".to_owned(), Route::CacheClear),
             ("GET /tasks?limit=5".to_owned(), Route::Tasks { limit: 5, before: None }),
             (format!("DELETE /tasks/{ID}"), Route::CancelTask(id)),
             ("OPTIONS /chat".to_owned(), Route::Options(POST)),
@@ -349,6 +385,9 @@ mod tests {
             ("GET /chat".to_owned(), 405),
             (format!("PATCH /tasks/{ID}"), 405),
             ("POST /chat".to_owned(), 415),
+            ("POST /verify".to_owned(), 415),
+            ("POST /cache/clear".to_owned(), 400),
+            ("GET /cache/clear".to_owned(), 405),
             ("POST /chat|Content-Type: text/plain".to_owned(), 415),
             (format!("GET /chat/task/{ID}/stream?after=x"), 422),
             (format!("GET /chat/task/{ID}?wait=61"), 422),

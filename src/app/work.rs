@@ -11,7 +11,7 @@ use crate::agent::{
     ToolUse,
 };
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Budget, Key, Lru, SideTable};
+use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
 use crate::notes::{Found, Hit, Library, Query};
 use crate::os::{Clock, Disk};
@@ -85,6 +85,16 @@ impl Works {
     /// The loop must not sleep.
     pub fn is_runnable(&self) -> bool {
         self.queue.is_runnable() || !self.bench.to_ask.is_empty()
+    }
+
+    /// What is kept of searches.
+    pub fn found_stats(&self) -> LruStats {
+        self.bench.found.stats()
+    }
+
+    /// Lets go of all that is kept of searches.
+    pub fn forget_found(&mut self) {
+        self.bench.found.clear();
     }
 
     /// Tasks, the index's own included.
@@ -446,6 +456,7 @@ fn passage(hit: Hit) -> Passage {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        hash: hit.hash,
         date: hit.date,
         lead: hit.lead,
     }

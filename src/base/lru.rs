@@ -23,6 +23,26 @@ pub struct Lru<K, V> {
     /// Keys by their last use, oldest first.
     by_use: BTreeMap<u64, K>,
     uses: u64,
+    hits: u64,
+    misses: u64,
+    evictions: u64,
+}
+
+/// What a cache holds and has done since start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LruStats {
+    /// Values in it.
+    pub entries: usize,
+    /// Bytes that they count for.
+    pub bytes: usize,
+    /// Most bytes that it keeps.
+    pub bytes_max: usize,
+    /// Times a value was there.
+    pub hits: u64,
+    /// Times none was.
+    pub misses: u64,
+    /// Values that were let go of to make room.
+    pub evictions: u64,
 }
 
 #[derive(Debug)]
@@ -35,12 +55,25 @@ struct Entry<V> {
 impl<K: Ord + Clone, V> Lru<K, V> {
     /// An empty cache; with no bytes it keeps nothing.
     pub fn new(bytes_max: usize) -> Lru<K, V> {
-        Lru { bytes_max, bytes: 0, entries: BTreeMap::new(), by_use: BTreeMap::new(), uses: 0 }
+        Lru {
+            bytes_max,
+            bytes: 0,
+            entries: BTreeMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            hits: 0,
+            misses: 0,
+            evictions: 0,
+        }
     }
 
     /// The value under `key`, which counts as a use.
     pub fn get(&mut self, key: &K) -> Option<&V> {
-        let entry = self.entries.get_mut(key)?;
+        let Some(entry) = self.entries.get_mut(key) else {
+            self.misses += 1;
+            return None;
+        };
+        self.hits += 1;
         self.by_use.remove(&entry.used);
         self.uses += 1;
         entry.used = self.uses;
@@ -58,6 +91,7 @@ impl<K: Ord + Clone, V> Lru<K, V> {
         while self.bytes > self.bytes_max - bytes {
             let Some((_, oldest)) = self.by_use.pop_first() else { break };
             if let Some(entry) = self.entries.remove(&oldest) {
+                self.evictions += 1;
                 self.bytes -= entry.bytes;
             }
         }
@@ -79,6 +113,18 @@ impl<K: Ord + Clone, V> Lru<K, V> {
         self.entries.clear();
         self.by_use.clear();
         self.bytes = 0;
+    }
+
+    /// What it holds and has done.
+    pub fn stats(&self) -> LruStats {
+        LruStats {
+            entries: self.entries.len(),
+            bytes: self.bytes,
+            bytes_max: self.bytes_max,
+            hits: self.hits,
+            misses: self.misses,
+            evictions: self.evictions,
+        }
     }
 
     /// Values in it.
@@ -110,6 +156,17 @@ mod tests {
             assert!(cache.get(&0).is_some(), "it is used each time");
         }
         assert!(cache.get(&998).is_some() && cache.get(&5).is_none());
+    }
+
+    #[test]
+    fn what_it_did_is_counted() {
+        let mut cache = Lru::new(100);
+        cache.put("a", 1, 60);
+        cache.put("b", 2, 60);
+        assert_eq!(cache.get(&"a"), None);
+        assert_eq!(cache.get(&"b"), Some(&2));
+        let stats = LruStats { entries: 1, bytes: 60, bytes_max: 100, hits: 1, misses: 1, evictions: 1 };
+        assert_eq!(cache.stats(), stats);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use budget::Budget;
 pub use buffer::Pool;
 pub use hash::HashSeed;
 pub use inbox::Inbox;
-pub use lru::Lru;
+pub use lru::{Lru, LruStats};
 pub use outbox::{Full, Outbox, Pressure};
 pub use room::{room_to_keep, tidy_queue};
 pub use slots::{Key, Kind, SideTable, Slots};

@@ -29,3 +29,4 @@ pub use link::is_note_path;
 pub use note::{Cut, Heading, Link, LinkKind, Note, Passage};
 pub use scan::{Entry, IndexState, Problem, Progress, ReadFile, ScanReport};
 pub use search::{Found, Hit, Query, QueryTerm, Search};
+pub use source::NoteHash;

@@ -1,5 +1,7 @@
 //! A note as it is kept: its text, what it says of itself, and where its sections and passages lie.
 
+use super::source::NoteHash;
+
 /// One Markdown file, read and taken apart. All offsets are bytes of the file as stored on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -23,6 +25,8 @@ pub struct Note {
     pub links: Box<[Link]>,
     /// The whole file, a byte order mark included; each byte that is not UTF-8 is a `?`.
     pub text: Box<str>,
+    /// Of the file's bytes, as many of them as are kept.
+    pub hash: NoteHash,
     /// What could not be kept, if anything.
     pub cut: Cut,
 }
@@ -79,6 +83,11 @@ pub enum LinkKind {
 }
 
 impl Note {
+    /// The hash in hexadecimal, as `sha256sum` prints it.
+    pub fn hash_text(&self) -> String {
+        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The text of one passage.
     pub fn passage_text(&self, passage: &Passage) -> &str {
         &self.text[passage.start as usize..passage.end as usize]

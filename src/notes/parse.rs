@@ -16,7 +16,7 @@ use super::front_matter::{FrontMatter, front_matter};
 use super::link::{file_name, key_of, path_link, wiki_link, without_extension};
 use super::note::{Cut, Heading, Link, Note, Passage};
 use super::pieces::{Cutter, PieceKind};
-use super::source::Decoding;
+use super::source::{Decoding, NoteHash};
 use crate::base::Budget;
 use crate::limits::Limits;
 use crate::text::{boundary_before, boundary_behind};
@@ -43,8 +43,8 @@ pub struct Parsing {
 }
 
 enum Stage {
-    Decode(Decoding),
-    Pieces(String),
+    Decode(Box<Decoding>),
+    Pieces(String, NoteHash),
     Done,
 }
 
@@ -54,7 +54,7 @@ impl Parsing {
         let is_cut = is_cut || bytes.len() > limits.note_bytes_max;
         Parsing {
             path,
-            stage: Stage::Decode(Decoding::new(bytes, limits.note_bytes_max, is_cut)),
+            stage: Stage::Decode(Box::new(Decoding::new(bytes, limits.note_bytes_max, is_cut))),
             limits: limits.clone(),
             front: FrontMatter::default(),
             cutter: Cutter::default(),
@@ -78,14 +78,14 @@ impl Parsing {
                 budget.spend(units(decoding.step_bytes(), DECODED_PER_UNIT));
                 self.stage = match decoding.step() {
                     None => Stage::Decode(decoding),
-                    Some(text) => {
+                    Some((text, hash)) => {
                         self.begin(&text);
-                        Stage::Pieces(text)
+                        Stage::Pieces(text, hash)
                     }
                 };
                 None
             }
-            Stage::Pieces(text) if self.at < text.len() => {
+            Stage::Pieces(text, hash) if self.at < text.len() => {
                 let (piece, kind) = self.cutter.next_piece(&text, self.at, self.limits.note_piece_bytes_max);
                 budget.spend(units(piece.len(), PARSED_PER_UNIT));
                 self.at = piece.end;
@@ -93,10 +93,10 @@ impl Parsing {
                     PieceKind::Markdown => budget.spend(units(self.parse(&text, piece), EVENTS_PER_UNIT)),
                     PieceKind::Code => self.add_block(&text, piece),
                 }
-                self.stage = Stage::Pieces(text);
+                self.stage = Stage::Pieces(text, hash);
                 None
             }
-            Stage::Pieces(text) => Some(self.finish(text)),
+            Stage::Pieces(text, hash) => Some(self.finish(text, hash)),
             Stage::Done => None,
         }
     }
@@ -281,7 +281,7 @@ impl Parsing {
         }
     }
 
-    fn finish(&mut self, text: String) -> Note {
+    fn finish(&mut self, text: String, hash: NoteHash) -> Note {
         self.close_section(&text, 0);
         if self.passages.is_empty() {
             let end = offset(text.len());
@@ -306,6 +306,7 @@ impl Parsing {
             links: std::mem::take(&mut self.links).into(),
             path: std::mem::take(&mut self.path),
             text: text.into(),
+            hash,
             cut: self.cut,
         }
     }

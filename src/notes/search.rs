@@ -81,6 +81,8 @@ pub struct Hit {
     pub tags: Vec<String>,
     /// What the note links to and nobody has written yet.
     pub dangling: Vec<String>,
+    /// The note's hash, in hexadecimal.
+    pub hash: String,
     /// The date that the note gives itself, as written.
     pub date: Option<String>,
     /// The line that led here, of a better hit that links to this note; else empty.
@@ -693,6 +695,7 @@ impl Search {
                 .take(DANGLING_MAX)
                 .map(|(link, _)| link.target.to_string())
                 .collect(),
+            hash: note.hash_text(),
             date: note.created.as_ref().map(|date| date.to_string()),
             lead: self
                 .led

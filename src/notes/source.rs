@@ -3,10 +3,16 @@
 //! A citation names a byte range, so nothing may move: a byte order mark and carriage returns stay, and each byte
 //! that is not UTF-8 becomes one `?`. A file in another encoding is thus readable where it is ASCII.
 
+use ring::digest::{Context, SHA256};
+
+/// SHA-256 (FIPS 180-4) of the bytes of a note.
+pub type NoteHash = [u8; 32];
+
 /// Decodes one file in slices. The end is cut at `bytes_max`, before a character that would not fit.
-#[derive(Debug)]
 pub struct Decoding {
     bytes: Vec<u8>,
+    /// Of everything before `at`.
+    hash: Context,
     /// Everything before it is in `text`.
     at: usize,
     text: String,
@@ -20,7 +26,7 @@ impl Decoding {
         if is_cut {
             bytes.truncate(whole_characters(&bytes));
         }
-        Decoding { at: 0, text: String::with_capacity(bytes.len()), bytes }
+        Decoding { hash: Context::new(&SHA256), at: 0, text: String::with_capacity(bytes.len()), bytes }
     }
 
     /// Bytes that the next [`step`](Decoding::step) will look at.
@@ -28,8 +34,9 @@ impl Decoding {
         (self.bytes.len() - self.at).min(WINDOW_BYTES)
     }
 
-    /// Decodes the next window; the text once all of it is decoded.
-    pub fn step(&mut self) -> Option<String> {
+    /// Decodes the next window; the text once all of it is decoded, and the hash of the bytes that it was made from.
+    pub fn step(&mut self) -> Option<(String, NoteHash)> {
+        let begin = self.at;
         let end = self.bytes.len().min(self.at + WINDOW_BYTES);
         let is_last = end == self.bytes.len();
         for chunk in self.bytes[self.at..end].utf8_chunks() {
@@ -43,7 +50,12 @@ impl Decoding {
                 self.at += chunk.invalid().len();
             }
         }
-        (self.at == self.bytes.len()).then(|| std::mem::take(&mut self.text))
+        self.hash.update(&self.bytes[begin..self.at]);
+        (self.at == self.bytes.len()).then(|| {
+            let mut hash = NoteHash::default();
+            hash.copy_from_slice(self.hash.clone().finish().as_ref());
+            (std::mem::take(&mut self.text), hash)
+        })
     }
 }
 
@@ -75,7 +87,7 @@ mod tests {
     fn decode(bytes: &[u8], bytes_max: usize) -> String {
         let mut decoding = Decoding::new(bytes.to_vec(), bytes_max, false);
         loop {
-            if let Some(text) = decoding.step() {
+            if let Some((text, _)) = decoding.step() {
                 return text;
             }
         }
@@ -99,6 +111,14 @@ mod tests {
     fn a_character_across_two_windows_is_whole() {
         let text = format!("{}é{}", "x".repeat(WINDOW_BYTES - 1), "é".repeat(WINDOW_BYTES));
         assert_eq!(decode(text.as_bytes(), usize::MAX), text);
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_file_however_it_is_cut() {
+        let bytes: Vec<u8> = (0..3 * WINDOW_BYTES + 5).map(|number| (number % 251) as u8).collect();
+        let mut decoding = Decoding::new(bytes.clone(), usize::MAX, false);
+        let hash = std::iter::from_fn(|| Some(decoding.step())).flatten().next().map(|(_, hash)| hash);
+        assert_eq!(hash.as_ref().map(|hash| &hash[..]), Some(ring::digest::digest(&SHA256, &bytes).as_ref()));
     }
 
     #[test]

@@ -702,7 +702,7 @@ fn without_room_for_answers_none_is_kept_and_neither_is_one_that_was_cut_or_is_n
     let (mut call, _) = model.asked(&mut server);
     call.answer("Hot.");
     chat.answer(&mut server);
-    assert_eq!(server.model().kept_answers(), (0, 0));
+    assert_eq!(server.model().answers_stats().entries, 0);
 
     let (model, mut server) = both(limits());
     let mut call = None;
@@ -713,7 +713,7 @@ fn without_room_for_answers_none_is_kept_and_neither_is_one_that_was_cut_or_is_n
         let delta = json!({"choices": [{"delta": {"content": piece}, "finish_reason": finish}]}).to_string();
         call.refuse(200, "Content-Type: text/event-stream\r\n", &format!("data: {delta}\n\n"));
         chat.answer(&mut server);
-        assert_eq!(server.model().kept_answers(), (0, 0), "{piece:?} {finish}");
+        assert_eq!(server.model().answers_stats().entries, 0, "{piece:?} {finish}");
     }
 }
 

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::agent::model::{Deltas, Finish, LengthField, ModelReply, ReplyError, error_message};
 use crate::agent::{Asking, Input, Plan, Refusal};
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Key, Kind, Lru, Pool, Slots};
+use crate::base::{Key, Kind, Lru, LruStats, Pool, Slots};
 use crate::config::{AgentMode, ModelConfig, Secret};
 use crate::limits::Limits;
 use crate::net::exchange::{Failure, Head, Patience};
@@ -630,9 +630,14 @@ impl Model {
         self.outbound.counts()
     }
 
-    /// Answers that are kept, and their bytes.
-    pub fn kept_answers(&self) -> (usize, usize) {
-        (self.answers.len(), self.answers.bytes())
+    /// The answers that are kept.
+    pub fn answers_stats(&self) -> LruStats {
+        self.answers.stats()
+    }
+
+    /// Lets go of all answers that are kept.
+    pub fn forget_answers(&mut self) {
+        self.answers.clear();
     }
 
     /// Runs that wait for a call, timers that are set and sockets that are held: for whoever checks that none is forgotten.

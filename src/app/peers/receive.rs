@@ -10,7 +10,7 @@ use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
-use crate::app::{chat, health, tasks};
+use crate::app::{caches, chat, health, tasks, verify};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::net::Fill;
@@ -301,6 +301,18 @@ fn perform(
             service.folder.sync(Some(connection), &mut service.library, cx.os.disk);
             service.works.wake_index();
             Ok(Outcome::Sync)
+        }
+        Route::Verify => {
+            let Service { library, limits, .. } = &service;
+            verify::verify(body, library, limits, scratch).map(Outcome::Whole)
+        }
+        Route::CacheStats => {
+            let Service { works, model, .. } = &service;
+            Ok(Outcome::Whole(caches::stats(works, model.as_ref(), scratch)))
+        }
+        Route::CacheClear => {
+            let Service { works, model, pool, .. } = service;
+            Ok(Outcome::Whole(caches::clear(works, model.as_mut(), pool, scratch)))
         }
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),
