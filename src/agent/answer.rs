@@ -222,7 +222,10 @@ impl Composer {
 
     /// The evidence is strong enough for an answer.
     fn is_sure(&self, best: &Candidate) -> bool {
-        if best.reach < SURE_REACH || self.evidence.is_guess(best.known) {
+        if best.reach < SURE_REACH
+            || self.evidence.is_guess(best.known)
+            || self.evidence.misses_the_heart(best.known)
+        {
             return false;
         }
         // A name that no note holds is what the question is about.

@@ -31,6 +31,8 @@ pub(super) struct Evidence {
     own_total: f32,
     /// The terms that count and were searched for in another spelling.
     corrected: TermSet,
+    /// Of the question's own words those that neither a note holds nor any word close to them.
+    strange: TermSet,
     /// The terms of the earlier topic that count.
     topic: TermSet,
     topic_total: f32,
@@ -93,6 +95,9 @@ impl Evidence {
                 evidence.own_total += weight;
             } else {
                 continue;
+            }
+            if !term.known && !term.has_kin && term.corrected.is_none() {
+                evidence.strange |= 1 << number;
             }
             if term.corrected.is_some() {
                 evidence.corrected |= bits;
@@ -163,6 +168,13 @@ impl Evidence {
         let as_asked = self.content() & !self.corrected;
         let total = self.sum(self.content() & EXACT & !self.corrected);
         set & as_asked == 0 && total >= AS_ASKED_MIN * (self.own_total + self.topic_total)
+    }
+
+    /// What the notes have no word for is the heart of the question, and `set` holds hardly anything of the rest.
+    pub(super) fn misses_the_heart(&self, set: TermSet) -> bool {
+        let held = set & self.content();
+        let words = ((held | held >> CLOSE | held >> KIN) & EXACT).count_ones();
+        words <= 1 && self.sum(self.strange) >= HEART_SHARE * (self.own_total + self.topic_total)
     }
 
     /// The question leans on an earlier one.
@@ -252,6 +264,9 @@ const NAME_SAYS: f32 = 0.8;
 
 /// What is asked of what is named matters from this share of the question on.
 const ATTRIBUTES_MIN: f32 = 0.2;
+
+/// What is at least so much of a question is its heart.
+const HEART_SHARE: f32 = 0.5;
 
 /// Words that were not corrected matter from this share of the question on.
 const AS_ASKED_MIN: f32 = 0.3;
