@@ -222,9 +222,11 @@ impl Composer {
 
     /// The evidence is strong enough for an answer.
     fn is_sure(&self, best: &Candidate) -> bool {
+        let all = self.unions.iter().fold(0, |all, union| all | union);
         if best.reach < SURE_REACH
             || self.evidence.is_guess(best.known)
-            || self.evidence.misses_the_heart(best.known)
+            || self.evidence.misses_the_heart(best.known, all)
+            || self.evidence.names_share(best.known) < NAMES_SHARE_MIN
         {
             return false;
         }
@@ -518,6 +520,9 @@ const PASSAGE_SHARE_MIN: f32 = 0.0;
 /// one that covers less than nearly all of it.
 const SURE_REACH: f32 = 0.18;
 const NAMELESS_REACH: f32 = 0.9;
+
+/// The best piece must name, with its headings, so much of what the question names.
+const NAMES_SHARE_MIN: f32 = 0.25;
 
 /// A passage that names so much of what the question names speaks of it; it must then cover so much of what is asked of it.
 const NAMED_SHARE: f32 = 0.6;

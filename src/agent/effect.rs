@@ -189,9 +189,6 @@ pub struct FoundTerm {
     pub weight: f32,
     /// Some note holds it, or holds what it was corrected to.
     pub known: bool,
-    /// Some note holds a word that says much the same.
-    #[serde(default)]
-    pub has_kin: bool,
     /// The word that was searched for instead, if no note holds `text` but one holds a close spelling.
     pub corrected: Option<String>,
 }

@@ -29,10 +29,10 @@ pub(super) struct Evidence {
     /// The terms of the question's own words that count.
     own: TermSet,
     own_total: f32,
+    /// The terms that count and stand in some note as they were asked.
+    known: TermSet,
     /// The terms that count and were searched for in another spelling.
     corrected: TermSet,
-    /// Of the question's own words those that neither a note holds nor any word close to them.
-    strange: TermSet,
     /// The terms of the earlier topic that count.
     topic: TermSet,
     topic_total: f32,
@@ -96,8 +96,8 @@ impl Evidence {
             } else {
                 continue;
             }
-            if !term.known && !term.has_kin && term.corrected.is_none() {
-                evidence.strange |= 1 << number;
+            if term.known && term.corrected.is_none() {
+                evidence.known |= 1 << number;
             }
             if term.corrected.is_some() {
                 evidence.corrected |= bits;
@@ -170,11 +170,15 @@ impl Evidence {
         set & as_asked == 0 && total >= AS_ASKED_MIN * (self.own_total + self.topic_total)
     }
 
-    /// What the notes have no word for is the heart of the question, and `set` holds hardly anything of the rest.
-    pub(super) fn misses_the_heart(&self, set: TermSet) -> bool {
-        let held = set & self.content();
-        let words = ((held | held >> CLOSE | held >> KIN) & EXACT).count_ones();
-        words <= 1 && self.sum(self.strange) >= HEART_SHARE * (self.own_total + self.topic_total)
+    /// The heart of the question stands in nothing that was found, which is `all`, or stands elsewhere, and `set` holds
+    /// hardly anything of the rest.
+    pub(super) fn misses_the_heart(&self, set: TermSet, all: TermSet) -> bool {
+        let words = |set: TermSet| (set | set >> CLOSE | set >> KIN) & self.content() & EXACT;
+        let missing = self.content() & EXACT & !words(all);
+        let elsewhere = self.known & !words(set);
+        let whole = self.own_total + self.topic_total;
+        words(set).count_ones() <= 1
+            && (self.sum(missing) >= HEART_SHARE * whole || self.sum(elsewhere) >= ELSEWHERE_SHARE * whole)
     }
 
     /// The question leans on an earlier one.
@@ -265,8 +269,9 @@ const NAME_SAYS: f32 = 0.8;
 /// What is asked of what is named matters from this share of the question on.
 const ATTRIBUTES_MIN: f32 = 0.2;
 
-/// What is at least so much of a question is its heart.
+/// What is at least so much of a question is its heart; less will do, if notes hold it elsewhere as it was asked.
 const HEART_SHARE: f32 = 0.5;
+const ELSEWHERE_SHARE: f32 = 0.35;
 
 /// Words that were not corrected matter from this share of the question on.
 const AS_ASKED_MIN: f32 = 0.3;

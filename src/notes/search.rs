@@ -52,8 +52,6 @@ pub struct QueryTerm {
     pub weight: f32,
     /// Some passage holds it, perhaps after a correction.
     pub known: bool,
-    /// Some passage holds a word that says much the same.
-    pub has_kin: bool,
     /// The word that it was taken for, as the notes write it.
     pub corrected_to: Option<String>,
     /// It stands in the earlier turns only.
@@ -360,7 +358,6 @@ impl Search {
                 forms,
                 weight: 0.0,
                 known: id.is_some(),
-                has_kin: false,
                 corrected_to: None,
                 from_context,
             },
@@ -422,8 +419,6 @@ impl Search {
             }
             if !wanted.is_function {
                 wanted.kin = kin(&wanted.told.term).collect();
-                let is_live = |term: &str| index.find(term).is_some_and(|id| index.live(id) > 0);
-                wanted.told.has_kin = wanted.kin.iter().any(|(term, _)| is_live(term));
             }
             let live = wanted.id.map_or(1, |id| index.live(id));
             wanted.told.weight = rarity(live, totals) * wanted.share * says(&wanted.told.term);

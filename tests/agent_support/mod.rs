@@ -73,7 +73,6 @@ pub fn found(question: &Question, passages: &[Passage]) -> Findings {
             forms: Vec::new(),
             weight,
             known: count > 0.0,
-            has_kin: false,
             corrected: None,
         });
     }

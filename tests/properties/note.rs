@@ -236,7 +236,6 @@ fn findings(found: Found) -> Findings {
         forms: term.forms,
         weight: term.weight,
         known: term.known,
-        has_kin: term.has_kin,
         corrected: term.corrected_to,
     });
     Findings {
