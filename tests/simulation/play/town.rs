@@ -216,7 +216,9 @@ impl Oracle {
         if status == "failed" && self.ends < self.attempts_max {
             return Err(format!("run {run} has failed"));
         }
-        if status == "cancelled" && !known.may_be_cancelled {
+        // One whose client was lost with the process that had just taken it on is nobody's, and may have been cancelled.
+        let is_somebodys = known.is_accepted || self.ends == 0;
+        if status == "cancelled" && !known.may_be_cancelled && is_somebodys {
             return Err(format!("run {run} is cancelled, and nobody wanted that"));
         }
         known.status = Some(status.to_owned());
