@@ -23,7 +23,7 @@ use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
 use super::evidence::{Evidence, TermSet, unknown_words};
 use super::head;
-use super::kind::Kind;
+use super::kind::{Kind, is_price};
 use super::question::Asked;
 use super::reading::{Asking, Candidate, Reading, Shape, cut, units};
 use super::render;
@@ -227,6 +227,14 @@ impl Composer {
             || self.evidence.is_guess(best.known)
             || self.evidence.misses_the_heart(best.known, all)
             || self.evidence.names_share(best.known) < NAMES_SHARE_MIN
+        {
+            return false;
+        }
+        // What asks for an amount counts for nothing beside what it is asked of: the amount must be there.
+        let mut asked = words(&self.asked.request.text);
+        if self.asked.kind == Kind::Price
+            && !best.fits
+            && asked.any(|word| is_price(&word.text.to_lowercase()))
         {
             return false;
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use crate::text::{Kinship, Language, Terms, Word, kin, says, words};
 
 use super::effect::{Findings, FoundTerm};
-use super::kind::{Kind, is_measure};
+use super::kind::{Kind, is_measure, is_price};
 use super::question::Asked;
 
 /// Which terms of a question a text holds: bit `n` is its `n`th term, bit `CLOSE + n` one of that term's close kin, and bit
@@ -56,7 +56,8 @@ impl Evidence {
         let is_filler = |term: &FoundTerm| {
             let lower = term.text.to_lowercase();
             language.is_function_word(&lower)
-                || matches!(asked.kind, Kind::HowHot | Kind::HowMuch) && is_measure(&lower)
+                || matches!(asked.kind, Kind::HowHot | Kind::HowMuch | Kind::HowFar) && is_measure(&lower)
+                || asked.kind == Kind::Price && is_price(&lower)
         };
         // `Who are they?` has no other words; then they must do.
         let all_filler = found.iter().all(is_filler);

@@ -146,7 +146,7 @@ const PRICES: [&str; 22] = [
     "cuesta",
     "いくら",
     "多少钱",
-    "стоит ",
+    "сколько стоит",
 ];
 const SPANS: [&str; 6] = [" how long ", " wie lange ", "多久", "多长时间", "どのくらい", " cuánto tiempo "];
 const LENGTHS: [&str; 8] = [
@@ -380,6 +380,11 @@ const ASKING: [(Kind, &[&str]); 10] = [
         ],
     ),
 ];
+
+/// `lower` asks for an amount of money, which a piece with a currency answers without saying so.
+pub(super) fn is_price(lower: &str) -> bool {
+    ["cost", "costs", "price", "kostet"].contains(&lower)
+}
 
 /// `lower` asks for a measure behind `how`.
 pub(super) fn is_measure(lower: &str) -> bool {
