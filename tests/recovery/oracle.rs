@@ -87,8 +87,9 @@ impl Oracle {
     /// The run was acknowledged by this process at the earliest.
     pub fn acknowledged(&self, run: &str, process: u32) {
         let mut tables = self.tables();
-        if !tables.runs.contains_key(run) {
-            tables.runs.insert(run.to_owned(), Run { process, ..Run::default() });
+        // Somebody else may have been told of its end before its own client has read that it was accepted.
+        if !tables.order.iter().any(|known| known == run) {
+            tables.runs.entry(run.to_owned()).or_default().process = process;
             tables.order.push(run.to_owned());
         }
     }
