@@ -62,7 +62,7 @@ holds "a hundred requests over twenty connections are all answered" same "$(xarg
 status=$(ask --output "$work/body" --write-out '%{http_code}' --json "$question" "$url/chat")
 holds "--json to /chat is answered" same "$status" 200
 holds "the answer has the fields that clients know" \
-    seen body '^\{"response":".*"sources":\[.*\],"categories":\[.*\],"knowledge_updates":\[\],"suggested_actions":.*,"answered_by":"notes","degraded":\[\],"quotes":\[\],"model":null,"usage":null,"cached":false,"run_id":"'
+    seen body '^\{"response":".*"sources":\[.*\],"categories":\[.*\],"knowledge_updates":\[\],"suggested_actions":.*,"answered_by":"notes","degraded":\[\],"quotes":\[\],"unsupported":\[\],"model":null,"usage":null,"cached":false,"run_id":"'
 
 ask --no-buffer --dump-header "$work/head" --output "$work/body" --json "$question" "$url/chat/stream"
 holds "-N to /chat/stream is an event stream that nobody may keep or change" \
