@@ -223,9 +223,15 @@ impl Composer {
     /// The evidence is strong enough for an answer.
     fn is_sure(&self, best: &Candidate) -> bool {
         let all = self.unions.iter().fold(0, |all, union| all | union);
-        if best.reach < SURE_REACH
-            || self.evidence.is_guess(best.known)
-            || self.evidence.misses_the_heart(best.known, all)
+        if best.reach < SURE_REACH || self.evidence.is_guess(best.known) {
+            return false;
+        }
+        // A follow-up says little by itself, and of an earlier turn's words many are beside the point: that a piece holds
+        // some of both was seen to when it was judged.
+        if self.evidence.has_topic() {
+            return true;
+        }
+        if self.evidence.misses_the_heart(best.known, all)
             || self.evidence.names_share(best.known) < NAMES_SHARE_MIN
         {
             return false;
