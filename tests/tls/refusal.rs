@@ -82,7 +82,7 @@ fn an_expired_certificate_is_refused_and_told_since_when() {
         meet(&authority.trust(), "model.test", authority.issue_dated(&["model.test"], 2019, 2021));
     assert_eq!(
         outcome.unwrap_err().to_string(),
-        "the server's certificate has expired on 2021-01-01T00:00:00Z"
+        "the server's certificate has expired on 2021-01-01T00:00:00.000Z"
     );
     assert_eq!(heard, told(AlertDescription::CertificateExpired));
 }
@@ -94,7 +94,7 @@ fn a_certificate_of_the_future_is_refused_and_told_from_when() {
         meet(&authority.trust(), "model.test", authority.issue_dated(&["model.test"], 3000, 3001));
     assert_eq!(
         outcome.unwrap_err().to_string(),
-        "the server's certificate is valid only from 3000-01-01T00:00:00Z on, or this clock is wrong"
+        "the server's certificate is valid only from 3000-01-01T00:00:00.000Z on, or this clock is wrong"
     );
     assert_eq!(heard, told(AlertDescription::CertificateExpired));
 }
