@@ -7,6 +7,7 @@ use super::App;
 use super::model::Model;
 use super::record::Stage;
 use super::runs::RunCounts;
+use crate::net::outbound::Outbound;
 
 /// The numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,10 +115,13 @@ impl App {
             census.with_sync += usize::from(holds.awaits_sync);
         }
         if let Some(model) = &service.model {
-            let (askers, timers, sockets) = model.holds();
-            (census.askers, census.outbound_sockets) = (askers, sockets);
+            let (askers, timers) = model.holds();
+            census.askers = askers;
             census.timers += timers;
         }
+        let (timers, sockets) = service.outbound.holds();
+        census.outbound_sockets = sockets;
+        census.timers += timers;
         for record in service.runs.iter() {
             census.records += 1;
             census.awaiting_attempt += usize::from(record.awaits_attempt());
@@ -132,6 +136,11 @@ impl App {
     /// The model, if there is one.
     pub fn model(&self) -> Option<&Model> {
         self.service.model.as_ref()
+    }
+
+    /// What is on its way to other servers.
+    pub fn outbound(&self) -> &Outbound {
+        &self.service.outbound
     }
 
     /// Runs that are here, in no order.

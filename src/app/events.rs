@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::journal::NO_HELPER;
-use super::model::Model;
+use super::model::{CALL, Model};
 use super::peers::{self, Found, Peer};
 use super::runs::RUN;
 use super::service::Service;
@@ -11,6 +11,7 @@ use super::{App, own_key};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, tidy_queue};
 use crate::limits::KIB;
+use crate::net::outbound::EXCHANGE;
 use crate::net::{Listener, Next};
 use crate::notes::IndexState;
 use crate::os::{Completion, LISTENER, OUTBOUND, Ready, STREAM, Signal};
@@ -22,11 +23,9 @@ impl Host for App {
         match event {
             Event::Ready(ready) if ready.key.kind() == LISTENER => self.listener_ready(ready),
             Event::Ready(ready) if ready.key.kind() == OUTBOUND => {
-                let Service { model, pool, .. } = &mut self.service;
-                if let Some(model) = model {
-                    model.ready(ready, pool, cx);
-                }
-                self.service.hear_model(cx);
+                let Service { outbound, pool, limits, .. } = &mut self.service;
+                outbound.ready(ready, pool, limits, cx);
+                self.service.hear_servers(cx);
             }
             Event::Ready(ready) => {
                 if let Some(peer) = self.peers.at_mut(ready.key) {
@@ -41,10 +40,9 @@ impl Host for App {
             }
             Event::Done(Completion::Store(done)) => self.store_done(done, cx),
             Event::Done(Completion::Names(done)) => {
-                if let Some(model) = &mut self.service.model {
-                    model.named(done, cx);
-                }
-                self.service.hear_model(cx);
+                let Service { outbound, limits, .. } = &mut self.service;
+                outbound.named(done, limits, cx);
+                self.service.hear_servers(cx);
             }
             Event::Done(Completion::Signal(signal)) => self.signal(signal, cx),
             Event::Check => self.check(cx),
@@ -55,9 +53,8 @@ impl Host for App {
     }
 
     fn is_runnable(&self) -> bool {
-        let Service { works, runs, journal, model, .. } = &self.service;
-        let has_heard = model.as_ref().is_some_and(Model::has_news);
-        let has_news = !self.news.is_empty() || runs.has_news() || has_heard;
+        let Service { works, runs, journal, .. } = &self.service;
+        let has_news = !self.news.is_empty() || runs.has_news() || self.service.has_unheard();
         // A process that is to end must not sleep on it.
         let has_work = !self.service.is_parked() && (works.is_runnable() || runs.could_begin());
         self.exit.is_some() || has_news || has_work || journal.could_send(runs) || self.could_accept()
@@ -72,12 +69,17 @@ impl App {
                     peers::timer(peer, id, &mut self.service, cx);
                 }
             }
-            _ if Model::owns(owner) => {
-                let Service { model, pool, .. } = &mut self.service;
+            OUTBOUND | EXCHANGE => {
+                let Service { outbound, pool, limits, .. } = &mut self.service;
+                outbound.timer(id, owner, pool, limits, cx);
+                self.service.hear_servers(cx);
+            }
+            CALL => {
+                let Service { outbound, model, .. } = &mut self.service;
                 if let Some(model) = model {
-                    model.timer(id, owner, pool, cx);
+                    model.timer(id, owner, outbound, cx);
                 }
-                self.service.hear_model(cx);
+                self.service.hear_servers(cx);
             }
             // Nobody came back for it in time.
             RUN if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) => {
@@ -240,6 +242,7 @@ impl App {
         if let Some(model) = &mut self.service.model {
             model.tidy();
         }
+        self.service.outbound.tidy();
         tidy_queue(&mut self.news);
         cx.tidy();
     }
@@ -248,14 +251,14 @@ impl App {
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
-            let Service { works, runs, library, folder, model, .. } = &mut self.service;
+            let Service { works, runs, library, folder, outbound, model, .. } = &mut self.service;
             works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
-            works.ask(model, runs, library, cx);
+            works.ask(model, outbound, runs, library, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
                 self.release_left(cx);
             }
         }
-        self.service.hear_model(cx);
+        self.service.hear_servers(cx);
         self.tell_scan(cx);
         self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
@@ -264,9 +267,7 @@ impl App {
         self.tidy_later(cx);
         self.service.access_log.flush(cx.os.log);
         self.stop_if_done(cx);
-        if let Some(model) = &mut self.service.model {
-            model.new_turn();
-        }
+        self.service.outbound.new_turn(&self.service.limits);
         self.service.requests_this_turn = 0;
         self.accepts_left = self.service.limits.accepts_per_turn_max;
     }

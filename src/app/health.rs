@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::base::LruStats;
-use crate::net::outbound::OutboundCounts;
+use crate::net::outbound::{Outbound, OutboundCounts};
 use crate::notes::{IndexState, Library, ScanReport};
 use crate::os::NetCounters;
 use crate::reactor::Cx;
@@ -11,7 +11,7 @@ use crate::reactor::Cx;
 use super::journal::Journal;
 use super::model::{Model, ModelCounts};
 use super::respond::{Reply, write_json};
-use super::runs::Runs;
+use super::service::Service;
 
 /// What this program is called on the wire, as the service that it replaces was.
 const SERVICE: &str = "knowledge-agent";
@@ -71,15 +71,7 @@ struct ConnectionsView {
 }
 
 /// `GET /info`.
-pub fn info(
-    library: &Library,
-    runs: &Runs,
-    journal: &Journal,
-    model: Option<&Model>,
-    open_connections: usize,
-    cx: &Cx<'_, '_>,
-    body: &mut Vec<u8>,
-) -> Reply {
+pub fn info(service: &Service, cx: &Cx<'_, '_>, body: &mut Vec<u8>) -> Reply {
     #[derive(Serialize)]
     struct Info<'m> {
         version: &'static str,
@@ -94,6 +86,7 @@ pub fn info(
         connections: ConnectionsView,
         model: Option<ModelView<'m>>,
     }
+    let Service { library, runs, journal, model, outbound, open_connections, .. } = service;
     let (counts, figures, runs, kept) = (library.counts(), cx.figures(), runs.counts(), journal.figures());
     let NetCounters { accepts, turned_away, connects, reads, writes, registrations } = cx.os.net.counters();
     let uptime = cx.now.since(crate::base::Time::ZERO);
@@ -134,12 +127,12 @@ pub fn info(
             registrations,
         },
         connections: ConnectionsView {
-            open: open_connections,
+            open: *open_connections,
             accepted: accepts,
             turned_away,
             outbound: connects,
         },
-        model: model.map(ModelView::of),
+        model: model.as_ref().map(|model| ModelView::of(model, outbound)),
     };
     write_json(&info, body);
     Reply::OK
@@ -226,10 +219,10 @@ struct ModelView<'m> {
 }
 
 impl ModelView<'_> {
-    fn of(model: &Model) -> ModelView<'_> {
+    fn of<'m>(model: &'m Model, outbound: &Outbound) -> ModelView<'m> {
         let (breaker, breaker_opened) = model.breaker();
         let ModelCounts { asked, shared, cached, answered, retried, failed, left } = model.counts();
-        let OutboundCounts { kept, reused, .. } = model.outbound();
+        let OutboundCounts { kept, reused, .. } = outbound.counts_of(model.origin());
         let LruStats { entries: cache_answers, bytes: cache_bytes, .. } = model.answers_stats();
         ModelView {
             name: model.name(),

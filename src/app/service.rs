@@ -9,13 +9,14 @@ use super::access_log::AccessLog;
 use super::doors::Doors;
 use super::folder::Folder;
 use super::journal::Journal;
-use super::model::Model;
+use super::model::{Heard, Model};
 use super::runs::{OnDisconnect, Runs, Stage};
 use super::work::Works;
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{HashSeed, Key, Pool, WallTime};
 use crate::config::Config;
 use crate::limits::Limits;
+use crate::net::outbound::{Lines, Outbound};
 use crate::notes::Library;
 use crate::reactor::Cx;
 use crate::store::Trouble;
@@ -37,6 +38,8 @@ pub struct Service {
     pub journal: Journal,
     /// Work in slices.
     pub works: Works,
+    /// What is on its way to other servers.
+    pub outbound: Outbound,
     /// The model that answers, if one does.
     pub model: Option<Model>,
     /// Spare buffers for connections.
@@ -55,6 +58,8 @@ pub struct Service {
     pub closing_connections: usize,
     /// Connections that are open.
     pub open_connections: usize,
+    /// Exchanges with news, kept for its room.
+    heard: Vec<Key>,
     stopping: bool,
     parked: bool,
     disconnect_grace: Duration,
@@ -63,6 +68,8 @@ pub struct Service {
 impl Service {
     /// Empty tables, as `config` and `limits` want them.
     pub fn new(config: &Config, limits: &Limits, seed: HashSeed) -> Service {
+        let mut outbound = Outbound::new(limits);
+        let model = config.model.as_ref().map(|model| Model::new(model, &mut outbound, limits));
         Service {
             doors: Doors::new(config.listen, &config.allow_hosts),
             library: Library::new(seed, limits),
@@ -70,7 +77,9 @@ impl Service {
             runs: Runs::new(config.runs_max, config.waiting_max, limits),
             journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),
             works: Works::new(config.runs_max, limits),
-            model: config.model.as_ref().map(|model| Model::new(model, limits)),
+            outbound,
+            model,
+            heard: Vec::new(),
             pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
             access_log: AccessLog::new(config.access_log, limits.access_log_bytes_max),
             date: DateText::default(),
@@ -120,16 +129,31 @@ impl Service {
         if let Stage::Asking(call) = stage
             && let Some(model) = &mut self.model
         {
-            model.leave(call, run, &mut self.pool, cx);
+            let mut lines = Lines { outbound: &mut self.outbound, pool: &mut self.pool };
+            model.leave(call, run, &mut lines, cx);
         }
     }
 
     /// Tells runs what their calls of the model have brought.
-    pub fn hear_model(&mut self, cx: &mut Cx<'_, '_>) {
-        let Service { model, works, runs, library, pool, .. } = self;
-        let Some(model) = model else { return };
+    pub fn hear_servers(&mut self, cx: &mut Cx<'_, '_>) {
+        let Service { outbound, model, works, runs, library, pool, limits, heard, .. } = self;
         let clock = cx.os.clock;
-        model.tell(pool, cx, &mut |run, heard| works.hear(run, heard, runs, library, clock));
+        outbound.take_news(heard, pool, limits, cx);
+        let mut lines = Lines { outbound, pool };
+        let mut hear = |run: Key, heard: Heard<'_>| works.hear(run, heard, runs, library, clock);
+        for exchange in heard.drain(..) {
+            if let Some(model) = model {
+                model.tell(exchange, &mut lines, cx, &mut hear);
+            }
+        }
+        if let Some(model) = model {
+            model.tell_unbegun(&mut lines, cx, &mut hear);
+        }
+    }
+
+    /// Some server has told something that nobody has heard.
+    pub fn has_unheard(&self) -> bool {
+        self.outbound.has_news() || self.model.as_ref().is_some_and(Model::has_unbegun)
     }
 
     /// No more requests begin in this turn, on whatever connection.

@@ -13,6 +13,7 @@ use crate::agent::{
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
+use crate::net::outbound::Outbound;
 use crate::notes::{Found, Hit, Library, Query};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
@@ -144,6 +145,7 @@ impl Works {
     pub fn ask(
         &mut self,
         model: &mut Option<Model>,
+        outbound: &mut Outbound,
         runs: &mut Runs,
         library: &Library,
         cx: &mut Cx<'_, '_>,
@@ -155,7 +157,7 @@ impl Works {
                 continue;
             };
             let asked = match model {
-                Some(model) => model.ask(run, &asking, cx),
+                Some(model) => model.ask(run, &asking, outbound, cx),
                 None => Asked::Now(Box::new(Input::Unanswered {
                     why: "no model is configured any more".to_owned(),
                     said: false,

@@ -109,6 +109,8 @@ struct Host {
     kept: Vec<Kept>,
     in_use: usize,
     waiting: VecDeque<Key>,
+    /// Exchanges that took over a connection.
+    reused: u64,
 }
 
 /// How many there are, for whoever wonders.
@@ -122,6 +124,15 @@ pub struct OutboundCounts {
     pub reused: u64,
 }
 
+/// What whoever asks other servers borrows: the exchanges of all, and spare buffers.
+#[derive(Debug)]
+pub struct Lines<'l> {
+    /// All exchanges.
+    pub outbound: &'l mut Outbound,
+    /// Spare buffers.
+    pub pool: &'l mut Pool,
+}
+
 /// All exchanges, and what they share.
 #[derive(Debug)]
 pub struct Outbound {
@@ -131,7 +142,6 @@ pub struct Outbound {
     news: Vec<Key>,
     /// Bytes that may still be read in this turn, by all together.
     bytes_left: usize,
-    reused: u64,
 }
 
 impl Outbound {
@@ -143,7 +153,6 @@ impl Outbound {
             holders: SideTable::default(),
             news: Vec::new(),
             bytes_left: limits.outbound_bytes_per_turn_all,
-            reused: 0,
         }
     }
 
@@ -162,6 +171,7 @@ impl Outbound {
             kept: Vec::new(),
             in_use: 0,
             waiting: VecDeque::new(),
+            reused: 0,
         });
         OriginId(self.hosts.len() - 1)
     }
@@ -427,8 +437,15 @@ impl Outbound {
         OutboundCounts {
             exchanges: self.exchanges.len(),
             kept: self.hosts.iter().map(|host| host.kept.len()).sum(),
-            reused: self.reused,
+            reused: self.hosts.iter().map(|host| host.reused).sum(),
         }
+    }
+
+    /// The same of one server alone.
+    pub fn counts_of(&self, origin: OriginId) -> OutboundCounts {
+        let exchanges = self.exchanges.iter().filter(|(_, exchange)| exchange.origin == origin.0).count();
+        let (kept, reused) = self.hosts.get(origin.0).map_or((0, 0), |host| (host.kept.len(), host.reused));
+        OutboundCounts { exchanges, kept, reused }
     }
 
     /// Timers and sockets that are held, for whoever checks that none is forgotten.
@@ -484,7 +501,7 @@ impl Outbound {
             match host.kept.pop() {
                 Some(Kept { connection, timer }) => {
                     cx.cancel_timer(&mut Some(timer));
-                    self.reused += 1;
+                    host.reused += 1;
                     self.holders.insert(connection.key, Holder::Exchange(key));
                     exchange.send(connection, cx.now);
                     exchange.is_reused = true;

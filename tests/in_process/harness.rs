@@ -16,6 +16,7 @@ use oneloop::app::model::Model;
 use oneloop::base::HashSeed;
 use oneloop::config::Config;
 use oneloop::limits::Limits;
+use oneloop::net::outbound::OutboundCounts;
 use oneloop::os::real::RealWorld;
 use oneloop::os::{Disk, Job, NetCounters, Os, Wait, Woken};
 use oneloop::reactor::Reactor;
@@ -192,6 +193,18 @@ impl Server {
     /// The model that the server was started with.
     pub fn model(&self) -> &Model {
         self.app.model().expect("the test has named one")
+    }
+
+    /// How much is on its way to other servers.
+    pub fn outbound(&self) -> OutboundCounts {
+        self.app.outbound().counts()
+    }
+
+    /// Runs that wait for the model, and timers and sockets that are held for it.
+    pub fn holds(&self) -> (usize, usize, usize) {
+        let (askers, pauses) = self.model().holds();
+        let (timers, sockets) = self.app.outbound().holds();
+        (askers, timers + pauses, sockets)
     }
 
     /// What the application holds.

@@ -63,10 +63,10 @@ fn assert_fell_back(response: &Value, why: &str) {
 
 /// No run waits for the model, and of its connections no more than those that are kept are left.
 fn assert_holds_nothing(server: &Server) {
-    let (askers, timers, sockets) = server.model().holds();
-    let kept = server.model().outbound().kept;
+    let (askers, timers, sockets) = server.holds();
+    let kept = server.outbound().kept;
     assert_eq!((askers, timers, sockets), (0, kept, kept));
-    assert_eq!((server.model().calls(), server.model().outbound().exchanges), (0, 0));
+    assert_eq!((server.model().calls(), server.outbound().exchanges), (0, 0));
 }
 
 /// A question on its way, of which the first word was told.
@@ -256,7 +256,7 @@ fn a_cancelled_run_that_waits_for_another_try_has_no_timer_left() {
     model.asked(&mut server).0.refuse(503, "", "busy");
     server.until("it pauses", |server| (server.model().counts().retried == 1).then_some(()));
     // The rest of the refused exchange is over, and its connection is kept.
-    let (askers, timers, sockets) = server.model().holds();
+    let (askers, timers, sockets) = server.holds();
     assert_eq!((askers, timers), (1, 1 + sockets));
     chat.until(&mut server, "status");
     let _client = delete(&mut server, &chat.id);
@@ -446,7 +446,7 @@ fn a_server_that_is_not_there_yet_is_tried_again() {
     drop(model);
     let mut chat = Chat::ask(&mut server, QUESTION);
     server.until("it was refused twice", |server| (server.model().counts().retried == 2).then_some(()));
-    let (askers, _, sockets) = server.model().holds();
+    let (askers, _, sockets) = server.holds();
     assert_eq!((askers, sockets), (1, 0));
     let model = ModelServer::at(address);
     model.asked(&mut server).0.answer("Hot.");
@@ -730,7 +730,7 @@ fn a_connection_carries_one_question_after_the_other_and_is_closed_when_it_is_id
         call.answer("Hot.");
         chat.answer(&mut server);
     }
-    let outbound = server.model().outbound();
+    let outbound = server.outbound();
     assert_eq!((outbound.kept, outbound.reused, server.counters().0.connects), (1, 2, 1));
     let mut call = call.expect("it was asked");
     server.until("it is closed", |_| call.is_closed().then_some(()));
@@ -753,7 +753,7 @@ fn a_kept_connection_that_was_closed_meanwhile_is_replaced_without_a_word() {
     call.answer("It is.");
     let response = chat.answer(&mut server);
     assert_eq!((&response["response"], degraded(&response).len()), (&json!("It is."), 0));
-    assert_eq!((server.model().counts().retried, server.model().outbound().reused), (0, 1));
+    assert_eq!((server.model().counts().retried, server.outbound().reused), (0, 1));
     assert_holds_nothing(&server);
 }
 
@@ -765,14 +765,14 @@ fn a_kept_connection_on_which_something_is_said_unasked_carries_nothing_more() {
         let (mut call, _) = model.asked(&mut server);
         call.answer("Hot.");
         chat.answer(&mut server);
-        server.until("it is kept", |server| (server.model().outbound().kept == 1).then_some(()));
+        server.until("it is kept", |server| (server.outbound().kept == 1).then_some(()));
         if says.is_empty() {
             drop(call);
         } else {
             call.send(says);
         }
         server.turn();
-        assert_eq!(server.model().holds(), (0, 0, 0), "{says:?}");
+        assert_eq!(server.holds(), (0, 0, 0), "{says:?}");
     }
 }
 

@@ -20,12 +20,11 @@ use uuid::Uuid;
 use crate::agent::model::{Deltas, Finish, LengthField, ModelReply, ReplyError, error_message};
 use crate::agent::{Asking, Input, Plan, Refusal};
 use crate::base::planted::{Planted, is_planted};
-use crate::base::{Key, Kind, Lru, LruStats, Pool, Slots};
+use crate::base::{Key, Kind, Lru, LruStats, Slots};
 use crate::config::{AgentMode, ModelConfig, Secret};
 use crate::limits::Limits;
 use crate::net::exchange::{Failure, Head, Patience};
-use crate::net::outbound::{Ask, EXCHANGE, Origin, OriginId, Outbound, OutboundCounts, Told};
-use crate::os::{NamesDone, OUTBOUND, Ready};
+use crate::net::outbound::{Ask, Lines, Origin, OriginId, Outbound, Told};
 use crate::reactor::{Cx, TimerId};
 
 use breaker::{Admission, Breaker};
@@ -81,7 +80,6 @@ pub struct Model {
     path: String,
     authority: String,
     origin: OriginId,
-    outbound: Outbound,
     mode: AgentMode,
     length_field: LengthField,
     patience: Patience,
@@ -93,8 +91,6 @@ pub struct Model {
     counts: ModelCounts,
     /// Calls whose exchange could not begin, and why.
     unbegun: Vec<(Key, Failure)>,
-    /// Exchanges with news, kept for its room.
-    news: Vec<Key>,
     limits: Limits,
 }
 
@@ -106,8 +102,7 @@ impl fmt::Debug for Model {
 
 impl Model {
     /// The model that `config` names; nothing is asked yet.
-    pub fn new(config: &ModelConfig, limits: &Limits) -> Model {
-        let mut outbound = Outbound::new(limits);
+    pub fn new(config: &ModelConfig, outbound: &mut Outbound, limits: &Limits) -> Model {
         let origin = outbound.add(Origin {
             url: config.url.clone(),
             trust: config.trust.clone(),
@@ -126,7 +121,6 @@ impl Model {
             path: format!("{}/chat/completions", config.url.path),
             authority: config.url.authority(),
             origin,
-            outbound,
             mode: config.agent,
             length_field: LengthField::default(),
             patience: Patience {
@@ -142,7 +136,6 @@ impl Model {
             breaker: Breaker::new(limits),
             counts: ModelCounts::default(),
             unbegun: Vec::new(),
-            news: Vec::new(),
             limits: limits.clone(),
         }
     }
@@ -153,7 +146,7 @@ impl Model {
     }
 
     /// A run asks.
-    pub fn ask(&mut self, run: Key, asking: &Asking, cx: &mut Cx<'_, '_>) -> Asked {
+    pub fn ask(&mut self, run: Key, asking: &Asking, outbound: &mut Outbound, cx: &mut Cx<'_, '_>) -> Asked {
         self.counts.asked += 1;
         if asking.model != self.plan.model {
             let why = format!("the model {} is not configured any more", asking.model);
@@ -190,7 +183,7 @@ impl Model {
         match self.calls.insert(call) {
             Ok(key) => {
                 self.by_identity.insert(identity, key);
-                self.try_once(key, cx);
+                self.try_once(key, outbound, cx);
                 Asked::Call(key)
             }
             Err(_) => {
@@ -212,13 +205,13 @@ impl Model {
     }
 
     /// A run does not wait any more. Without another that does, the call is ended in this turn.
-    pub fn leave(&mut self, key: Key, run: Key, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
+    pub fn leave(&mut self, key: Key, run: Key, lines: &mut Lines<'_>, cx: &mut Cx<'_, '_>) {
         let Some(call) = self.calls.at_mut(key) else { return };
         call.askers.retain(|asker| *asker != run);
         if call.askers.is_empty() && !is_planted(Planted::KeepsCallOfNobody) {
             let is_probe = call.is_probe;
             self.counts.left += 1;
-            self.end(key, pool, cx);
+            self.end(key, lines, cx);
             if is_probe {
                 self.breaker.abandoned(cx.now);
             }
@@ -227,70 +220,56 @@ impl Model {
 
     // --- What happens ---------------------------------------------------------------------------------------------
 
-    /// Something was told of one of our sockets.
-    pub fn ready(&mut self, ready: Ready, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
-        self.outbound.ready(ready, pool, &self.limits, cx);
-    }
-
-    /// Whether a timer with this owner is ours.
-    pub fn owns(owner: Key) -> bool {
-        [CALL, EXCHANGE, OUTBOUND].contains(&owner.kind())
-    }
-
-    /// A timer of ours.
-    pub fn timer(&mut self, id: TimerId, owner: Key, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
-        if owner.kind() != CALL {
-            return self.outbound.timer(id, owner, pool, &self.limits, cx);
-        }
+    /// A pause before the next try is over.
+    pub fn timer(&mut self, id: TimerId, owner: Key, outbound: &mut Outbound, cx: &mut Cx<'_, '_>) {
         let is_due = self
             .calls
             .at(owner)
             .is_some_and(|call| matches!(call.stage, Stage::Pausing(timer) if timer == id));
         if is_due {
-            self.try_once(owner, cx);
+            self.try_once(owner, outbound, cx);
         }
     }
 
-    /// A name was looked up.
-    pub fn named(&mut self, done: NamesDone, cx: &mut Cx<'_, '_>) {
-        self.outbound.named(done, &self.limits, cx);
+    /// Some call could not be sent, and nobody has heard of it.
+    pub fn has_unbegun(&self) -> bool {
+        !self.unbegun.is_empty()
     }
 
-    /// Some call has news that nobody has heard.
-    pub fn has_news(&self) -> bool {
-        self.outbound.has_news() || !self.unbegun.is_empty()
-    }
-
-    /// Tells the runs what is new.
-    pub fn tell(&mut self, pool: &mut Pool, cx: &mut Cx<'_, '_>, hear: &mut dyn FnMut(Key, Heard<'_>)) {
-        let mut exchanges = std::mem::take(&mut self.news);
-        self.outbound.take_news(&mut exchanges, pool, &self.limits, cx);
-        for exchange in exchanges.drain(..) {
-            if let Some(key) = self.by_exchange.get(&exchange).copied() {
-                self.pull(key, exchange, pool, cx, hear);
-            }
+    /// This exchange has news: if it is one of ours, the runs that wait for it are told.
+    pub fn tell(
+        &mut self,
+        exchange: Key,
+        lines: &mut Lines<'_>,
+        cx: &mut Cx<'_, '_>,
+        hear: &mut dyn FnMut(Key, Heard<'_>),
+    ) {
+        if let Some(key) = self.by_exchange.get(&exchange).copied() {
+            self.pull(key, exchange, lines, cx, hear);
         }
-        self.news = exchanges;
+    }
+
+    /// Tells the runs whose calls could not be sent.
+    pub fn tell_unbegun(
+        &mut self,
+        lines: &mut Lines<'_>,
+        cx: &mut Cx<'_, '_>,
+        hear: &mut dyn FnMut(Key, Heard<'_>),
+    ) {
         for (key, failure) in std::mem::take(&mut self.unbegun) {
-            self.broke(key, failure, pool, cx, hear);
+            self.broke(key, failure, lines, cx, hear);
         }
-    }
-
-    /// A turn is over.
-    pub fn new_turn(&mut self) {
-        self.outbound.new_turn(&self.limits);
     }
 
     /// Gives memory back that a crowd needed.
     pub fn tidy(&mut self) {
         self.calls.tidy();
-        self.outbound.tidy();
     }
 
     // --- One call -------------------------------------------------------------------------------------------------
 
     /// Sends the request.
-    fn try_once(&mut self, key: Key, cx: &mut Cx<'_, '_>) {
+    fn try_once(&mut self, key: Key, outbound: &mut Outbound, cx: &mut Cx<'_, '_>) {
         let Some(call) = self.calls.at_mut(key) else { return };
         call.tries += 1;
         call.length_field = self.length_field;
@@ -306,7 +285,7 @@ impl Model {
         let ask = Ask { method: "POST", path: &self.path, fields: &fields, body: Some(body.as_bytes()) };
         let spent = cx.now.since(call.begun);
         let patience = Patience { total: self.patience.total.saturating_sub(spent), ..self.patience };
-        match self.outbound.begin(self.origin, ask, patience, &self.limits, cx) {
+        match outbound.begin(self.origin, ask, patience, &self.limits, cx) {
             Ok(exchange) => {
                 call.exchange = Some(exchange);
                 self.by_exchange.insert(exchange, key);
@@ -319,13 +298,13 @@ impl Model {
         &mut self,
         key: Key,
         exchange: Key,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
         loop {
             let Some(call) = self.calls.at_mut(key) else { return };
-            let told = self.outbound.next(exchange, pool, &self.limits, cx);
+            let told = lines.outbound.next(exchange, lines.pool, &self.limits, cx);
             let verdict = match told {
                 None => {
                     tell_pieces(call, hear);
@@ -341,10 +320,10 @@ impl Model {
             };
             match verdict {
                 Verdict::Reading => {}
-                Verdict::Answered(reply) => return self.answered(key, *reply, pool, cx, hear),
-                Verdict::Refused(head, said) => return self.refused(key, &head, &said, pool, cx, hear),
-                Verdict::Garbled(error) => return self.garbled(key, &error, pool, cx, hear),
-                Verdict::Broke(failure) => return self.broke(key, failure, pool, cx, hear),
+                Verdict::Answered(reply) => return self.answered(key, *reply, lines, cx, hear),
+                Verdict::Refused(head, said) => return self.refused(key, &head, &said, lines, cx, hear),
+                Verdict::Garbled(error) => return self.garbled(key, &error, lines, cx, hear),
+                Verdict::Broke(failure) => return self.broke(key, failure, lines, cx, hear),
             }
         }
     }
@@ -353,13 +332,13 @@ impl Model {
         &mut self,
         key: Key,
         reply: ModelReply,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
         self.breaker.succeeded();
         self.counts.answered += 1;
-        self.finish_exchange(key, pool, cx);
+        self.finish_exchange(key, lines, cx);
         if let Some(call) = self.calls.at_mut(key) {
             tell_pieces(call, hear);
             let says_something = !reply.content.trim().is_empty() || !reply.tool_calls.is_empty();
@@ -368,7 +347,7 @@ impl Model {
                 self.answers.put(call.identity, reply.clone(), bytes);
             }
         }
-        self.over(key, &Input::Answered { reply, cached: false }, pool, cx, hear);
+        self.over(key, &Input::Answered { reply, cached: false }, lines, cx, hear);
     }
 
     /// The server has answered that it will not, with a reason.
@@ -377,11 +356,11 @@ impl Model {
         key: Key,
         head: &Head,
         said: &[u8],
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
-        self.finish_exchange(key, pool, cx);
+        self.finish_exchange(key, lines, cx);
         let reason = self.tellable(error_message(said, self.limits.refusal_bytes_max));
         let Some(call) = self.calls.at(key) else { return };
         let Head { status, retry_after, .. } = head;
@@ -390,7 +369,7 @@ impl Model {
         if is_hers && call.length_field == LengthField::MaxTokens && reason.contains("max_completion_tokens")
         {
             self.length_field = LengthField::MaxCompletionTokens;
-            return self.try_once(key, cx);
+            return self.try_once(key, lines.outbound, cx);
         }
         let input = if is_hers && speaks_of_context(&reason) {
             Some(Input::Refused(Refusal::TooLong))
@@ -409,11 +388,11 @@ impl Model {
         if let Some(input) = input {
             // It has answered, and is well.
             self.breaker.succeeded();
-            return self.over(key, &input, pool, cx, hear);
+            return self.over(key, &input, lines, cx, hear);
         }
         if may_pass(*status) {
             let why = with_reason(format!("the model's server answered {status}"), &reason);
-            return self.try_again_or_fail(key, why, retry_after.as_deref(), true, pool, cx, hear);
+            return self.try_again_or_fail(key, why, retry_after.as_deref(), true, lines, cx, hear);
         }
         self.breaker.succeeded();
         let why = match status {
@@ -423,7 +402,7 @@ impl Model {
             407 => with_reason("the proxy wants another name and password (407)".to_owned(), &reason),
             _ => with_reason(format!("the model's server answered {status}"), &reason),
         };
-        self.fail(key, why, pool, cx, hear);
+        self.fail(key, why, lines, cx, hear);
     }
 
     /// What came is no answer, or not a whole one.
@@ -431,20 +410,20 @@ impl Model {
         &mut self,
         key: Key,
         error: &ReplyError,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
         let why = self.tellable(error.to_string());
         self.count_failure(key, cx);
-        self.fail(key, why, pool, cx, hear);
+        self.fail(key, why, lines, cx, hear);
     }
 
     fn broke(
         &mut self,
         key: Key,
         failure: Failure,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
@@ -453,7 +432,7 @@ impl Model {
             if self.calls.at(key).is_some_and(|call| call.is_probe) {
                 self.breaker.abandoned(cx.now);
             }
-            return self.fail(key, format!("the model's server {failure}"), pool, cx, hear);
+            return self.fail(key, format!("the model's server {failure}"), lines, cx, hear);
         }
         log::warn!("the model's server at {} {failure}", self.authority);
         // The resolver's, the system's and the certificate's words may hold an address.
@@ -480,7 +459,7 @@ impl Model {
             | Failure::TotalTimeout(_)
             | Failure::NoRoom => false,
         };
-        self.try_again_or_fail(key, why, None, may_help, pool, cx, hear);
+        self.try_again_or_fail(key, why, None, may_help, lines, cx, hear);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the world, and whom to tell, in every one of these")]
@@ -490,12 +469,12 @@ impl Model {
         why: String,
         retry_after: Option<&str>,
         may_help: bool,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
         self.count_failure(key, cx);
-        self.abandon_exchange(key, pool, cx);
+        self.abandon_exchange(key, lines, cx);
         let Some(call) = self.calls.at_mut(key) else { return };
         let nothing_came = matches!(call.stage, Stage::AwaitHead | Stage::InRefusal(..));
         let pause = if may_help && nothing_came && !call.is_probe && self.breaker.name() == "closed" {
@@ -511,7 +490,7 @@ impl Model {
                 log::info!("{why}; it is tried again in {} s", pause.as_secs_f32());
                 call.stage = Stage::Pausing(cx.set_timer(cx.now.after(pause), key));
             }
-            None => self.fail(key, why, pool, cx, hear),
+            None => self.fail(key, why, lines, cx, hear),
         }
     }
 
@@ -531,7 +510,7 @@ impl Model {
         &mut self,
         key: Key,
         why: String,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
@@ -539,7 +518,7 @@ impl Model {
         if let Some(call) = self.calls.at_mut(key) {
             tell_pieces(call, hear);
         }
-        self.over(key, &unanswered(why), pool, cx, hear);
+        self.over(key, &unanswered(why), lines, cx, hear);
     }
 
     /// Tells everybody who waits, and ends the call.
@@ -547,19 +526,19 @@ impl Model {
         &mut self,
         key: Key,
         input: &Input,
-        pool: &mut Pool,
+        lines: &mut Lines<'_>,
         cx: &mut Cx<'_, '_>,
         hear: &mut dyn FnMut(Key, Heard<'_>),
     ) {
-        let Some(askers) = self.end(key, pool, cx) else { return };
+        let Some(askers) = self.end(key, lines, cx) else { return };
         for run in askers {
             hear(run, Heard::Over(input.clone()));
         }
     }
 
     /// Ends a call, whatever state it is in; answers who waited for it.
-    fn end(&mut self, key: Key, pool: &mut Pool, cx: &mut Cx<'_, '_>) -> Option<Vec<Key>> {
-        self.abandon_exchange(key, pool, cx);
+    fn end(&mut self, key: Key, lines: &mut Lines<'_>, cx: &mut Cx<'_, '_>) -> Option<Vec<Key>> {
+        self.abandon_exchange(key, lines, cx);
         let call = self.calls.remove(key)?;
         if let Stage::Pausing(timer) = call.stage {
             cx.cancel_timer(&mut Some(timer));
@@ -569,17 +548,17 @@ impl Model {
     }
 
     /// The answer is whole: what is left of the response is read and dropped, so that its connection can be used again.
-    fn finish_exchange(&mut self, key: Key, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
+    fn finish_exchange(&mut self, key: Key, lines: &mut Lines<'_>, cx: &mut Cx<'_, '_>) {
         if let Some(exchange) = self.calls.at_mut(key).and_then(|call| call.exchange.take()) {
             self.by_exchange.remove(&exchange);
-            self.outbound.finish(exchange, pool, &self.limits, cx);
+            lines.outbound.finish(exchange, lines.pool, &self.limits, cx);
         }
     }
 
-    fn abandon_exchange(&mut self, key: Key, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
+    fn abandon_exchange(&mut self, key: Key, lines: &mut Lines<'_>, cx: &mut Cx<'_, '_>) {
         if let Some(exchange) = self.calls.at_mut(key).and_then(|call| call.exchange.take()) {
             self.by_exchange.remove(&exchange);
-            self.outbound.abandon(exchange, pool, &self.limits, cx);
+            lines.outbound.abandon(exchange, lines.pool, &self.limits, cx);
         }
     }
 
@@ -625,9 +604,9 @@ impl Model {
         self.calls.len()
     }
 
-    /// What is on its way to its server.
-    pub fn outbound(&self) -> OutboundCounts {
-        self.outbound.counts()
+    /// Its server, among all that are asked.
+    pub fn origin(&self) -> OriginId {
+        self.origin
     }
 
     /// The answers that are kept.
@@ -640,12 +619,11 @@ impl Model {
         self.answers.clear();
     }
 
-    /// Runs that wait for a call, timers that are set and sockets that are held: for whoever checks that none is forgotten.
-    pub fn holds(&self) -> (usize, usize, usize) {
+    /// Runs that wait for a call, and timers that are set: for whoever checks that none is forgotten.
+    pub fn holds(&self) -> (usize, usize) {
         let askers = self.calls.iter().map(|(_, call)| call.askers.len()).sum();
         let pauses = self.calls.iter().filter(|(_, call)| matches!(call.stage, Stage::Pausing(_))).count();
-        let (timers, sockets) = self.outbound.holds();
-        (askers, timers + pauses, sockets)
+        (askers, pauses)
     }
 }
 

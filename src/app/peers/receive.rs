@@ -281,11 +281,7 @@ fn perform(
             let Service { library, journal, .. } = &service;
             Ok(Outcome::Whole(health::health(library, journal, service.is_stopping(), scratch)))
         }
-        Route::Info => {
-            let Service { library, runs, journal, model, open_connections, .. } = &service;
-            let (model, open) = (model.as_ref(), *open_connections);
-            Ok(Outcome::Whole(health::info(library, runs, journal, model, open, cx, scratch)))
-        }
+        Route::Info => Ok(Outcome::Whole(health::info(service, cx, scratch))),
         Route::Chat => begin(body, OnDisconnect::Cancel, service, cx).map(Outcome::Run),
         Route::ChatStream => {
             begin(body, OnDisconnect::Cancel, service, cx).map(|run| Outcome::Kept(run, Then::Stream))

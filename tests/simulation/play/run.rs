@@ -429,7 +429,7 @@ impl Checker {
                 "one call was let through to see whether the model answers",
             ),
             (opened > 0 && breaker == "closed", "the model was asked again after it had failed for a while"),
-            (model.outbound().reused > 0, "a connection to the model carried another call"),
+            (app.outbound().counts().reused > 0, "a connection to the model carried another call"),
         ] {
             if is_so {
                 self.seen.insert(what);
