@@ -123,7 +123,8 @@ fn index(library: &mut Library, files: &BTreeMap<String, Vec<u8>>) -> Measure {
 }
 
 fn ask(library: &Library, question: &str, units: u32, measure: &mut Measure) -> Found {
-    let mut search = library.search(Query { text: question.into(), context: String::new(), hits_max: 8 });
+    let mut search =
+        library.search(Query { text: question.into(), context: String::new(), hits_max: 8, vector: None });
     loop {
         if let Some(found) = measure.slice(units, |budget| search.step(library, budget)) {
             return found;

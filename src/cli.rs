@@ -1,6 +1,8 @@
 //! The command line: what can be asked of the binary, and the one line that each failure is worth.
 
+mod embed;
 mod model;
+mod server;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -27,6 +29,7 @@ use crate::os::real::{
 use crate::reactor::Reactor;
 use crate::store::{Loaded, Memory, Storage};
 
+use embed::EmbedArgs;
 use model::ModelArgs;
 
 /// Asks a folder of Markdown notes, over HTTP or from the command line, on one event-loop thread.
@@ -48,7 +51,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the notes in a folder: ask over HTTP, watch answers stream in over SSE, or poll for them.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Ask one question and print the answer with its sources; no server is started.
     Ask(Ask),
 }
@@ -59,7 +62,8 @@ enum Command {
     oneloop serve                              the notes in $NOTES_DIRECTORY, else in ./notes\n  \
     oneloop serve ~/notes --listen 127.0.0.1:0  any free port; the first line on stdout tells which\n  \
     oneloop serve ~/notes --allow-host notes.example   behind a proxy that passes that Host on\n  \
-    oneloop serve ~/notes --model-url http://127.0.0.1:8080/v1 --model gemma   a model answers\n\n\
+    oneloop serve ~/notes --model-url http://127.0.0.1:8080/v1 --model gemma   a model answers\n  \
+    oneloop serve ~/notes --embed-url http://127.0.0.1:8081/v1 --embed-model all-minilm   found by meaning, too\n\n\
     Once connections are accepted, one line on stdout says where:\n  \
     listening on http://127.0.0.1:8000\n\n\
     Runs are kept in NOTES/.oneloop and survive the process; --state-dir names another folder, --state none keeps none.\n\n\
@@ -110,6 +114,8 @@ struct Serve {
     no_access_log: bool,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    embed: EmbedArgs,
 }
 
 /// Where runs are kept.
@@ -228,6 +234,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         waiting_max: serve.waiting_max,
         is_durable: serve.state == State::Disk,
         model: serve.model.config(&limits).map_err(Failure::Usage)?,
+        embed: serve.embed.config(&limits).map_err(Failure::Usage)?,
     };
     if !config.listen.ip().is_loopback() && !serve.insecure {
         return Err(Failure::World(format!(
@@ -238,6 +245,8 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
     if let Some(model) = &config.model {
         limits.outbound_sockets_max =
             limits.outbound_sockets_max.max(model.connections_max.saturating_mul(2));
+    }
+    if config.model.is_some() || config.embed.is_some() {
         limits.descriptors_reserved = limits.descriptors_reserved.saturating_add(limits.outbound_sockets_max);
     }
     limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);

@@ -35,6 +35,33 @@ pub struct Config {
     pub waiting_max: usize,
     /// The model that answers; without one the notes do.
     pub model: Option<ModelConfig>,
+    /// The model that embeds; without one searches go by words alone.
+    pub embed: Option<EmbedConfig>,
+}
+
+/// An embedding model behind an OpenAI-compatible server.
+#[derive(Debug, Clone)]
+pub struct EmbedConfig {
+    /// The server's address, up to and with `/v1`.
+    pub url: Url,
+    /// The model's name, as the server knows it.
+    pub name: String,
+    /// What the server wants to see, if anything.
+    pub key: Option<Secret>,
+    /// Whom to trust, for `https`.
+    pub trust: Option<Trust>,
+    /// Through whom it is reached, if not directly.
+    pub proxy: Option<Proxy>,
+    /// How long a search waits for its question's vector.
+    pub timeout: Duration,
+}
+
+impl EmbedConfig {
+    /// The usual bounds for a model at this address.
+    pub fn new(url: Url, name: &str) -> EmbedConfig {
+        let timeout = limits::EMBED_TIMEOUT;
+        EmbedConfig { url, name: name.to_owned(), key: None, trust: None, proxy: None, timeout }
+    }
 }
 
 /// A model behind an OpenAI-compatible server.
@@ -139,6 +166,7 @@ impl Default for Config {
             runs_max: 64,
             waiting_max: 1024,
             model: None,
+            embed: None,
         }
     }
 }

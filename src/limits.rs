@@ -287,6 +287,51 @@ limits! {
     /// Bytes of passages found that are kept for the next who asks the same.
     SEARCH_CACHE_BYTES_MAX / search_cache_bytes_max: usize = 2 * MIB;
 
+    // --- The embedding server -----------------------------------------------------------------------------------
+
+    /// How long a search waits for its question's vector, where `--embed-timeout` says nothing. Over it: the search goes on by
+    /// words alone, and the answer says so.
+    EMBED_TIMEOUT / embed_timeout: Duration = Duration::from_millis(300);
+
+    /// From the first look for the embedding server's address until a request can be sent.
+    EMBED_CONNECT_TIMEOUT / embed_connect_timeout: Duration = Duration::from_secs(5);
+
+    /// Longest time for one answer of it: a batch on a slow machine.
+    EMBED_ANSWER_TIMEOUT / embed_answer_timeout: Duration = Duration::from_secs(30);
+
+    /// Pause after a failure, before passages are embedded again.
+    EMBED_BACKOFF / embed_backoff: Duration = Duration::from_secs(5);
+
+    /// Connections to the embedding server at once: one for passages, the others for questions.
+    EMBED_CONNECTIONS_MAX / embed_connections_max: usize = 8;
+
+    /// Different questions on their way to it. Over it: the search goes on without.
+    EMBED_CALLS_MAX / embed_calls_max: usize = 256;
+
+    /// Passages in one request at most: of large models, what is answered is read in under 3 ms.
+    EMBED_BATCH_MAX / embed_batch_max: usize = 32;
+
+    /// A request that takes longer is followed by one of half as many passages: a question may wait behind it.
+    EMBED_BATCH_TIME_MAX / embed_batch_time_max: Duration = Duration::from_millis(200);
+
+    /// Bytes of a passage that are embedded, with its title and headings: some 500 tokens, which is what most models read.
+    EMBED_TEXT_BYTES_MAX / embed_text_bytes_max: usize = 2000;
+
+    /// Of a text that the server still finds too long, half is tried, unless it is as short as this.
+    EMBED_TEXT_BYTES_MIN / embed_text_bytes_min: usize = 400;
+
+    /// How often a passage that the server refuses by itself is asked for.
+    EMBED_TRIES_MAX / embed_tries_max: u32 = 3;
+
+    /// Bytes of one answer of the embedding server. Over it: the request has failed.
+    EMBED_ANSWER_BYTES_MAX / embed_answer_bytes_max: usize = 4 * MIB;
+
+    /// Bytes of question vectors that are kept for the next who asks the same.
+    EMBED_CACHE_BYTES_MAX / embed_cache_bytes_max: usize = MIB;
+
+    /// Vectors kept in the store; the ones that came first make room. Half a gigabyte at 384 components.
+    VECTORS_KEPT_MAX / vectors_kept_max: u64 = 1_000_000;
+
     // --- Connections and the loop -------------------------------------------------------------------------------
 
     /// Most connections at once; one more is let in and makes the longest idle one go. Beyond it clients wait in the

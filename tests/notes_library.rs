@@ -64,7 +64,8 @@ fn ask(library: &Library, text: &str) -> Found {
 }
 
 fn ask_in_slices(library: &Library, text: &str, units: u32) -> Found {
-    let mut search = library.search(Query { text: text.into(), context: String::new(), hits_max: 10 });
+    let mut search =
+        library.search(Query { text: text.into(), context: String::new(), hits_max: 10, vector: None });
     loop {
         if let Some(found) = search.step(library, &mut Budget::new(units)) {
             return found;
@@ -239,7 +240,8 @@ fn a_scan_reports_what_was_added_changed_and_removed() {
 fn what_is_found_while_notes_are_read_belongs_to_the_epoch_before() {
     let files = folder(&[("a.md", "one"), ("b.md", "two")]);
     let mut library = library(&Limits::default());
-    let mut search = library.search(Query { text: "two".into(), context: String::new(), hits_max: 10 });
+    let mut search =
+        library.search(Query { text: "two".into(), context: String::new(), hits_max: 10, vector: None });
     assert_eq!(search.step(&library, &mut Budget::new(1)), None);
     scan(&mut library, &files, 10);
     let found = search.step(&library, &mut Budget::new(u32::MAX)).expect("one slice is enough");
@@ -388,8 +390,12 @@ fn words_of_earlier_turns_decide_only_what_the_question_leaves_open() {
         ("b.md", "The motor gets hot."),
         ("c.md", "A pump and a motor."),
     ]);
-    let query =
-        Query { text: "how hot does it get?".into(), context: "Tell me of the motor".into(), hits_max: 2 };
+    let query = Query {
+        text: "how hot does it get?".into(),
+        context: "Tell me of the motor".into(),
+        hits_max: 2,
+        vector: None,
+    };
     let found =
         library.search(query).step(&library, &mut Budget::new(u32::MAX)).expect("one slice is enough");
     assert_eq!(paths(&found), ["b.md", "a.md"]);
@@ -419,8 +425,12 @@ fn a_search_under_way_survives_changes_removals_and_sweeps() {
     let mut files: Folder = many_notes(300, 1);
     let mut library = library(&Limits { dead_postings_min: 0, ..Limits::default() });
     scan(&mut library, &files, u32::MAX);
-    let mut search =
-        library.search(Query { text: "kappa sigma".into(), context: String::new(), hits_max: 10 });
+    let mut search = library.search(Query {
+        text: "kappa sigma".into(),
+        context: String::new(),
+        hits_max: 10,
+        vector: None,
+    });
     let mut rounds = 0;
     let found = loop {
         if let Some(found) = search.step(&library, &mut Budget::new(1)) {

@@ -17,8 +17,8 @@ use oneloop::os::real::{RealWorld, Sqlite, SystemClock};
 use oneloop::os::{Clock, Completion, Os, Store, Wait, Woken};
 use oneloop::reactor::{Cx, Event, Host, Reactor};
 use oneloop::store::{
-    Batch, Done, Idempotency, Job, KeptRun, Loaded, Memory, Record, Row, Storage, Sweep, Swept, Trouble,
-    carry_out,
+    Batch, Done, Idempotency, Job, KeptRun, KeptVector, Loaded, Memory, Record, Row, Storage, Sweep, Swept,
+    Trouble, carry_out,
 };
 use uuid::Uuid;
 
@@ -219,6 +219,14 @@ impl Storage for Pretended {
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {
         self.0.sweep(sweep)
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        self.0.find_vectors(names)
+    }
+
+    fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble> {
+        self.0.keep_vectors(vectors, vectors_max)
     }
 }
 

@@ -151,6 +151,9 @@ pub struct Findings {
     pub notes_indexed: usize,
     /// Notes in the folder, as far as it has been listed.
     pub notes_found: usize,
+    /// Why the search fell short of what it could have been, in whole sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<String>,
 }
 
 impl Findings {
@@ -224,4 +227,7 @@ pub struct Passage {
     /// The line of a better passage that links to this note: what the passage says is said of that. Else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lead: String,
+    /// How near it lies to the question in an embedding model's space: the cosine. None without such a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<f32>,
 }

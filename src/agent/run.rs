@@ -49,6 +49,8 @@ pub struct Run {
     state: State,
     /// What a model is asked with, if one is.
     modelled: Option<Box<Modelled>>,
+    /// How the search fell short.
+    degraded: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +113,7 @@ impl Run {
             limits: Box::new(limits.clone()),
             state: State::ExpectStart,
             modelled: None,
+            degraded: Vec::new(),
         }
     }
 
@@ -196,6 +199,7 @@ impl Run {
     }
 
     fn found(&mut self, findings: Findings, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        self.degraded = findings.degraded.clone();
         let Some(modelled) = &mut self.modelled else {
             return (State::AwaitAnswer, self.compose(findings, told));
         };
@@ -418,7 +422,7 @@ impl Run {
             knowledge_updates: Vec::new(),
             suggested_actions: Vec::new(),
             answered_by: AnsweredBy::Model,
-            degraded: modelled.degraded,
+            degraded: [std::mem::take(&mut self.degraded), modelled.degraded].concat(),
             model: Some(modelled.plan.model),
             usage: modelled.usage,
             cached: modelled.cached,
@@ -439,7 +443,8 @@ impl Run {
             told.push(RunEvent::Sources { sources: answer.sources.clone() });
             tell_tokens(&answer.response, told);
         }
-        let degraded = self.modelled.take().map_or_else(Vec::new, |modelled| modelled.degraded);
+        let mut degraded = std::mem::take(&mut self.degraded);
+        degraded.extend(self.modelled.take().into_iter().flat_map(|modelled| modelled.degraded));
         let response = Response {
             response: answer.response,
             sources: answer.sources,

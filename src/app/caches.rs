@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::base::{LruStats, Pool};
 
+use super::embed::Embedder;
 use super::model::Model;
 use super::respond::{Reply, write_json};
 use super::work::Works;
@@ -44,33 +45,46 @@ impl From<LruStats> for DroppedView {
 struct Caches<V> {
     searches: V,
     model_answers: Option<V>,
+    question_vectors: Option<V>,
 }
 
 impl<V: From<LruStats>> Caches<V> {
-    fn of(works: &Works, model: Option<&Model>) -> Caches<V> {
+    fn of(works: &Works, model: Option<&Model>, embedder: Option<&Embedder>) -> Caches<V> {
         Caches {
             searches: works.found_stats().into(),
             model_answers: model.map(|model| model.answers_stats().into()),
+            question_vectors: embedder.map(|embedder| embedder.answers_stats().into()),
         }
     }
 }
 
 /// What each cache holds and has done since start.
-pub fn stats(works: &Works, model: Option<&Model>, body: &mut Vec<u8>) -> Reply {
-    write_json(&Caches::<CacheView>::of(works, model), body);
+pub fn stats(works: &Works, model: Option<&Model>, embedder: Option<&Embedder>, body: &mut Vec<u8>) -> Reply {
+    write_json(&Caches::<CacheView>::of(works, model, embedder), body);
     Reply::OK
 }
 
 /// Empties them all, and says of how much.
-pub fn clear(works: &mut Works, model: Option<&mut Model>, pool: &mut Pool, body: &mut Vec<u8>) -> Reply {
-    let bytes = |stats: LruStats| stats.bytes;
-    pool.count_freed(
-        bytes(works.found_stats()) + model.as_ref().map_or(0, |model| bytes(model.answers_stats())),
-    );
-    write_json(&Caches::<DroppedView>::of(works, model.as_deref()), body);
+pub fn clear(
+    works: &mut Works,
+    model: Option<&mut Model>,
+    embedder: Option<&mut Embedder>,
+    pool: &mut Pool,
+    body: &mut Vec<u8>,
+) -> Reply {
+    let all = [
+        Some(works.found_stats()),
+        model.as_ref().map(|model| model.answers_stats()),
+        embedder.as_ref().map(|embedder| embedder.answers_stats()),
+    ];
+    pool.count_freed(all.into_iter().flatten().map(|stats| stats.bytes).sum());
+    write_json(&Caches::<DroppedView>::of(works, model.as_deref(), embedder.as_deref()), body);
     works.forget_found();
     if let Some(model) = model {
         model.forget_answers();
+    }
+    if let Some(embedder) = embedder {
+        embedder.forget_answers();
     }
     Reply::OK
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::embed::{EMBEDDER, EMBEDDING};
 use super::journal::NO_HELPER;
 use super::model::{CALL, Model};
 use super::peers::{self, Found, Peer};
@@ -55,6 +56,7 @@ impl Host for App {
     fn is_runnable(&self) -> bool {
         let Service { works, runs, journal, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news() || self.service.has_unheard();
+        let has_news = has_news || self.service.could_embed();
         // A process that is to end must not sleep on it.
         let has_work = !self.service.is_parked() && (works.is_runnable() || runs.could_begin());
         self.exit.is_some() || has_news || has_work || journal.could_send(runs) || self.could_accept()
@@ -81,6 +83,7 @@ impl App {
                 }
                 self.service.hear_servers(cx);
             }
+            EMBEDDING | EMBEDDER => self.service.embedder_timer(id, owner, cx),
             // Nobody came back for it in time.
             RUN if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) => {
                 self.service.cancel(owner, cx);
@@ -242,6 +245,9 @@ impl App {
         if let Some(model) = &mut self.service.model {
             model.tidy();
         }
+        if let Some(embedder) = &mut self.service.embedder {
+            embedder.tidy();
+        }
         self.service.outbound.tidy();
         tidy_queue(&mut self.news);
         cx.tidy();
@@ -251,11 +257,18 @@ impl App {
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
-            let Service { works, runs, library, folder, outbound, model, .. } = &mut self.service;
+            let Service { works, runs, library, folder, outbound, model, embedder, .. } = &mut self.service;
             works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
             works.ask(model, outbound, runs, library, cx);
+            works.embed(embedder, outbound, runs, library, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
                 self.release_left(cx);
+            }
+        }
+        if self.service.could_embed() {
+            let Service { embedder, library, journal, outbound, .. } = &mut self.service;
+            if let Some(embedder) = embedder {
+                embedder.work(library, journal, outbound, cx);
             }
         }
         self.service.hear_servers(cx);
@@ -342,7 +355,10 @@ impl App {
         }
         for key in self.service.journal.send_reads(cx.os.store) {
             let trouble = Trouble::new(Cause::Failed, NO_HELPER);
-            self.found(key, Found::Nothing(trouble), cx);
+            match key.kind() {
+                EMBEDDER => self.service.vectors_found(Err(trouble), cx),
+                _ => self.found(key, Found::Nothing(trouble), cx),
+            }
         }
         self.service.journal.sweep(cx);
     }
@@ -355,6 +371,16 @@ impl App {
             Done::Found { asker, found } => self.read_done(asker, found.map(Found::Run), cx),
             Done::Listed { asker, found } => self.read_done(asker, found.map(Found::Rows), cx),
             Done::FoundKey { asker, found } => self.read_done(asker, found.map(Found::Key), cx),
+            Done::FoundVectors { found, .. } => {
+                self.service.journal.read_done();
+                self.service.vectors_found(found, cx);
+            }
+            Done::KeptVectors { kept, .. } => {
+                self.service.journal.read_done();
+                if let Some(embedder) = &mut self.service.embedder {
+                    embedder.kept(kept);
+                }
+            }
         }
         self.stop_if_done(cx);
     }

@@ -8,6 +8,7 @@ use crate::notes::{IndexState, Library, ScanReport};
 use crate::os::NetCounters;
 use crate::reactor::Cx;
 
+use super::embed::{EmbedCounts, Embedder};
 use super::journal::Journal;
 use super::model::{Model, ModelCounts};
 use super::respond::{Reply, write_json};
@@ -85,8 +86,9 @@ pub fn info(service: &Service, cx: &Cx<'_, '_>, body: &mut Vec<u8>) -> Reply {
         turns: LoopView,
         connections: ConnectionsView,
         model: Option<ModelView<'m>>,
+        embeddings: Option<EmbeddingsView<'m>>,
     }
-    let Service { library, runs, journal, model, outbound, open_connections, .. } = service;
+    let Service { library, runs, journal, model, embedder, outbound, open_connections, .. } = service;
     let (counts, figures, runs, kept) = (library.counts(), cx.figures(), runs.counts(), journal.figures());
     let NetCounters { accepts, turned_away, connects, reads, writes, registrations } = cx.os.net.counters();
     let uptime = cx.now.since(crate::base::Time::ZERO);
@@ -133,6 +135,7 @@ pub fn info(service: &Service, cx: &Cx<'_, '_>, body: &mut Vec<u8>) -> Reply {
             outbound: connects,
         },
         model: model.as_ref().map(|model| ModelView::of(model, outbound)),
+        embeddings: embedder.as_ref().map(|embedder| EmbeddingsView::of(embedder, outbound)),
     };
     write_json(&info, body);
     Reply::OK
@@ -243,6 +246,89 @@ impl ModelView<'_> {
             cache_bytes,
         }
     }
+}
+
+/// The embedding server, and how it does.
+#[derive(Debug, Serialize)]
+struct EmbeddingsView<'m> {
+    name: &'m str,
+    breaker: &'static str,
+    breaker_opened: u64,
+    /// Questions whose vector was wanted, and of these: shared with another, known from before, searched without.
+    questions: u64,
+    shared: u64,
+    cached: u64,
+    without: u64,
+    /// Passages that the server has embedded, those whose vector was kept from before, and those it will not embed.
+    embedded: u64,
+    kept: u64,
+    refused: u64,
+    /// Requests.
+    failed: u64,
+    connections_kept: usize,
+    connections_reused: u64,
+}
+
+impl EmbeddingsView<'_> {
+    fn of<'m>(embedder: &'m Embedder, outbound: &Outbound) -> EmbeddingsView<'m> {
+        let (breaker, breaker_opened) = embedder.breaker();
+        let EmbedCounts { questions, shared, cached, without, embedded, kept, refused, failed } =
+            embedder.counts();
+        let lines = outbound.counts_of(embedder.origin());
+        EmbeddingsView {
+            name: embedder.name(),
+            breaker,
+            breaker_opened,
+            questions,
+            shared,
+            cached,
+            without,
+            embedded,
+            kept,
+            refused,
+            failed,
+            connections_kept: lines.kept,
+            connections_reused: lines.reused,
+        }
+    }
+}
+
+/// `GET /config/embeddings`: which model embeds, and how far it has come.
+pub fn embeddings(embedder: Option<&Embedder>, library: &Library, body: &mut Vec<u8>) -> Reply {
+    #[derive(Serialize)]
+    struct View<'m> {
+        enabled: bool,
+        /// The server's host and port.
+        provider: Option<&'m str>,
+        model: Option<&'m str>,
+        /// Components of a vector; null before the first has come.
+        dimension: Option<usize>,
+        passages: usize,
+        embedded: usize,
+        /// The share of passages that have a vector, from 0 to 1.
+        coverage: f64,
+        /// `off`, `embedding`, `ready`, or `waiting` for a server that does not answer.
+        state: &'static str,
+        /// What went wrong last, until something went well.
+        detail: Option<String>,
+    }
+    let (vectors, passages) = (library.vectors(), library.counts().passages);
+    let share = if passages == 0 { 1.0 } else { vectors.len() as f64 / passages as f64 };
+    let view = View {
+        enabled: embedder.is_some(),
+        provider: embedder.map(Embedder::provider),
+        model: embedder.map(Embedder::name),
+        dimension: Some(vectors.dimension()).filter(|dimension| *dimension > 0),
+        passages,
+        embedded: vectors.len(),
+        coverage: if embedder.is_none() { 0.0 } else { (share * 1e4).round() / 1e4 },
+        state: embedder.map_or("off", |embedder| embedder.state(library)),
+        detail: embedder
+            .and_then(Embedder::trouble)
+            .map(|trouble| format!("The embedding server {trouble}.")),
+    };
+    write_json(&view, body);
+    Reply::OK
 }
 
 /// What the loop knows of itself; the last four count system calls.

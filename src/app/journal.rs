@@ -367,7 +367,11 @@ const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(600);
 /// Who waits for a read.
 fn asker(job: &Job) -> Option<Key> {
     match job {
-        Job::Find { asker, .. } | Job::List { asker, .. } | Job::FindKey { asker, .. } => Some(*asker),
+        Job::Find { asker, .. }
+        | Job::List { asker, .. }
+        | Job::FindKey { asker, .. }
+        | Job::FindVectors { asker, .. }
+        | Job::KeepVectors { asker, .. } => Some(*asker),
         Job::Commit(_) | Job::Sweep(_) => None,
     }
 }

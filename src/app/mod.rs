@@ -5,10 +5,12 @@
 //! other file holds functions over the two or three tables that it needs.
 
 pub mod access_log;
+pub mod breaker;
 pub mod caches;
 pub mod census;
 pub mod chat;
 pub mod doors;
+pub mod embed;
 mod events;
 pub mod folder;
 pub mod health;

@@ -82,8 +82,12 @@ pub enum OnDisconnect {
 pub enum Stage {
     /// Nothing is outstanding: it waits for its place, or has ended.
     None,
-    /// A search for this.
-    Searching(Box<Search>, SearchRequest),
+    /// The embedding server is to be asked in this turn.
+    ToEmbed,
+    /// The embedding server was asked, by this call, for the sake of this search.
+    Embedding(Key, Seek),
+    /// A search for this, and why it falls short of what it could be.
+    Searching(Box<Search>, SearchRequest, Vec<String>),
     /// What was found before, for the same.
     Found(Box<Findings>),
     /// An answer in the making.
@@ -96,6 +100,20 @@ pub enum Stage {
     SearchingMore(Box<Search>),
     /// Something else that the model wants to see.
     LookingUp(Lookup),
+}
+
+/// What a search is for.
+#[derive(Debug)]
+pub enum Seek {
+    /// For the run's answer.
+    Answer(SearchRequest),
+    /// For the model, which wants to see so many passages.
+    Tool {
+        /// What is looked for.
+        query: String,
+        /// Passages at most.
+        limit: usize,
+    },
 }
 
 /// How far the process before this one had come with a run.

@@ -49,6 +49,8 @@ pub enum Route {
     Sync,
     /// `POST /verify`
     Verify,
+    /// `GET /config/embeddings`
+    Embeddings,
     /// `GET /cache/stats`
     CacheStats,
     /// `POST /cache/clear?confirm=true`
@@ -74,6 +76,7 @@ impl Route {
                 limits.chat_body_bytes_max
             }
             Route::Health
+            | Route::Embeddings
             | Route::CacheStats
             | Route::CacheClear
             | Route::Info
@@ -104,6 +107,7 @@ enum Resource {
     TaskStream(Uuid),
     Sync,
     Verify,
+    Embeddings,
     CacheStats,
     CacheClear,
     Tasks,
@@ -119,6 +123,7 @@ impl Resource {
         match self {
             Resource::Health
             | Resource::Info
+            | Resource::Embeddings
             | Resource::CacheStats
             | Resource::Task(_)
             | Resource::TaskStream(_)
@@ -173,6 +178,7 @@ fn find(path: &str) -> Result<Resource, Problem> {
         "/chat/async" => Some(Resource::ChatAsync),
         "/sync" => Some(Resource::Sync),
         "/verify" => Some(Resource::Verify),
+        "/config/embeddings" => Some(Resource::Embeddings),
         "/cache/stats" => Some(Resource::CacheStats),
         "/cache/clear" => Some(Resource::CacheClear),
         "/tasks" => Some(Resource::Tasks),
@@ -207,6 +213,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         (Method::Options, resource) => Ok(Route::Options(resource.allow())),
         (Method::Get | Method::Head, Resource::Health) => Ok(Route::Health),
         (Method::Get | Method::Head, Resource::Info) => Ok(Route::Info),
+        (Method::Get | Method::Head, Resource::Embeddings) => Ok(Route::Embeddings),
         (Method::Get | Method::Head, Resource::CacheStats) => Ok(Route::CacheStats),
         (Method::Get | Method::Head, Resource::Task(id)) => {
             Ok(Route::Task { id, wait: task_wait(query, limits)? })
@@ -364,6 +371,7 @@ mod tests {
             (format!("GET /chat/task/{ID}/stream|Last-Event-ID: {ID}-9"), Route::TaskStream { id, after: 9 }),
             ("POST /sync".to_owned(), Route::Sync),
             (format!("POST /verify{json}"), Route::Verify),
+            ("GET /config/embeddings".to_owned(), Route::Embeddings),
             ("GET /cache/stats".to_owned(), Route::CacheStats),
             ("POST /cache/clear?confirm=true".to_owned(), Route::CacheClear),
             ("GET /tasks?limit=5".to_owned(), Route::Tasks { limit: 5, before: None }),

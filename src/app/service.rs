@@ -7,6 +7,7 @@ use httpdate::HttpDate;
 
 use super::access_log::AccessLog;
 use super::doors::Doors;
+use super::embed::{Embedder, Granted};
 use super::folder::Folder;
 use super::journal::Journal;
 use super::model::{Heard, Model};
@@ -18,7 +19,7 @@ use crate::config::Config;
 use crate::limits::Limits;
 use crate::net::outbound::{Lines, Outbound};
 use crate::notes::Library;
-use crate::reactor::Cx;
+use crate::reactor::{Cx, TimerId};
 use crate::store::Trouble;
 
 /// The tables.
@@ -42,6 +43,8 @@ pub struct Service {
     pub outbound: Outbound,
     /// The model that answers, if one does.
     pub model: Option<Model>,
+    /// The embedding server, if there is one.
+    pub embedder: Option<Embedder>,
     /// Spare buffers for connections.
     pub pool: Pool,
     /// Lines of this turn.
@@ -60,6 +63,8 @@ pub struct Service {
     pub open_connections: usize,
     /// Exchanges with news, kept for its room.
     heard: Vec<Key>,
+    /// What becomes of runs' wishes for a vector; likewise.
+    vectors: Vec<Granted>,
     stopping: bool,
     parked: bool,
     disconnect_grace: Duration,
@@ -70,16 +75,20 @@ impl Service {
     pub fn new(config: &Config, limits: &Limits, seed: HashSeed) -> Service {
         let mut outbound = Outbound::new(limits);
         let model = config.model.as_ref().map(|model| Model::new(model, &mut outbound, limits));
+        let embedder = config.embed.as_ref();
+        let embedder = embedder.map(|embed| Embedder::new(embed, config.is_durable, &mut outbound, limits));
         Service {
             doors: Doors::new(config.listen, &config.allow_hosts),
             library: Library::new(seed, limits),
             folder: Folder::new(limits.notes_max, limits.note_bytes_max),
             runs: Runs::new(config.runs_max, config.waiting_max, limits),
             journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),
-            works: Works::new(config.runs_max, limits),
+            works: Works::new(config.runs_max, embedder.is_some(), limits),
             outbound,
             model,
+            embedder,
             heard: Vec::new(),
+            vectors: Vec::new(),
             pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
             access_log: AccessLog::new(config.access_log, limits.access_log_bytes_max),
             date: DateText::default(),
@@ -126,34 +135,91 @@ impl Service {
         self.works.drop_task(run, &mut self.runs);
         let Some(record) = self.runs.at_mut(run) else { return };
         let stage = std::mem::replace(&mut record.stage, Stage::None);
-        if let Stage::Asking(call) = stage
-            && let Some(model) = &mut self.model
-        {
-            let mut lines = Lines { outbound: &mut self.outbound, pool: &mut self.pool };
-            model.leave(call, run, &mut lines, cx);
+        match stage {
+            Stage::Asking(call) => {
+                if let Some(model) = &mut self.model {
+                    let mut lines = Lines { outbound: &mut self.outbound, pool: &mut self.pool };
+                    model.leave(call, run, &mut lines, cx);
+                }
+            }
+            Stage::Embedding(call, _) => {
+                if let Some(embedder) = &mut self.embedder {
+                    embedder.leave(call, run, cx);
+                }
+            }
+            _ => {}
         }
     }
 
-    /// Tells runs what their calls of the model have brought.
+    /// Tells whoever waits what the servers that were asked have told.
     pub fn hear_servers(&mut self, cx: &mut Cx<'_, '_>) {
-        let Service { outbound, model, works, runs, library, pool, limits, heard, .. } = self;
+        let Service {
+            outbound,
+            model,
+            embedder,
+            works,
+            runs,
+            library,
+            journal,
+            pool,
+            limits,
+            heard,
+            vectors,
+            ..
+        } = self;
         let clock = cx.os.clock;
         outbound.take_news(heard, pool, limits, cx);
         let mut lines = Lines { outbound, pool };
-        let mut hear = |run: Key, heard: Heard<'_>| works.hear(run, heard, runs, library, clock);
         for exchange in heard.drain(..) {
             if let Some(model) = model {
+                let mut hear = |run: Key, heard: Heard<'_>| works.hear(run, heard, runs, library, clock);
                 model.tell(exchange, &mut lines, cx, &mut hear);
+            }
+            if let Some(embedder) = embedder {
+                embedder.tell(exchange, library, journal, &mut lines, cx, vectors);
             }
         }
         if let Some(model) = model {
+            let mut hear = |run: Key, heard: Heard<'_>| works.hear(run, heard, runs, library, clock);
             model.tell_unbegun(&mut lines, cx, &mut hear);
         }
+        if let Some(embedder) = embedder {
+            embedder.tell_unbegun(library, journal, cx, vectors);
+        }
+        for (run, vector) in vectors.drain(..) {
+            works.hear_vector(run, vector, runs, library);
+        }
+    }
+
+    /// A timer of the embedding server's.
+    pub fn embedder_timer(&mut self, id: TimerId, owner: Key, cx: &Cx<'_, '_>) {
+        let Service { embedder, works, runs, library, vectors, .. } = self;
+        let Some(embedder) = embedder else { return };
+        embedder.timer(id, owner, cx, vectors);
+        for (run, vector) in vectors.drain(..) {
+            works.hear_vector(run, vector, runs, library);
+        }
+    }
+
+    /// The store has looked for vectors.
+    pub fn vectors_found(&mut self, found: Result<Vec<Option<Box<[u8]>>>, Trouble>, cx: &mut Cx<'_, '_>) {
+        let Service { embedder, library, outbound, .. } = self;
+        if let Some(embedder) = embedder {
+            embedder.found(found, library, outbound, cx);
+        }
+    }
+
+    /// Passages are to be embedded, and nothing else is waited for.
+    pub fn could_embed(&self) -> bool {
+        let is_wanted = !self.stopping && !self.parked;
+        is_wanted && self.embedder.as_ref().is_some_and(|embedder| embedder.could_work(&self.library))
     }
 
     /// Some server has told something that nobody has heard.
     pub fn has_unheard(&self) -> bool {
-        self.outbound.has_news() || self.model.as_ref().is_some_and(Model::has_unbegun)
+        self.outbound.has_news()
+            || self.model.as_ref().is_some_and(Model::has_unbegun)
+            || self.embedder.as_ref().is_some_and(Embedder::has_unbegun)
     }
 
     /// No more requests begin in this turn, on whatever connection.

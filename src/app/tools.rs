@@ -72,6 +72,7 @@ fn read(note: &Note, start: u64, bytes_max: usize) -> Brought {
         category: note.category.to_string(),
         dangling: Vec::new(),
         hash: note.hash_text(),
+        likeness: None,
         date: None,
         lead: String::new(),
     }];

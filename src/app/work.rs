@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::agent::{
     Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, RunEvent, SearchRequest,
@@ -14,14 +15,15 @@ use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
 use crate::net::outbound::Outbound;
-use crate::notes::{Found, Hit, Library, Query};
+use crate::notes::{Found, Hit, Library, Query, UnitVector};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
 use crate::text::Terms;
 
+use super::embed::{Asked as Wish, Embedder};
 use super::folder::Folder;
 use super::model::{Asked, Heard, Model};
-use super::runs::{Left, Runs, Stage};
+use super::runs::{Left, Runs, Seek, Stage};
 use super::tools::look_up;
 
 /// What a task does.
@@ -49,6 +51,10 @@ struct Bench {
     found: Lru<Sought, Findings>,
     /// Runs that want to ask the model.
     to_ask: VecDeque<(Key, Box<Asking>)>,
+    /// Runs that want the vector of what they look for, and that.
+    to_embed: VecDeque<(Key, Seek)>,
+    /// There is an embedding server to ask for it.
+    embeds: bool,
     tool_result_bytes_max: usize,
 }
 
@@ -61,9 +67,24 @@ impl fmt::Debug for Works {
     }
 }
 
+impl Seek {
+    /// What is embedded: a follow-up with what it follows up.
+    fn text(&self) -> String {
+        match self {
+            Seek::Answer(SearchRequest { text, context, .. }) if context.is_empty() => text.clone(),
+            Seek::Answer(SearchRequest { text, context, .. }) => format!("{context} {text}"),
+            Seek::Tool { query, .. } => query.clone(),
+        }
+    }
+}
+
+/// Why a search goes by words alone while the first passages are on their way to the embedding server.
+const NO_VECTORS: &str =
+    "The notes were searched by words alone, because none of them has been embedded so far.";
+
 impl Works {
     /// One task for the index and one for each run at work.
-    pub fn new(runs_max: usize, limits: &Limits) -> Works {
+    pub fn new(runs_max: usize, embeds: bool, limits: &Limits) -> Works {
         let mut queue = TaskQueue::new(runs_max.saturating_add(1), limits.units_per_slice);
         let index_task = queue.spawn().expect("a new queue has room for its first task");
         let mut works = SideTable::default();
@@ -73,6 +94,8 @@ impl Works {
             terms: Terms::default(),
             found: Lru::new(limits.search_cache_bytes_max),
             to_ask: VecDeque::new(),
+            to_embed: VecDeque::new(),
+            embeds,
             tool_result_bytes_max: limits.tool_result_bytes_max,
         };
         Works { queue, works, index_task, bench }
@@ -85,7 +108,7 @@ impl Works {
 
     /// The loop must not sleep.
     pub fn is_runnable(&self) -> bool {
-        self.queue.is_runnable() || !self.bench.to_ask.is_empty()
+        self.queue.is_runnable() || !self.bench.to_ask.is_empty() || !self.bench.to_embed.is_empty()
     }
 
     /// What is kept of searches.
@@ -172,6 +195,72 @@ impl Works {
                 Asked::Now(input) => self.hear(run, Heard::Over(*input), runs, library, clock),
             }
         }
+    }
+
+    /// Asks the embedding server for the runs that want the vector of what they look for.
+    pub fn embed(
+        &mut self,
+        embedder: &mut Option<Embedder>,
+        outbound: &mut Outbound,
+        runs: &mut Runs,
+        library: &Library,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        while let Some((run, seek)) = self.bench.to_embed.pop_front() {
+            // It may have ended meanwhile.
+            let Some(record) = runs.at_mut(run).filter(|record| matches!(record.stage, Stage::ToEmbed))
+            else {
+                continue;
+            };
+            let asked = match embedder {
+                Some(_) if library.vectors().is_empty() => Wish::Now(Err(NO_VECTORS.to_owned())),
+                Some(embedder) => embedder.ask(run, &seek.text(), outbound, cx),
+                None => Wish::Now(Err(NO_VECTORS.to_owned())),
+            };
+            match asked {
+                Wish::Call(call) => record.stage = Stage::Embedding(call, seek),
+                Wish::Now(vector) => self.search(run, seek, vector, runs, library),
+            }
+        }
+    }
+
+    /// The vector that a run waits for is there, or why it is not: the search begins.
+    pub fn hear_vector(
+        &mut self,
+        run: Key,
+        vector: Result<Arc<UnitVector>, String>,
+        runs: &mut Runs,
+        library: &Library,
+    ) {
+        let Some(record) = runs.at_mut(run) else { return };
+        match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Embedding(_, seek) => self.search(run, seek, vector, runs, library),
+            other => record.stage = other,
+        }
+    }
+
+    fn search(
+        &mut self,
+        run: Key,
+        seek: Seek,
+        vector: Result<Arc<UnitVector>, String>,
+        runs: &mut Runs,
+        library: &Library,
+    ) {
+        let (with, of) = (library.vectors().len(), library.counts().passages);
+        let (vector, degraded) = match vector {
+            Ok(vector) if with < of => {
+                let why = format!(
+                    "Only {with} of {of} passages have vectors; the rest was searched by words alone."
+                );
+                (Some(vector), vec![why])
+            }
+            Ok(vector) => (Some(vector), Vec::new()),
+            Err(why) => (None, vec![why]),
+        };
+        let Some(record) = runs.at_mut(run) else { return };
+        record.stage = begin_search(seek, vector, degraded, library);
+        self.spawn(run, runs);
     }
 
     /// A run hears from the model.
@@ -269,9 +358,13 @@ impl Works {
         library: &Library,
         clock: &dyn Clock,
     ) {
-        if carry_out(run, effect, &mut self.bench, runs, library, clock) == Progress::Done {
-            return;
+        if carry_out(run, effect, &mut self.bench, runs, library, clock) == Progress::Again {
+            self.spawn(run, runs);
         }
+    }
+
+    /// A task for what a run wants done.
+    fn spawn(&mut self, run: Key, runs: &mut Runs) {
         let task = self.queue.spawn().expect("there is a task for each run that may be at work");
         self.works.insert(task, Work::Run(run));
         if let Some(record) = runs.at_mut(run) {
@@ -291,9 +384,11 @@ fn step_run(
 ) -> Progress {
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
     let input = match &mut record.stage {
-        Stage::None | Stage::ToAsk | Stage::Asking(_) => return Progress::Done,
-        Stage::Searching(search, request) => search.step(library, slice).map(|found| {
-            let findings = findings(found, library);
+        Stage::None | Stage::ToAsk | Stage::Asking(_) | Stage::ToEmbed | Stage::Embedding(..) => {
+            return Progress::Done;
+        }
+        Stage::Searching(search, request, degraded) => search.step(library, slice).map(|found| {
+            let findings = findings(found, std::mem::take(degraded), library);
             bench.keep(request, &findings);
             Input::Found(findings)
         }),
@@ -323,9 +418,19 @@ const LOOKUP_COST: u32 = 50;
 const ASKED_BYTES_PER_UNIT: usize = 256;
 
 impl Bench {
-    /// Keeps what a search has found for whoever looks for the same. Not while notes are missing.
+    /// A search begins, or first the wish for its vector.
+    fn seek(&mut self, run: Key, seek: Seek, library: &Library) -> Stage {
+        if !self.embeds {
+            return begin_search(seek, None, Vec::new(), library);
+        }
+        self.to_embed.push_back((run, seek));
+        Stage::ToEmbed
+    }
+
+    /// Keeps what a search has found for whoever looks for the same. Not while notes are missing, or anything else that it
+    /// could have found more with.
     fn keep(&mut self, request: &SearchRequest, findings: &Findings) {
-        if findings.complete {
+        if findings.complete && findings.degraded.is_empty() {
             let sought = (findings.epoch, request.clone());
             let bytes = request.text.len() + request.context.len() + findings.bytes();
             self.found.put(sought, findings.clone(), bytes);
@@ -389,10 +494,7 @@ fn carry_out(
             let sought = (library.epoch(), request);
             match bench.found.get(&sought) {
                 Some(findings) => Stage::Found(Box::new(findings.clone())),
-                None => {
-                    let (_, request) = sought;
-                    Stage::Searching(Box::new(library.search(query(&request))), request)
-                }
+                None => bench.seek(run, Seek::Answer(sought.1), library),
             }
         }
         Some(Effect::Compose(composer)) => Stage::Composing(composer),
@@ -402,8 +504,7 @@ fn carry_out(
         }
         Some(Effect::Use(ToolUse::Look(lookup))) => Stage::LookingUp(lookup),
         Some(Effect::Use(ToolUse::Search { query, limit })) => {
-            let query = Query { text: query, context: String::new(), hits_max: limit };
-            Stage::SearchingMore(Box::new(library.search(query)))
+            bench.seek(run, Seek::Tool { query, limit }, library)
         }
         Some(Effect::Finish(outcome)) => {
             runs.finish(run, outcome, clock.wall());
@@ -412,7 +513,7 @@ fn carry_out(
         None => return Progress::Done,
     };
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
-    let needs_task = !matches!(stage, Stage::ToAsk);
+    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed);
     record.stage = stage;
     if !needs_task {
         record.task = None;
@@ -423,11 +524,27 @@ fn carry_out(
 
 // The agent does not know that notes exist, nor the notes that there is an agent: here one's words become the other's.
 
-fn query(request: &SearchRequest) -> Query {
-    Query { text: request.text.clone(), context: request.context.clone(), hits_max: request.passages_max }
+/// Begins a search, with the vector of what it looks for if that is known.
+fn begin_search(
+    seek: Seek,
+    vector: Option<Arc<UnitVector>>,
+    degraded: Vec<String>,
+    library: &Library,
+) -> Stage {
+    match seek {
+        Seek::Answer(request) => {
+            let (text, context) = (request.text.clone(), request.context.clone());
+            let query = Query { text, context, hits_max: request.passages_max, vector };
+            Stage::Searching(Box::new(library.search(query)), request, degraded)
+        }
+        Seek::Tool { query, limit } => {
+            let query = Query { text: query, context: String::new(), hits_max: limit, vector };
+            Stage::SearchingMore(Box::new(library.search(query)))
+        }
+    }
 }
 
-fn findings(found: Found, library: &Library) -> Findings {
+fn findings(found: Found, degraded: Vec<String>, library: &Library) -> Findings {
     let progress = library.progress();
     let terms = found.terms.into_iter().map(|term| FoundTerm {
         text: term.text,
@@ -444,6 +561,7 @@ fn findings(found: Found, library: &Library) -> Findings {
         complete: found.complete,
         notes_indexed: progress.done,
         notes_found: progress.found,
+        degraded,
     }
 }
 
@@ -461,5 +579,6 @@ fn passage(hit: Hit) -> Passage {
         hash: hit.hash,
         date: hit.date,
         lead: hit.lead,
+        likeness: hit.likeness,
     }
 }

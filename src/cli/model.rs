@@ -6,21 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::positive;
-use crate::config::{AgentMode, ModelConfig, Secret};
+use super::server::{Flags, Server};
+use crate::config::{AgentMode, ModelConfig};
 use crate::limits::{
     CONTEXT_TOKENS, Limits, MIB, MODEL_CACHE_BYTES_MAX, MODEL_CONNECT_TIMEOUT, MODEL_CONNECTIONS_MAX,
     MODEL_FIRST_BYTE_TIMEOUT, MODEL_GAP_TIMEOUT, MODEL_TOTAL_TIMEOUT,
 };
-use crate::os::real::trust_anchors;
-use crate::wire::proxy::{Proxy, ProxyRules};
-use crate::wire::tls::Trust;
-use crate::wire::url::Url;
-
-/// The variable that the key stands in unless another is named.
-const KEY_VARIABLE: &str = "OPENAI_API_KEY";
-
-/// Whose key that variable is made for.
-const KEY_HOST: &str = "api.openai.com";
 
 /// How a model is asked, if one is.
 #[derive(Debug, Args)]
@@ -93,22 +84,9 @@ impl ModelArgs {
     /// In words: what is wrong with a flag, or with what it names.
     pub(super) fn config(&self, limits: &Limits) -> Result<Option<ModelConfig>, String> {
         let (Some(text), Some(name)) = (&self.model_url, &self.model) else { return Ok(None) };
-        let url = Url::parse(text).map_err(|error| format!("--model-url can't be used: {error}"))?;
-        let trust = self.trust(&url, limits)?;
-        let key = self.key()?;
-        if key.is_some() && !url.is_tls && !is_local(&url) {
-            log::warn!(
-                "the key for {} is sent without encryption: its address begins with http",
-                url.authority()
-            );
-        }
-        if key.is_some() && self.model_key_env.is_none() && url.host != KEY_HOST {
-            log::info!("the key in {KEY_VARIABLE} is sent to {}", url.authority());
-        }
-        let proxy = proxy_for(&url)?;
-        if let Some(proxy) = &proxy {
-            log::info!("the model is reached through the proxy {}:{}", proxy.host, proxy.port);
-        }
+        let flags = Flags { url: "--model-url", ca: "--model-ca", key_env: "--model-key-env", what: "model" };
+        let Server { url, key, trust, proxy } =
+            Server::make_out(text, self.model_key_env.as_deref(), self.model_ca.as_deref(), &flags, limits)?;
         let seconds = Duration::from_secs;
         Ok(Some(ModelConfig {
             key,
@@ -130,58 +108,4 @@ impl ModelArgs {
             ..ModelConfig::new(url, name)
         }))
     }
-
-    fn trust(&self, url: &Url, limits: &Limits) -> Result<Option<Trust>, String> {
-        if !url.is_tls {
-            return match &self.model_ca {
-                Some(_) => Err("--model-ca is of no use: --model-url does not begin with https".to_owned()),
-                None => Ok(None),
-            };
-        }
-        let anchors = trust_anchors(self.model_ca.as_deref()).map_err(|why| match &self.model_ca {
-            Some(_) => format!("--model-ca: {why}"),
-            None => why,
-        })?;
-        Trust::new(anchors, limits).map(Some).map_err(|error| error.to_string())
-    }
-
-    /// The server's key: from the variable that was named, which must be there, or from the usual one.
-    fn key(&self) -> Result<Option<Secret>, String> {
-        let variable = self.model_key_env.as_deref().unwrap_or(KEY_VARIABLE);
-        let key = match std::env::var(variable) {
-            Ok(key) => key.trim().to_owned(),
-            Err(_) if self.model_key_env.is_none() => return Ok(None),
-            Err(_) => {
-                return Err(format!("--model-key-env: the variable {variable} is not set, or is no text"));
-            }
-        };
-        if key.is_empty() && self.model_key_env.is_none() {
-            return Ok(None);
-        }
-        // Anything else can't stand in a header field (RFC 9110 §5.5).
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("the key in {variable} is empty, or holds a space or what is no ASCII"));
-        }
-        Ok(Some(Secret::new(key)))
-    }
-}
-
-fn is_local(url: &Url) -> bool {
-    let address = url.host.parse::<std::net::IpAddr>();
-    url.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The proxy that the environment names for this address. The names in small letters come first, as with curl; what names
-/// no proxy for this address is not read.
-fn proxy_for(url: &Url) -> Result<Option<Proxy>, String> {
-    if is_local(url) {
-        return Ok(None);
-    }
-    let variable =
-        |name: &str| std::env::var(name.to_ascii_lowercase()).or_else(|_| std::env::var(name)).ok();
-    let (http, https) =
-        if url.is_tls { (None, variable("HTTPS_PROXY")) } else { (variable("HTTP_PROXY"), None) };
-    let no_proxy = variable("NO_PROXY");
-    let rules = ProxyRules::new(http.as_deref(), https.as_deref(), no_proxy.as_deref());
-    rules.map(|rules| rules.proxy_for(url).cloned()).map_err(|error| error.to_string())
 }

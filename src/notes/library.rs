@@ -16,11 +16,12 @@ use std::fmt;
 
 use super::graph::Graph;
 use super::index::{Index, PassageId};
-use super::note::{Link, Note};
+use super::note::{Link, Note, Passage};
 use super::parse::Parsing;
 use super::scan::{Entry, Problem, Progress, ReadFile, Scan, ScanReport};
 use super::search::{Query, Search};
 use super::shelf::{NoteId, Shelf};
+use super::vectors::{OtherDimension, UnitVector, Vectors};
 use crate::base::{Budget, HashSeed};
 use crate::limits::Limits;
 use crate::text::Terms;
@@ -32,6 +33,7 @@ pub struct Library {
     shelf: Shelf,
     graph: Graph,
     index: Index,
+    vectors: Vectors,
     terms: Terms,
     job: Option<Job>,
     to_index: VecDeque<(Box<str>, ReadFile)>,
@@ -54,13 +56,24 @@ pub struct Counts {
     pub text_bytes: usize,
 }
 
+/// What a look for passages without a vector has found.
+#[derive(Debug)]
+pub enum ToEmbed<'l> {
+    /// This one has none.
+    Passage(PassageId, &'l Note, &'l Passage),
+    /// None up to here: look on from this one.
+    LookOn(PassageId),
+    /// None up to the newest.
+    Nothing(PassageId),
+}
+
 /// The one piece of work under way.
 enum Job {
     Parse { parsing: Box<Parsing>, path: Box<str>, stamp: Stamp },
     Index { id: NoteId, first: PassageId, next: usize, stamp: Stamp },
     Link { id: NoteId, first: PassageId, next: usize, stamp: Stamp },
-    Unlink { id: NoteId, next: usize },
-    Unindex { id: NoteId, next: usize },
+    Unlink { id: NoteId, first: PassageId, next: usize },
+    Unindex { id: NoteId, first: PassageId, next: usize },
     Sweep { term: usize },
 }
 
@@ -82,6 +95,7 @@ impl Library {
             shelf: Shelf::new(),
             graph: Graph::default(),
             index: Index::new(seed),
+            vectors: Vectors::default(),
             terms: Terms::new(),
             job: None,
             to_index: VecDeque::new(),
@@ -224,6 +238,53 @@ impl Library {
         Search::new(query, self.epoch, &self.limits)
     }
 
+    // --- vectors ----------------------------------------------------------------------------------------------------
+
+    /// The vectors of passages.
+    pub fn vectors(&self) -> &Vectors {
+        &self.vectors
+    }
+
+    /// One past the newest passage. Those of a note that is not whole yet are no passages so far.
+    pub fn passages_end(&self) -> PassageId {
+        match self.job {
+            Some(Job::Index { first, .. } | Job::Link { first, .. }) => first,
+            _ => self.index.end(),
+        }
+    }
+
+    /// Looks for the first passage from `from` on that has no vector. Passages are numbered in the order in which they
+    /// came, so who has seen to all up to one need not look at them again.
+    pub fn to_embed(&self, from: PassageId, budget: &mut Budget) -> ToEmbed<'_> {
+        let end = self.passages_end();
+        for number in from.0..end.0 {
+            let id = PassageId(number);
+            if budget.is_spent() {
+                return ToEmbed::LookOn(id);
+            }
+            budget.spend(1);
+            let entry = self.index.passage(id).filter(|_| !self.vectors.has(id));
+            let note = entry.and_then(|entry| Some((entry.ordinal, self.shelf.note(entry.note)?)));
+            if let Some((ordinal, note)) = note
+                && let Some(passage) = note.passages.get(ordinal as usize)
+            {
+                return ToEmbed::Passage(id, note, passage);
+            }
+        }
+        ToEmbed::Nothing(end)
+    }
+
+    /// Gives a passage its vector; false if no current note holds the passage any more.
+    ///
+    /// # Errors
+    /// [`OtherDimension`]
+    pub fn put_vector(&mut self, passage: PassageId, vector: &UnitVector) -> Result<bool, OtherDimension> {
+        if self.index.passage(passage).is_none() {
+            return Ok(false);
+        }
+        self.vectors.put(passage, vector).map(|()| true)
+    }
+
     /// Terms in the vocabulary: a figure for those who watch its size.
     pub fn terms(&self) -> usize {
         self.index.terms()
@@ -292,16 +353,16 @@ impl Library {
                 self.graph.want(id, link);
                 Some(Job::Link { id, first, next: next + 1, stamp })
             }
-            Job::Unlink { id, next } => {
+            Job::Unlink { id, first, next } => {
                 let note = self.shelf.note(id)?;
                 let Some(link) = note.links.get(next) else {
-                    return Some(Job::Unindex { id, next: 0 });
+                    return Some(Job::Unindex { id, first, next: 0 });
                 };
                 budget.spend(LINK_UNITS);
                 self.graph.forget(id, link);
-                Some(Job::Unlink { id, next: next + 1 })
+                Some(Job::Unlink { id, first, next: next + 1 })
             }
-            Job::Unindex { id, next } => {
+            Job::Unindex { id, first, next } => {
                 let note = self.shelf.note(id)?;
                 let Some(passage) = note.passages.get(next) else {
                     self.shelf.take(id);
@@ -309,7 +370,8 @@ impl Library {
                 };
                 budget.spend(passage_units(passage.end - passage.start));
                 self.index.remove(note, next, &mut self.terms);
-                Some(Job::Unindex { id, next: next + 1 })
+                self.vectors.remove(PassageId(first.0.saturating_add(next as u32)));
+                Some(Job::Unindex { id, first, next: next + 1 })
             }
             Job::Sweep { term } => {
                 let bytes = self.index.sweep(term)?;
@@ -358,9 +420,11 @@ impl Library {
             self.counts.passages -= note.passages.len();
             self.counts.text_bytes -= note.text.len();
         }
+        // A note has one passage at least, so a current one has a first.
+        let first = self.index.first_passage(id).unwrap_or(self.index.end());
         self.index.withdraw(id);
         self.graph.withdraw(id, &self.shelf);
-        Job::Unlink { id, next: 0 }
+        Job::Unlink { id, first, next: 0 }
     }
 
     fn end_scan(&mut self) {

@@ -9,6 +9,7 @@
 //! Everything here is pure: the caller lists and reads the files, and lends a [`Budget`](crate::base::Budget) for
 //! each slice of work. Start with [`Library`]; a question is a [`Query`], its machine a [`Search`].
 
+mod blend;
 mod front_matter;
 mod graph;
 mod index;
@@ -23,10 +24,13 @@ mod search;
 mod shelf;
 mod source;
 mod spelling;
+mod vectors;
 
-pub use library::{Counts, Library};
+pub use index::PassageId;
+pub use library::{Counts, Library, ToEmbed};
 pub use link::is_note_path;
 pub use note::{Cut, Heading, Link, LinkKind, Note, Passage};
 pub use scan::{Entry, IndexState, Problem, Progress, ReadFile, ScanReport};
 pub use search::{Found, Hit, Query, QueryTerm, Search};
 pub use source::NoteHash;
+pub use vectors::{Nearest, OtherDimension, UnitVector, Vectors};

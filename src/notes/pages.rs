@@ -43,6 +43,12 @@ impl<T> Pages<T> {
     }
 }
 
+impl<T> Default for Pages<T> {
+    fn default() -> Pages<T> {
+        Pages::new()
+    }
+}
+
 /// Items in a page: 16 to 48 KiB for the types we keep.
 pub const PAGE: usize = 1024;
 

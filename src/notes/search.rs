@@ -1,33 +1,39 @@
 //! Finds the passages that answer best to a question, in slices.
 //!
 //! ```text
-//! Read ──► Correct ──► Rank ──► Link ──► Follow ──► Gather ──► Done
-//! words    unknown     walk     lend     links of   texts
-//! to       words       all      weight   the best   of the
-//! terms    mended      lists             passages   best
+//! Read ──► Correct ──► Rank ──► Near ──► Link ──► Follow ──► Gather ──► Done
+//! words    unknown     walk     compare  lend     links of   texts
+//! to       words       all      all      weight   the best   of the
+//! terms    mended      lists    vectors           passages   best
 //! ```
 //!
 //! *Rank* walks the postings of all terms side by side, passage by passage, and keeps the best few: a search holds
 //! a cursor a term and some candidates, whatever the size of the folder. Scores are BM25F (Robertson, Zaragoza and
 //! Taylor 2004): counts of all fields are weighed and added before they saturate.
 //!
+//! *Near* has something to do only for a question with a vector. Passages that lie near it join the candidates, and each
+//! candidate's score is then made of both: see [`blend`](super::blend).
+//!
 //! The index may change between two steps. Passages that come later are not looked at, those that go are dropped.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
+use super::blend::blend;
 use super::index::{Counts, Cursor, Index, PassageEntry, PassageId, TermId, Totals};
 use super::library::Library;
 use super::scan::IndexState;
 use super::shelf::NoteId;
 use super::spelling::Mistyped;
+use super::vectors::{Nearest, UnitVector};
 use crate::base::Budget;
 use crate::limits::Limits;
 use crate::text::{Kinship, Language, Terms, boundary_before, kin, says, words};
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
     /// The question.
     pub text: String,
@@ -35,6 +41,8 @@ pub struct Query {
     pub context: String,
     /// Hits wanted at most.
     pub hits_max: usize,
+    /// Where the question lies in the space of the embedding model, if that is known.
+    pub vector: Option<Arc<UnitVector>>,
 }
 
 /// One word of a question, and what the search made of it.
@@ -87,6 +95,8 @@ pub struct Hit {
     pub date: Option<String>,
     /// The line that led here, of a better hit that links to this note; else empty.
     pub lead: String,
+    /// How near it lies to the question (the cosine), if both have a vector.
+    pub likeness: Option<f32>,
 }
 
 /// What a search found.
@@ -120,6 +130,7 @@ pub struct Search {
     terms: Terms,
     wanted: Vec<Wanted>,
     ranking: Option<Ranking>,
+    nearest: Option<Nearest>,
     /// Best first, all of different passages.
     best: Vec<Candidate>,
     /// Passages that links of the best lead to.
@@ -141,6 +152,7 @@ enum Stage {
         shard: usize,
     },
     Rank,
+    Near,
     /// The next candidate to lend weight from.
     Link {
         next: usize,
@@ -213,6 +225,14 @@ struct Candidate {
     ordinal: u32,
     /// Of the strongest neighbour, before links lend anything.
     neighbour: f32,
+    likeness: Option<f32>,
+}
+
+impl Candidate {
+    fn new(score: f32, passage: PassageId, entry: &PassageEntry) -> Candidate {
+        let (note, ordinal) = (entry.note, entry.ordinal);
+        Candidate { score, passage, note, ordinal, neighbour: 0.0, likeness: None }
+    }
 }
 
 /// A passage that a link leads to.
@@ -232,6 +252,7 @@ impl Search {
             terms: Terms::new(),
             wanted: Vec::new(),
             ranking: None,
+            nearest: None,
             best: Vec::new(),
             led: Vec::new(),
             hits: Vec::new(),
@@ -258,8 +279,12 @@ impl Search {
                     }
                 },
                 Stage::Rank => match self.rank(library, budget) {
-                    true => Stage::Link { next: 0 },
+                    true => self.begin_near(),
                     false => Stage::Rank,
+                },
+                Stage::Near => match self.near(library, budget) {
+                    true => Stage::Link { next: 0 },
+                    false => Stage::Near,
                 },
                 Stage::Link { next } => match self.lend(next, library, budget) {
                     true => Stage::Link { next: next + 1 },
@@ -520,13 +545,43 @@ impl Search {
             }
             if let Some(entry) = entry {
                 let score = ranking.parts.iter().map(|(_, part)| part).sum();
-                let candidate =
-                    Candidate { score, passage, note: entry.note, ordinal: entry.ordinal, neighbour: 0.0 };
+                let candidate = Candidate::new(score, passage, entry);
                 keep_best(&mut self.best, candidate, self.limits.search_candidates_max, library);
             }
         }
         budget.spend(walked / WALKED_PER_UNIT + 1);
         false
+    }
+
+    /// A question with a vector is compared with those of all passages.
+    fn begin_near(&mut self) -> Stage {
+        let Some(vector) = &self.query.vector else { return Stage::Link { next: 0 } };
+        self.nearest = Some(Nearest::new(UnitVector::clone(vector), self.limits.search_candidates_max));
+        Stage::Near
+    }
+
+    /// Compares vectors until the budget is spent; at their end, blends the two rankings into one and answers true.
+    fn near(&mut self, library: &Library, budget: &mut Budget) -> bool {
+        let Some(nearest) = &mut self.nearest else { return true };
+        if !nearest.step(library.vectors(), budget) {
+            return false;
+        }
+        let (index, vectors) = (library.index(), library.vectors());
+        for candidate in &mut self.best {
+            candidate.likeness = vectors.likeness(candidate.passage, nearest.wanted());
+        }
+        for (likeness, passage) in nearest.best().iter().copied() {
+            let is_known = self.best.iter().any(|candidate| candidate.passage == passage);
+            if let Some(entry) = index.passage(passage).filter(|_| !is_known) {
+                let likeness = Some(likeness);
+                self.best.push(Candidate { likeness, ..Candidate::new(0.0, passage, entry) });
+            }
+        }
+        budget.spend(NEAR_UNITS);
+        blend(self.best.iter_mut().map(|candidate| (&mut candidate.score, candidate.likeness)));
+        self.best.sort_by(|one, other| order(one, other, library));
+        self.best.truncate(self.limits.search_candidates_max);
+        true
     }
 
     /// Notes which candidates one candidate's note links to; each lends to the other. False after the last.
@@ -621,7 +676,9 @@ impl Search {
                 }
             };
             let score = (own + LED_SHARE * from.score).min(from.score);
-            let candidate = Candidate { score, passage: id, note: target, ordinal, neighbour: 0.0 };
+            let likeness =
+                self.query.vector.as_ref().and_then(|wanted| library.vectors().likeness(id, wanted));
+            let candidate = Candidate { score, passage: id, note: target, ordinal, neighbour: 0.0, likeness };
             self.led.push(Led { candidate, line: line.to_owned() });
         }
     }
@@ -702,6 +759,7 @@ impl Search {
                 .iter()
                 .find(|led| led.candidate.passage == candidate.passage)
                 .map_or_else(String::new, |led| led.line.clone()),
+            likeness: candidate.likeness,
         });
         true
     }
@@ -881,3 +939,4 @@ const WALKED_PER_UNIT: u32 = 50;
 const COMPARED_PER_UNIT: u32 = 40;
 const READ_PER_UNIT: u32 = 20;
 const GATHER_UNITS: u32 = 5;
+const NEAR_UNITS: u32 = 20;

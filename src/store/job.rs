@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::record::{Batch, Idempotency, KeptRun, Row, Sweep, Swept};
+use super::record::{Batch, Idempotency, KeptRun, KeptVector, Row, Sweep, Swept};
 use super::storage::{Storage, Trouble};
 use crate::base::Key;
 
@@ -36,6 +36,22 @@ pub enum Job {
     },
     /// Let go of ended runs.
     Sweep(Sweep),
+    /// Find vectors.
+    FindVectors {
+        /// Who asks.
+        asker: Key,
+        /// Their names.
+        names: Vec<Uuid>,
+    },
+    /// Keep vectors.
+    KeepVectors {
+        /// Who wants them kept.
+        asker: Key,
+        /// The vectors.
+        vectors: Vec<KeptVector>,
+        /// How many are kept of all that ever come.
+        vectors_max: u64,
+    },
 }
 
 /// What a storage has done.
@@ -66,6 +82,20 @@ pub enum Done {
     },
     /// Ended runs were let go of.
     Swept(Result<Swept, Trouble>),
+    /// Vectors, each in the place of its name.
+    FoundVectors {
+        /// Who asked.
+        asker: Key,
+        /// What was found.
+        found: Result<Vec<Option<Box<[u8]>>>, Trouble>,
+    },
+    /// Vectors are kept, or not.
+    KeptVectors {
+        /// Who wanted them kept.
+        asker: Key,
+        /// Whether they are.
+        kept: Result<(), Trouble>,
+    },
 }
 
 /// Does a job.
@@ -78,5 +108,11 @@ pub fn carry_out(job: Job, storage: &mut dyn Storage) -> Done {
         }
         Job::FindKey { asker, key } => Done::FoundKey { asker, found: storage.find_key(&key) },
         Job::Sweep(sweep) => Done::Swept(storage.sweep(sweep)),
+        Job::FindVectors { asker, names } => {
+            Done::FoundVectors { asker, found: storage.find_vectors(&names) }
+        }
+        Job::KeepVectors { asker, vectors, vectors_max } => {
+            Done::KeptVectors { asker, kept: storage.keep_vectors(&vectors, vectors_max) }
+        }
     }
 }

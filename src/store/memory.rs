@@ -1,12 +1,12 @@
 //! A storage in memory: as forgetful as the process, and the plainest reading of the contract.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use uuid::Uuid;
 
 use super::record::{
-    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Record, Row, Sweep, Swept,
-    Unfinished,
+    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptVector, Loaded, Record, Row,
+    Sweep, Swept, Unfinished,
 };
 use super::storage::{Storage, Trouble};
 use crate::base::WallTime;
@@ -19,6 +19,9 @@ pub struct Memory {
     /// Ended runs, in the order in which they ended.
     ended: BTreeSet<(WallTime, Uuid)>,
     swept_to: Option<Uuid>,
+    vectors: BTreeMap<Uuid, Box<[u8]>>,
+    /// Their names, in the order in which they came.
+    vector_names: VecDeque<Uuid>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,5 +209,23 @@ impl Storage for Memory {
         }
         let oldest_end = self.ended.first().map(|(at, _)| *at);
         Ok(Swept { runs, swept_to: self.swept_to, oldest_end })
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        Ok(names.iter().map(|name| self.vectors.get(name).cloned()).collect())
+    }
+
+    fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble> {
+        for KeptVector { name, bytes } in vectors {
+            if !self.vectors.contains_key(name) {
+                self.vectors.insert(*name, bytes.clone());
+                self.vector_names.push_back(*name);
+            }
+        }
+        while self.vector_names.len() as u64 > vectors_max {
+            let Some(name) = self.vector_names.pop_front() else { break };
+            self.vectors.remove(&name);
+        }
+        Ok(())
     }
 }

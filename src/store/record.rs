@@ -158,6 +158,15 @@ pub struct KeptRun {
     pub events: Vec<EventText>,
 }
 
+/// A vector of an embedding model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptVector {
+    /// A digest of the model's name and the text: what it is a vector of.
+    pub name: Uuid,
+    /// The vector.
+    pub bytes: Box<[u8]>,
+}
+
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {

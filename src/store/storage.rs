@@ -13,7 +13,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::record::{Batch, Idempotency, KeptRun, Loaded, Row, Sweep, Swept};
+use super::record::{Batch, Idempotency, KeptRun, KeptVector, Loaded, Row, Sweep, Swept};
 
 /// Somewhere to keep runs. Its calls may block, so only a thread that may block makes them.
 pub trait Storage: Send {
@@ -53,6 +53,20 @@ pub trait Storage: Send {
     /// # Errors
     /// [`Trouble`]; some may be gone and some not.
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble>;
+
+    /// The vectors that are kept under these names, each in the place of its name.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble>;
+
+    /// Keeps vectors, and of all that are kept only the `vectors_max` that came last. One that is kept already stays as it
+    /// is: its name says what it is of. They can be had again, so they never take the room that runs need
+    /// ([`Cause::Full`]).
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble>;
 }
 
 /// Why a storage could not do it.

@@ -30,6 +30,7 @@ pub fn passage_of(path: &str, title: &str, heading: &str, file: &str, start: usi
         hash: String::new(),
         date: None,
         lead: String::new(),
+        likeness: None,
     }
 }
 
@@ -83,6 +84,7 @@ pub fn found(question: &Question, passages: &[Passage]) -> Findings {
         complete: true,
         notes_indexed: passages.len(),
         notes_found: passages.len(),
+        degraded: Vec::new(),
     }
 }
 

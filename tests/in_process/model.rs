@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use oneloop::config::{AgentMode, Config, ModelConfig, Secret};
 use oneloop::limits::Limits;
-use oneloop::store::{Batch, Cause, Idempotency, KeptRun, Loaded, Row, Storage, Sweep, Swept, Trouble};
+use oneloop::store::{
+    Batch, Cause, Idempotency, KeptRun, KeptVector, Loaded, Row, Storage, Sweep, Swept, Trouble,
+};
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -144,6 +146,14 @@ impl Storage for Forgetful {
 
     fn sweep(&mut self, _: Sweep) -> Result<Swept, Trouble> {
         Ok(Swept::default())
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        Ok(vec![None; names.len()])
+    }
+
+    fn keep_vectors(&mut self, _: &[KeptVector], _: u64) -> Result<(), Trouble> {
+        Ok(())
     }
 }
 
@@ -307,6 +317,14 @@ impl Storage for Failing {
 
     fn sweep(&mut self, _: Sweep) -> Result<Swept, Trouble> {
         Ok(Swept::default())
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        Ok(vec![None; names.len()])
+    }
+
+    fn keep_vectors(&mut self, _: &[KeptVector], _: u64) -> Result<(), Trouble> {
+        Ok(())
     }
 }
 

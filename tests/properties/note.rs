@@ -86,7 +86,7 @@ fn settle(library: &mut Library, units: u32) {
 }
 
 fn asked(library: &Library, text: &str, units: u32) -> Found {
-    let query = Query { text: text.to_owned(), context: String::new(), hits_max: HITS_MAX };
+    let query = Query { text: text.to_owned(), context: String::new(), hits_max: HITS_MAX, vector: None };
     let mut search = library.search(query);
     loop {
         let mut slice = Budget::new(units);
@@ -229,6 +229,7 @@ fn findings(found: Found) -> Findings {
         hash: hit.hash,
         date: hit.date,
         lead: hit.lead,
+        likeness: hit.likeness,
     });
     let terms = found.terms.into_iter().map(|term| FoundTerm {
         text: term.text,
@@ -245,6 +246,7 @@ fn findings(found: Found) -> Findings {
         complete: found.complete,
         notes_indexed: 1,
         notes_found: 1,
+        degraded: Vec::new(),
     }
 }
 

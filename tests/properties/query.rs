@@ -173,7 +173,7 @@ fn assert_search_is_bounded(request: &SearchRequest, limits: &Limits) {
     let search = |units| -> Found {
         let library = library();
         let (text, context) = (request.text.clone(), request.context.clone());
-        let mut search = library.search(Query { text, context, hits_max: limits.passages_max });
+        let mut search = library.search(Query { text, context, hits_max: limits.passages_max, vector: None });
         loop {
             if let Some(found) = search.step(library, &mut Budget::new(units)) {
                 return found;

@@ -1,7 +1,7 @@
 //! The contract, one claim a test, for each implementation.
 
 use oneloop::base::WallTime;
-use oneloop::store::Outcome;
+use oneloop::store::{KeptVector, Outcome};
 
 use crate::support::*;
 
@@ -50,6 +50,9 @@ contract! {
     load_of_an_empty_storage_is_empty
     bounds_go_up_and_down
     texts_of_any_kind_come_back_as_they_were
+    vectors_are_found_in_the_order_of_their_names_after_reopening_too
+    a_vector_that_is_kept_stays_as_it_is
+    the_vectors_that_came_first_make_room
 }
 
 fn what_is_committed_is_found_after_reopening<K: Kept>() {
@@ -384,4 +387,32 @@ fn texts_of_any_kind_come_back_as_they_were<K: Kept>() {
         assert!(texts.iter().all(|kept| &***kept == text), "{number}");
         assert_eq!(kept.run_of(&format!("key {text}")), Some(id(number)));
     }
+}
+
+fn vectors_are_found_in_the_order_of_their_names_after_reopening_too<K: Kept>() {
+    let mut kept = K::new();
+    kept.keep_vectors(&[3, 1, 2], MANY);
+    assert_eq!(kept.vectors(&[1, 9, 3]), [Some(1), None, Some(3)]);
+    kept.reopen();
+    assert_eq!(kept.vectors(&[2, 2, 9]), [Some(2), Some(2), None]);
+    assert_eq!(kept.vectors(&[]), []);
+}
+
+fn a_vector_that_is_kept_stays_as_it_is<K: Kept>() {
+    let mut kept = K::new();
+    kept.keep_vectors(&[1], MANY);
+    let other = KeptVector { name: id(1), bytes: Box::new([7]) };
+    kept.talk().keep_vectors(&[other], MANY).unwrap();
+    assert_eq!(kept.vectors(&[1]), [Some(1)]);
+}
+
+fn the_vectors_that_came_first_make_room<K: Kept>() {
+    let mut kept = K::new();
+    kept.keep_vectors(&[1, 2, 3], 3);
+    // The first one came first, however often it is said again.
+    kept.keep_vectors(&[1, 4], 3);
+    assert_eq!(kept.vectors(&[1, 2, 3, 4]), [None, Some(2), Some(3), Some(4)]);
+    kept.reopen();
+    kept.keep_vectors(&[1], 2);
+    assert_eq!(kept.vectors(&[1, 2, 3, 4]), [Some(1), None, None, Some(4)]);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oneloop::os::real::{OpenTrouble, Sqlite};
-use oneloop::store::Cause;
+use oneloop::store::{Cause, KeptVector};
 use rusqlite::Connection;
 
 use crate::support::*;
@@ -37,7 +37,7 @@ fn a_file_of_a_newer_version_is_refused_as_it_is() {
     let file = made(&folder);
     Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 77").unwrap();
     let trouble = refused(&file);
-    assert!(matches!(trouble, OpenTrouble::Newer { found: 77, known: 1 }), "{trouble}");
+    assert!(matches!(trouble, OpenTrouble::Newer { found: 77, known: 2 }), "{trouble}");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_newer_version_that_only_the_log_tells_of_is_refused_too() {
     copy_with_log(&file, &image);
     let log = std::fs::read(beside(&image, "-wal")).unwrap();
     let trouble = refused(&image);
-    assert!(matches!(trouble, OpenTrouble::Newer { found: 77, known: 1 }), "{trouble}");
+    assert!(matches!(trouble, OpenTrouble::Newer { found: 77, known: 2 }), "{trouble}");
     assert!(std::fs::read(beside(&image, "-wal")).unwrap() == log, "its log was changed");
 }
 
@@ -148,6 +148,26 @@ fn an_empty_file_and_what_a_killed_process_left_of_a_new_one_are_made_anew() {
 }
 
 // --- Full ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn vectors_leave_half_of_the_room_to_runs() {
+    let folder = Folder::new();
+    let mut sqlite = Sqlite::open(&folder.file(), 512 * 1024).unwrap();
+    let vectors = |first: u128| -> Vec<KeptVector> {
+        (first..first + 10).map(|name| KeptVector { name: id(name), bytes: vec![1; 1000].into() }).collect()
+    };
+    let (full_at, trouble) = (0..100)
+        .find_map(|batch| {
+            sqlite.talk().keep_vectors(&vectors(batch * 10), MANY).err().map(|why| (batch, why))
+        })
+        .expect("there is room for less");
+    println!("batch {full_at}: {trouble}");
+    assert_eq!(trouble.cause, Cause::Full, "{trouble}");
+    assert!(full_at > 10, "batch {full_at} had no room");
+    for run in 1..=50 {
+        sqlite.commit(vec![admitted(run), event(run, 1, &"a".repeat(3000))]);
+    }
+}
 
 #[test]
 fn a_full_file_keeps_what_it_has_and_takes_more_after_a_sweep() {

@@ -10,7 +10,9 @@ use oneloop::base::{Key, Kind};
 use oneloop::limits::Limits;
 use oneloop::os::sim::{Plan, World};
 use oneloop::os::{Completion, Woken};
-use oneloop::store::{Batch, Done, Idempotency, Job, KeptRun, Loaded, Row, Storage, Sweep, Swept, Trouble};
+use oneloop::store::{
+    Batch, Done, Idempotency, Job, KeptRun, KeptVector, Loaded, Row, Storage, Sweep, Swept, Trouble,
+};
 use uuid::Uuid;
 
 use super::support::Kept;
@@ -135,5 +137,17 @@ impl Storage for InWorld {
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {
         let Done::Swept(swept) = self.carry_out(Job::Sweep(sweep)) else { unreachable!() };
         swept
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        let job = Job::FindVectors { asker: asker(), names: names.to_vec() };
+        let Done::FoundVectors { found, .. } = self.carry_out(job) else { unreachable!() };
+        found
+    }
+
+    fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble> {
+        let job = Job::KeepVectors { asker: asker(), vectors: vectors.to_vec(), vectors_max };
+        let Done::KeptVectors { kept, .. } = self.carry_out(job) else { unreachable!() };
+        kept
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use oneloop::base::WallTime;
 use oneloop::os::real::Sqlite;
 use oneloop::store::{
-    Admitted, Batch, Cause, Ending, EventText, Idempotency, KeptRun, Loaded, Memory, Outcome, Record, Row,
-    Storage, Sweep, Swept, Trouble,
+    Admitted, Batch, Cause, Ending, EventText, Idempotency, KeptRun, KeptVector, Loaded, Memory, Outcome,
+    Record, Row, Storage, Sweep, Swept, Trouble,
 };
 use uuid::Uuid;
 
@@ -124,6 +124,20 @@ pub trait Talk {
     fn sweep(&mut self, ended_before: u64, excess: u64, runs_max: usize) -> Swept {
         let ended_before = WallTime::from_millis(ended_before);
         self.talk().sweep(Sweep { ended_before, excess, runs_max }).unwrap()
+    }
+
+    /// Keeps vectors of one byte each, named by it.
+    fn keep_vectors(&mut self, names: &[u8], vectors_max: u64) {
+        let vector = |name: &u8| KeptVector { name: id(u128::from(*name)), bytes: Box::new([*name]) };
+        let vectors: Vec<KeptVector> = names.iter().map(vector).collect();
+        self.talk().keep_vectors(&vectors, vectors_max).unwrap();
+    }
+
+    /// Which of them are found.
+    fn vectors(&mut self, names: &[u8]) -> Vec<Option<u8>> {
+        let names: Vec<Uuid> = names.iter().map(|name| id(u128::from(*name))).collect();
+        let found = self.talk().find_vectors(&names).unwrap();
+        found.iter().map(|bytes| bytes.as_ref().map(|bytes| bytes[0])).collect()
     }
 
     /// Ids that are kept, the newest first.

@@ -8,7 +8,6 @@
 //! alone for a while (`breaker`). What is told to a run is one sentence without an address or a key in it; the log
 //! says more.
 
-mod breaker;
 mod call;
 mod retry;
 
@@ -27,7 +26,7 @@ use crate::net::exchange::{Failure, Head, Patience};
 use crate::net::outbound::{Ask, Lines, Origin, OriginId, Outbound, Told};
 use crate::reactor::{Cx, TimerId};
 
-use breaker::{Admission, Breaker};
+use super::breaker::{Admission, Breaker};
 use call::{Call, Stage};
 
 /// Keys of calls.
@@ -562,19 +561,9 @@ impl Model {
         }
     }
 
-    /// The server's words as they may be told: one that repeats the key in its refusal does not make us repeat it.
+    /// The server's words as they may be told.
     fn tellable(&self, text: String) -> String {
-        // First the key, then the cut: behind it a part of the key could be left.
-        let mut text = match &self.key {
-            Some(key) if key.reveal().len() >= SECRET_BYTES_MIN => text.replace(key.reveal(), "(the key)"),
-            Some(_) | None => text,
-        };
-        if text.len() > self.limits.model_error_bytes_max {
-            let bytes_max = self.limits.model_error_bytes_max;
-            text.truncate((0..=bytes_max).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0));
-            text.push('…');
-        }
-        text
+        tellable(text, self.key.as_ref(), &self.limits)
     }
 
     // --- For whoever wonders --------------------------------------------------------------------------------------
@@ -625,6 +614,21 @@ impl Model {
         let pauses = self.calls.iter().filter(|(_, call)| matches!(call.stage, Stage::Pausing(_))).count();
         (askers, pauses)
     }
+}
+
+/// A server's words as they may be told: one that repeats the key in its refusal does not make us repeat it.
+pub(super) fn tellable(text: String, key: Option<&Secret>, limits: &Limits) -> String {
+    // First the key, then the cut: behind it a part of the key could be left.
+    let mut text = match key {
+        Some(key) if key.reveal().len() >= SECRET_BYTES_MIN => text.replace(key.reveal(), "(the key)"),
+        Some(_) | None => text,
+    };
+    let bytes_max = limits.model_error_bytes_max;
+    if text.len() > bytes_max {
+        text.truncate((0..=bytes_max).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 /// Shorter ones are no secret, and could stand anywhere in a text.

@@ -302,13 +302,18 @@ fn perform(
             let Service { library, limits, .. } = &service;
             verify::verify(body, library, limits, scratch).map(Outcome::Whole)
         }
+        Route::Embeddings => {
+            let Service { embedder, library, .. } = &service;
+            Ok(Outcome::Whole(health::embeddings(embedder.as_ref(), library, scratch)))
+        }
         Route::CacheStats => {
-            let Service { works, model, .. } = &service;
-            Ok(Outcome::Whole(caches::stats(works, model.as_ref(), scratch)))
+            let Service { works, model, embedder, .. } = &service;
+            Ok(Outcome::Whole(caches::stats(works, model.as_ref(), embedder.as_ref(), scratch)))
         }
         Route::CacheClear => {
-            let Service { works, model, pool, .. } = service;
-            Ok(Outcome::Whole(caches::clear(works, model.as_mut(), pool, scratch)))
+            let Service { works, model, embedder, pool, .. } = service;
+            let (model, embedder) = (model.as_mut(), embedder.as_mut());
+            Ok(Outcome::Whole(caches::clear(works, model, embedder, pool, scratch)))
         }
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),

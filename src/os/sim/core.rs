@@ -433,6 +433,8 @@ impl Core {
             Done::Found { found, .. } => ("a run was looked for", found.is_err()),
             Done::Listed { found, .. } => ("runs are listed", found.is_err()),
             Done::FoundKey { found, .. } => ("a key was looked for", found.is_err()),
+            Done::FoundVectors { found, .. } => ("vectors were looked for", found.is_err()),
+            Done::KeptVectors { kept, .. } => ("vectors are kept", kept.is_err()),
             Done::Swept(swept) => ("ended runs are swept away", swept.is_err()),
         };
         self.note(&Happened::StoreDone { job, failed });

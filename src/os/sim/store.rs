@@ -63,7 +63,7 @@ impl Store {
 
     /// The job at the head of the queue would write.
     pub fn is_about_to_write(&self) -> bool {
-        matches!(self.jobs.front(), Some(Job::Commit(_) | Job::Sweep(_)))
+        matches!(self.jobs.front(), Some(Job::Commit(_) | Job::Sweep(_) | Job::KeepVectors { .. }))
     }
 
     /// Does the job at the head of the queue; `None` when there is none.
@@ -74,6 +74,12 @@ impl Store {
         let done = match job {
             Job::Commit(_) if mishap.is_full => Done::Committed(Err(full())),
             Job::Sweep(_) if mishap.is_full => Done::Swept(Err(full())),
+            Job::KeepVectors { asker, .. } if mishap.is_full => {
+                Done::KeptVectors { asker, kept: Err(full()) }
+            }
+            Job::KeepVectors { asker, .. } if mishap.sync_fails.is_some() => {
+                Done::KeptVectors { asker, kept: Err(failed()) }
+            }
             Job::Commit(batch) => {
                 let survives = mishap.sync_fails.map(|mut random| random.chance(500));
                 let kept = if survives == Some(false) { Ok(()) } else { self.kept.commit(&batch) };
@@ -82,6 +88,9 @@ impl Store {
             Job::Find { asker, .. } if mishap.cant_read => Done::Found { asker, found: Err(failed()) },
             Job::List { asker, .. } if mishap.cant_read => Done::Listed { asker, found: Err(failed()) },
             Job::FindKey { asker, .. } if mishap.cant_read => Done::FoundKey { asker, found: Err(failed()) },
+            Job::FindVectors { asker, .. } if mishap.cant_read => {
+                Done::FoundVectors { asker, found: Err(failed()) }
+            }
             job => carry_out(job, &mut self.kept),
         };
         if let Done::Committed(Err(Trouble { cause: Cause::Contradiction, words })) = &done {

@@ -17,6 +17,7 @@
 mod open;
 mod records;
 mod schema;
+mod vectors;
 
 use std::fmt;
 use std::io;
@@ -27,7 +28,9 @@ use uuid::Uuid;
 
 pub use open::OpenTrouble;
 
-use crate::store::{Batch, Cause, Idempotency, KeptRun, Loaded, Row, Storage, Sweep, Swept, Trouble};
+use crate::store::{
+    Batch, Cause, Idempotency, KeptRun, KeptVector, Loaded, Row, Storage, Sweep, Swept, Trouble,
+};
 
 /// Runs, kept in a file of SQLite's.
 ///
@@ -116,6 +119,22 @@ impl Storage for Sqlite {
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {
         self.call(|connection| whole(connection, || records::sweep(connection, sweep)))
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        self.call(|connection| vectors::find(connection, names))
+    }
+
+    fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble> {
+        let bytes_max = self.bytes_max / 2;
+        self.call(|connection| {
+            // A file that is half full has its other half for runs.
+            if vectors::file_bytes(connection)? >= bytes_max {
+                let words = "half of the room for what is kept is taken, and the rest is for runs";
+                return Ok(Err(Trouble::new(Cause::Full, words)));
+            }
+            whole(connection, || vectors::keep(connection, vectors, vectors_max)).map(Ok)
+        })?
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"1lup");
 
 /// Steps from an empty file to the schema of today; the step at index 0 leads to version 1.
-pub(super) const STEPS: &[&str] = &[CREATE];
+pub(super) const STEPS: &[&str] = &[CREATE, VECTORS];
 
 /// Events and inputs name their run by `serial`, which is shorter than its id: with 15 events to a run, most of what an
 /// index takes is that name. A serial may be used again after its run is gone with all that named it.
@@ -44,6 +44,15 @@ const CREATE: &str = "
 
     CREATE TABLE sweeps (swept_to BLOB CHECK (length(swept_to) = 16)) STRICT;
     INSERT INTO sweeps VALUES (NULL);
+";
+
+/// The later a vector came, the greater its serial: the first ones make room for those that come.
+const VECTORS: &str = "
+    CREATE TABLE vectors (
+        serial INTEGER PRIMARY KEY,
+        name BLOB NOT NULL UNIQUE CHECK (length(name) = 16),
+        vector BLOB NOT NULL
+    ) STRICT;
 ";
 
 /// Takes the steps that a file of `version` has not taken.
