@@ -139,7 +139,7 @@ impl Composer {
         let best = self.findings.passages.iter().map(|passage| positive(passage.score)).fold(0.0, f32::max);
         let rank = if best > 0.0 { positive(passage.score) / best } else { 0.0 };
         let above = [passage.title.as_str(), " ", &passage.heading, " ", &passage.lead].concat();
-        let reading = Reading::open(number, rank, &above, &mut self.asking(number, terms));
+        let reading = Reading::open(number, rank, meaning(passage), &above, &mut self.asking(number, terms));
         (Work::ReadPassage(number, Box::new(reading)), OPEN_COST)
     }
 
@@ -223,7 +223,8 @@ impl Composer {
     /// The evidence is strong enough for an answer.
     fn is_sure(&self, best: &Candidate) -> bool {
         let all = self.unions.iter().fold(0, |all, union| all | union);
-        if best.reach < SURE_REACH || self.evidence.is_guess(best.known) {
+        let is_meant = best.meaning >= SURE_MEANING;
+        if !is_meant && (best.reach < SURE_REACH || self.evidence.is_guess(best.known)) {
             return false;
         }
         // A follow-up says little by itself, and of an earlier turn's words many are beside the point: that a piece holds
@@ -231,7 +232,7 @@ impl Composer {
         if self.evidence.has_topic() {
             return true;
         }
-        if self.evidence.misses_the_heart(best.known, all)
+        if !is_meant && self.evidence.misses_the_heart(best.known, all)
             || self.evidence.names_share(best.known) < NAMES_SHARE_MIN
         {
             return false;
@@ -519,6 +520,12 @@ fn positive(score: f32) -> f32 {
     if score.is_finite() { score.max(0.0) } else { 0.0 }
 }
 
+/// How sure it is that a passage means what is asked, from 0 to 1.
+fn meaning(passage: &Passage) -> f32 {
+    let likeness = passage.likeness.unwrap_or(0.0);
+    ((likeness - LIKENESS_NONE) / (LIKENESS_SURE - LIKENESS_NONE)).clamp(0.0, 1.0)
+}
+
 /// The head of a name, for a sentence about it.
 fn short(name: &str) -> &str {
     head(name, NAME_BYTES_MAX)
@@ -526,6 +533,13 @@ fn short(name: &str) -> &str {
 
 /// Bytes of one passage that are read. Passages are shorter; a line of 20 kB may make one that is not.
 const PASSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Passages that are no liker than this have another meaning; those that are liker than the second surely mean the same.
+const LIKENESS_NONE: f32 = 0.2;
+const LIKENESS_SURE: f32 = 0.5;
+
+/// A piece of a passage that so surely means what is asked needs none of its words.
+const SURE_MEANING: f32 = 0.3;
 
 /// A passage that covers less of the question, in all it says, answers nothing.
 const PASSAGE_SHARE_MIN: f32 = 0.0;

@@ -41,6 +41,8 @@ pub(super) struct Candidate {
     pub(super) known: TermSet,
     /// The share of the question that these are.
     pub(super) reach: f32,
+    /// How sure it is that its passage means what is asked.
+    pub(super) meaning: f32,
     pub(super) score: f32,
     /// It shows what this kind of question wants, or nothing in particular is wanted.
     pub(super) fits: bool,
@@ -83,6 +85,8 @@ pub(super) struct Reading {
     passage: usize,
     /// Score of the passage in the part of the best one's, from 0 to 1.
     rank: f32,
+    /// How sure it is that the passage means what is asked, whatever its words, from 0 to 1.
+    meaning: f32,
     /// Terms of the note's title and of the headings above.
     heading: TermSet,
     /// Terms of everything read.
@@ -150,11 +154,18 @@ struct Glance {
 
 impl Reading {
     /// Opens passage number `passage`; `above` is its title and headings, `rank` its score relative to the best.
-    pub(super) fn open(passage: usize, rank: f32, above: &str, asking: &mut Asking<'_>) -> Reading {
+    pub(super) fn open(
+        passage: usize,
+        rank: f32,
+        meaning: f32,
+        above: &str,
+        asking: &mut Asking<'_>,
+    ) -> Reading {
         let heading = glance(above, asking).covers;
         Reading {
             passage,
             rank,
+            meaning,
             heading,
             union: heading,
             scanner: Blocks::default(),
@@ -404,7 +415,7 @@ impl Reading {
                     own |= heading;
                 }
                 let frame = piece.heading | before.map_or(0, |before| before.glance.covers);
-                if !is_code && asking.evidence.share(frame) < PIECE_SHARE_MIN {
+                if !is_code && !self.is_meant() && asking.evidence.share(frame) < PIECE_SHARE_MIN {
                     return;
                 }
                 damp *= if asking.kind == Kind::Which && !is_code { WANTED } else { 1.0 };
@@ -422,10 +433,11 @@ impl Reading {
         let known = heading | near | own;
         let is_topic_alone = evidence.has_topic() && evidence.own_share(known) < OWN_SHARE_MIN;
         let is_off = is_spare && evidence.share(own | heading) < SHOWN_SHARE;
-        if is_off || evidence.share(known) < PIECE_SHARE_MIN || is_topic_alone {
+        let says_nothing = evidence.share(known) < PIECE_SHARE_MIN && !self.is_meant();
+        if is_off || says_nothing || is_topic_alone {
             return;
         }
-        let score = score(piece, own, heading, near, self.rank, asking) * damp;
+        let score = score(piece, own, heading, near, self.rank, self.meaning, asking) * damp;
         if score <= 0.0 {
             return;
         }
@@ -437,6 +449,7 @@ impl Reading {
             covers: own & evidence.content(),
             known: own | heading,
             reach: evidence.share(own | heading),
+            meaning: self.meaning,
             score,
             fits,
             is_spare,
@@ -446,6 +459,11 @@ impl Reading {
             self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
             self.candidates.truncate(CANDIDATES_MAX);
         }
+    }
+
+    /// What it says may answer although it says nothing of it in the asker's words.
+    fn is_meant(&self) -> bool {
+        self.meaning >= MEANING_MIN
     }
 
     /// A row of this table holds what is asked beyond what stands over them all: it answers, the others do not.
@@ -478,13 +496,14 @@ fn score(
     heading: TermSet,
     near: TermSet,
     rank: f32,
+    meaning: f32,
     asking: &Asking<'_>,
 ) -> f32 {
     let evidence = asking.evidence;
     let with_heading = own | heading;
     let (alone, headed, all) =
         (evidence.share(own), evidence.share(with_heading), evidence.share(with_heading | near));
-    let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed);
+    let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed) + MEANING_PART * meaning;
 
     let fits = fits(piece, asking);
     let is_block = matches!(piece.shape, Shape::Lines);
@@ -756,6 +775,11 @@ const ASKING: f32 = 0.4;
 /// What closeness of the terms, and the rank of the passage, add at most.
 const CLOSE_PART: f32 = 0.1;
 const RANK_PART: f32 = 0.15;
+
+/// What a passage that surely means what is asked gives to each of its pieces, and from where on a piece of it may answer
+/// without a word of the question.
+const MEANING_PART: f32 = 0.35;
+const MEANING_MIN: f32 = 0.3;
 
 /// Words that stand for something in the sentence before.
 const LEANING: [&str; 19] = [
