@@ -237,6 +237,14 @@ impl Composer {
         {
             return false;
         }
+        let read = self.unions.get(best.passage).copied().unwrap_or(0);
+        if self.evidence.is_number_alone(best.known) || self.evidence.lacks_code(best.known | read) {
+            return false;
+        }
+        // Of what is named alone, a figure is asked: `How old is Ada?`
+        if self.asked.kind.is_figure() && !best.fits && self.evidence.asks_of_names_alone() {
+            return false;
+        }
         // What asks for an amount counts for nothing beside what it is asked of: the amount must be there.
         let mut asked = words(&self.asked.request.text);
         if self.asked.kind == Kind::Price

@@ -41,6 +41,10 @@ pub(super) struct Evidence {
     /// The terms that name something: they stand in the title of a passage that was found, or have a capital letter.
     names: TermSet,
     names_total: f32,
+    /// The terms that count and are numbers: `1998`.
+    figures: TermSet,
+    /// The terms that count and have digits beside letters: `B2`.
+    codes: TermSet,
 }
 
 impl Evidence {
@@ -103,6 +107,12 @@ impl Evidence {
             if term.corrected.is_some() {
                 evidence.corrected |= bits;
             }
+            let has_digit = term.text.contains(|c: char| c.is_ascii_digit());
+            if has_digit && term.text.contains(char::is_alphabetic) {
+                evidence.codes |= 1 << number;
+            } else if has_digit {
+                evidence.figures |= 1 << number;
+            }
             evidence.weights[usize::from(number)] = weight;
         }
         evidence.numbers.sort();
@@ -164,6 +174,11 @@ impl Evidence {
         matters.then(|| self.sum(set & attributes) / total)
     }
 
+    /// Whatever counts in the question is a name.
+    pub(super) fn asks_of_names_alone(&self) -> bool {
+        self.names_total > 0.0 && self.own & EXACT & !self.names == 0
+    }
+
     /// `set` holds corrections alone, though words that matter stand in the question as they were meant.
     pub(super) fn is_guess(&self, set: TermSet) -> bool {
         let as_asked = self.content() & !self.corrected;
@@ -180,6 +195,17 @@ impl Evidence {
         let whole = self.own_total + self.topic_total;
         words(set).count_ones() <= 1
             && (self.sum(missing) >= HEART_SHARE * whole || self.sum(elsewhere) >= ELSEWHERE_SHARE * whole)
+    }
+
+    /// `set` shares numbers with the question, and nothing else: any note has those.
+    pub(super) fn is_number_alone(&self, set: TermSet) -> bool {
+        let content = self.content() & EXACT;
+        set & self.content() != 0 && set & self.content() & !self.figures == 0 && content & !self.figures != 0
+    }
+
+    /// The question has a code, such as `B2`, that `set` lacks: one like it is another thing.
+    pub(super) fn lacks_code(&self, set: TermSet) -> bool {
+        self.codes & !set != 0
     }
 
     /// The question leans on an earlier one.
