@@ -282,7 +282,8 @@ impl Composer {
             if notes.len() >= NOTES_MIN || picks.len() + others.len() >= self.sources_max {
                 break;
             }
-            if !notes.contains(&path(candidate)) && candidate.reach >= OTHER_REACH {
+            let is_near = candidate.reach >= OTHER_REACH || candidate.meaning >= OTHER_MEANING;
+            if !notes.contains(&path(candidate)) && is_near {
                 notes.push(path(candidate));
                 others.push(candidate.clone());
             }
@@ -591,6 +592,7 @@ const NOTES_MIN: usize = 3;
 
 /// What the piece of a note that is not quoted must cover of the question, with its headings.
 const OTHER_REACH: f32 = 0.25;
+const OTHER_MEANING: f32 = 0.3;
 
 /// Suggested actions; words that a refusal names; words of its subject; bytes of a name.
 const ACTIONS_MAX: usize = 3;
