@@ -548,7 +548,7 @@ const LIKENESS_NONE: f32 = 0.2;
 const LIKENESS_SURE: f32 = 0.5;
 
 /// A piece of a passage that so surely means what is asked needs none of its words.
-const SURE_MEANING: f32 = 0.3;
+const SURE_MEANING: f32 = 0.2;
 
 /// A passage that covers less of the question, in all it says, answers nothing.
 const PASSAGE_SHARE_MIN: f32 = 0.0;
@@ -592,7 +592,7 @@ const NOTES_MIN: usize = 3;
 
 /// What the piece of a note that is not quoted must cover of the question, with its headings.
 const OTHER_REACH: f32 = 0.25;
-const OTHER_MEANING: f32 = 0.3;
+const OTHER_MEANING: f32 = 0.15;
 
 /// Suggested actions; words that a refusal names; words of its subject; bytes of a name.
 const ACTIONS_MAX: usize = 3;

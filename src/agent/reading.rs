@@ -778,8 +778,8 @@ const RANK_PART: f32 = 0.15;
 
 /// What a passage that surely means what is asked gives to each of its pieces, and from where on a piece of it may answer
 /// without a word of the question.
-const MEANING_PART: f32 = 0.35;
-const MEANING_MIN: f32 = 0.3;
+const MEANING_PART: f32 = 0.5;
+const MEANING_MIN: f32 = 0.15;
 
 /// Words that stand for something in the sentence before.
 const LEANING: [&str; 19] = [
