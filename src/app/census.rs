@@ -4,6 +4,7 @@
 //! the two must agree. The simulator checks it after every turn; nothing here is kept up while serving.
 
 use super::App;
+use super::embed::Embedder;
 use super::model::Model;
 use super::record::Stage;
 use super::runs::RunCounts;
@@ -62,6 +63,10 @@ pub struct Census {
     pub askers: usize,
     /// Sockets that are connected to others, or are to be.
     pub outbound_sockets: usize,
+    /// Runs that wait for the vector of what they look for.
+    pub embedding: usize,
+    /// Runs of which the embedding server's calls believe that they wait.
+    pub embedding_askers: usize,
     /// Tasks, one for each run at work that does not wait for the model, and one for the index.
     pub tasks: usize,
     /// Slices of work that tasks have had so far.
@@ -119,6 +124,11 @@ impl App {
             census.askers = askers;
             census.timers += timers;
         }
+        if let Some(embedder) = &service.embedder {
+            let (askers, timers, _) = embedder.holds();
+            census.embedding_askers = askers;
+            census.timers += timers;
+        }
         let (timers, sockets) = service.outbound.holds();
         census.outbound_sockets = sockets;
         census.timers += timers;
@@ -128,6 +138,7 @@ impl App {
             census.log_bytes_most = census.log_bytes_most.max(record.log_bytes());
             census.watchers += record.watchers();
             census.asking += usize::from(matches!(record.stage, Stage::Asking(_)));
+            census.embedding += usize::from(matches!(record.stage, Stage::Embedding(..)));
             census.timers += usize::from(record.grace.is_some());
         }
         census
@@ -136,6 +147,11 @@ impl App {
     /// The model, if there is one.
     pub fn model(&self) -> Option<&Model> {
         self.service.model.as_ref()
+    }
+
+    /// The embedding server, if there is one.
+    pub fn embedder(&self) -> Option<&Embedder> {
+        self.service.embedder.as_ref()
     }
 
     /// What is on its way to other servers.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
+use oneloop::app::embed::Embedder;
 use oneloop::app::model::Model;
 use oneloop::base::HashSeed;
 use oneloop::config::Config;
@@ -124,6 +125,7 @@ impl Server {
             "timers that are set, and that somebody knows of"
         );
         assert_eq!(census.asking, census.askers, "runs that wait for the model, and those that it knows of");
+        assert_eq!(census.embedding, census.embedding_askers, "the same of the embedding server");
     }
 
     /// Turns until `look` sees what it looks for.
@@ -193,6 +195,11 @@ impl Server {
     /// The model that the server was started with.
     pub fn model(&self) -> &Model {
         self.app.model().expect("the test has named one")
+    }
+
+    /// The embedding server that the server was started with.
+    pub fn embedder(&self) -> &Embedder {
+        self.app.embedder().expect("the test has named one")
     }
 
     /// How much is on its way to other servers.

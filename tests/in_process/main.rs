@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test makes its own notes")]
 
 mod cost;
+mod embed;
 mod fairness;
 mod harness;
 mod model;

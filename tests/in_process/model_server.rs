@@ -88,7 +88,7 @@ impl Call {
             assert!(!self.fill(), "the connection was closed");
             let head_end = self.read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
             let head = String::from_utf8(self.read[..head_end].to_vec()).expect("a head is ASCII");
-            assert!(head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{head}");
+            assert!(head.starts_with("POST /v1/"), "{head}");
             let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             let length: usize = length.expect("it has a body").parse().expect("it is a number");
             let body = self.read.get(head_end..head_end + length)?;
@@ -109,6 +109,11 @@ impl Call {
                 Err(_) => return true,
             }
         }
+    }
+
+    /// Something was asked that nobody has read.
+    pub fn has_request(&mut self) -> bool {
+        !self.fill() && !self.read.is_empty()
     }
 
     /// The other side has closed the connection, or reset it.

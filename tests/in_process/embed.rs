@@ -1,0 +1,253 @@
+//! An embedding server behind the server: what is asked of it, and what becomes of a question when it does not answer. It is
+//! the test's own, in this thread.
+#![expect(clippy::disallowed_types, reason = "the store's helper is a thread of its own")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use oneloop::config::{Config, EmbedConfig};
+use oneloop::limits::Limits;
+use oneloop::store::{
+    Batch, Idempotency, KeptRun, KeptVector, Loaded, Memory, Row, Storage, Sweep, Swept, Trouble,
+};
+use oneloop::wire::url::Url;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::Server;
+use crate::model_server::{Call, Chat, ModelServer};
+
+/// Shares no word with the note, but its direction.
+const QUESTION: &str = "When is tea water ready?";
+
+const NOTE_SAYS: &str = "The kettle boils at 96 degrees.";
+
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Long enough that nothing else happens in the meantime, short enough to wait for.
+const SOON: Duration = Duration::from_millis(30);
+
+fn config(embedding: &ModelServer, timeout: Duration) -> Config {
+    let url = Url::parse(&format!("http://{}/v1", embedding.address())).expect("it is one");
+    Config { embed: Some(EmbedConfig { timeout, ..EmbedConfig::new(url, "small") }), ..Config::default() }
+}
+
+fn both(timeout: Duration, limits: Limits) -> (ModelServer, Server) {
+    let embedding = ModelServer::new();
+    let server = Server::start(config(&embedding, timeout), limits);
+    (embedding, server)
+}
+
+/// What is about tea points one way, and all else another.
+fn direction(text: &str) -> [f32; 2] {
+    if text.contains("ettle") || text.contains("tea") { [1.0, 0.1] } else { [0.1, 1.0] }
+}
+
+fn texts(request: &Value) -> Vec<&str> {
+    request["input"].as_array().expect("it is a list").iter().filter_map(Value::as_str).collect()
+}
+
+/// Answers a request with the direction of each of its texts.
+fn answer(call: &mut Call, request: &Value) {
+    let data: Vec<Value> =
+        texts(request).into_iter().map(|text| json!({"embedding": direction(text)})).collect();
+    let body = json!({"data": data}).to_string();
+    let length = body.len();
+    call.send(&format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    ));
+}
+
+/// The passages are embedded, over a connection that is kept.
+fn embedded(embedding: &ModelServer, server: &mut Server) -> Call {
+    let (mut call, request) = embedding.asked(server);
+    answer(&mut call, &request);
+    server
+        .until("the passages are embedded", |server| (server.embedder().counts().embedded > 0).then_some(()));
+    call
+}
+
+fn degraded(response: &Value) -> Vec<&str> {
+    response["degraded"].as_array().expect("it is a list").iter().filter_map(Value::as_str).collect()
+}
+
+fn without(why: &str) -> String {
+    format!("The notes were searched by words alone, because the embedding server {why}.")
+}
+
+#[test]
+fn passages_are_embedded_with_what_they_stand_under() {
+    let (embedding, mut server) = both(NEVER, Limits::default());
+    let (mut call, request) = embedding.asked(&mut server);
+    assert_eq!(request["model"], "small");
+    assert_eq!(request["encoding_format"], "base64");
+    assert_eq!(texts(&request), ["Kettle\nThe kettle boils at 96 degrees."]);
+    answer(&mut call, &request);
+    server.until("they are put in", |server| (server.embedder().counts().embedded == 1).then_some(()));
+}
+
+#[test]
+fn a_question_finds_a_note_that_shares_no_word_with_it() {
+    let (embedding, mut server) = both(NEVER, Limits::default());
+    let mut call = embedded(&embedding, &mut server);
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    let request = call.request(&mut server);
+    assert_eq!(texts(&request), [QUESTION]);
+    answer(&mut call, &request);
+    let response = chat.answer(&mut server);
+    assert_eq!(response["response"], format!("{NOTE_SAYS} [1]"), "{response}");
+    assert_eq!(degraded(&response), [""; 0]);
+    // The next who asks the same asks nobody.
+    let response = Chat::ask(&mut server, QUESTION).answer(&mut server);
+    assert_eq!(response["sources"][0]["path"], "kettle.md");
+}
+
+#[test]
+fn a_server_that_is_late_is_not_waited_for_and_its_answer_is_kept_for_the_next() {
+    let (embedding, mut server) = both(SOON, Limits::default());
+    let mut call = embedded(&embedding, &mut server);
+    let mut chat = Chat::ask(&mut server, "Is the kettle hot?");
+    let request = call.request(&mut server);
+    let response = chat.answer(&mut server);
+    assert_eq!(response["response"], format!("{NOTE_SAYS} [1]"), "by its words it is found all the same");
+    assert_eq!(degraded(&response), [without("did not answer within 30 ms")]);
+    answer(&mut call, &request);
+    server.until("it is late", |server| (server.embedder().answers_stats().entries == 1).then_some(()));
+    let response = Chat::ask(&mut server, "Is the kettle hot?").answer(&mut server);
+    assert_eq!(degraded(&response), [""; 0]);
+    assert_eq!(server.embedder().counts().cached, 1);
+}
+
+#[test]
+fn two_who_ask_the_same_share_a_call() {
+    let (embedding, mut server) = both(NEVER, Limits::default());
+    let mut call = embedded(&embedding, &mut server);
+    let mut chats = [Chat::ask(&mut server, QUESTION), Chat::ask(&mut server, QUESTION)];
+    let request = call.request(&mut server);
+    server.until("both wait", |server| (server.embedder().holds().0 == 2).then_some(()));
+    answer(&mut call, &request);
+    for chat in &mut chats {
+        assert_eq!(chat.answer(&mut server)["sources"][0]["path"], "kettle.md");
+    }
+    assert_eq!(server.embedder().counts().shared, 1);
+}
+
+#[test]
+fn a_server_that_fails_in_a_row_is_not_asked_for_a_while() {
+    let (embedding, mut server) = both(NEVER, Limits { breaker_failures_max: 2, ..Limits::default() });
+    let mut call = embedded(&embedding, &mut server);
+    for number in 0..2 {
+        let mut chat = Chat::ask(&mut server, &format!("{QUESTION} {number}"));
+        call.request(&mut server);
+        call.refuse(503, "", r#"{"error":{"message":"it is busy"}}"#);
+        assert_eq!(degraded(&chat.answer(&mut server)), [without("answered 503: it is busy")]);
+    }
+    let response = Chat::ask(&mut server, QUESTION).answer(&mut server);
+    assert_eq!(degraded(&response), [without("has failed 2 times in a row")]);
+    assert_eq!(server.embedder().breaker(), ("open", 1));
+}
+
+#[test]
+fn of_several_passages_one_that_is_too_long_is_tried_by_itself_and_then_half_of_it() {
+    let embedding = ModelServer::new();
+    let limits = Limits { embed_text_bytes_min: 20, ..Limits::default() };
+    let mut server = Server::start(config(&embedding, NEVER), limits);
+    let mut call = embedded(&embedding, &mut server);
+    server.write_note("a.md", "# A\n\nA boat.\n");
+    server.write_note("b.md", &format!("# B\n\n{}\n", "A longer boat. ".repeat(20)));
+    let mut client = server.connect();
+    server.ask_store(&mut client, b"POST /sync HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut asked = Vec::new();
+    while server.embedder().counts().embedded < 3 {
+        let request = call.request(&mut server);
+        let all = texts(&request);
+        asked.push(all.iter().map(|text| text.len()).collect::<Vec<_>>());
+        if all.iter().any(|text| text.len() > 200) {
+            call.refuse(500, "", r#"{"error":{"message":"input is too large to process"}}"#);
+        } else {
+            answer(&mut call, &request);
+        }
+        let (before, known) = (server.embedder().counts(), asked.len());
+        server.until("it is taken in", |server| {
+            let is_new = server.embedder().counts() != before || call.has_request();
+            (is_new || known == 0).then_some(())
+        });
+    }
+    let last = asked.last().expect("something was asked");
+    assert!(last.len() == 1 && last[0] < 200, "{asked:?}");
+    assert_eq!(server.embedder().counts().refused, 0);
+}
+
+/// What several servers keep, one after the other.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Memory>>);
+
+impl Storage for Shared {
+    fn load(&mut self) -> Result<Loaded, Trouble> {
+        self.0.lock().unwrap().load()
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), Trouble> {
+        self.0.lock().unwrap().commit(batch)
+    }
+
+    fn find(&mut self, run: Uuid) -> Result<Option<KeptRun>, Trouble> {
+        self.0.lock().unwrap().find(run)
+    }
+
+    fn list(&mut self, before: Option<Uuid>, rows_max: usize) -> Result<Vec<Row>, Trouble> {
+        self.0.lock().unwrap().list(before, rows_max)
+    }
+
+    fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
+        self.0.lock().unwrap().find_key(key)
+    }
+
+    fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {
+        self.0.lock().unwrap().sweep(sweep)
+    }
+
+    fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble> {
+        self.0.lock().unwrap().find_vectors(names)
+    }
+
+    fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble> {
+        self.0.lock().unwrap().keep_vectors(vectors, vectors_max)
+    }
+}
+
+#[test]
+fn a_restart_asks_for_nothing_again_and_a_new_note_for_itself_alone() {
+    let (embedding, kept) = (ModelServer::new(), Shared::default());
+    let start = |embedding: &ModelServer| {
+        let config = Config { is_durable: true, ..config(embedding, NEVER) };
+        Server::with_storage(Box::new(kept.clone()), config, Limits::default())
+    };
+    let mut server = start(&embedding);
+    drop(embedded(&embedding, &mut server));
+    server.until("it is kept", |_| (*kept.0.lock().unwrap() != Memory::default()).then_some(()));
+    drop(server);
+    let mut server = start(&embedding);
+    server.until("it is found again", |server| (server.embedder().counts().kept == 1).then_some(()));
+    server.write_note("boat.md", "# Boat\n\nThe boat leaks.\n");
+    let mut client = server.connect();
+    server.ask_store(&mut client, b"POST /sync HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (_, request) = embedding.asked(&mut server);
+    assert_eq!(texts(&request), ["Boat\nThe boat leaks."]);
+}
+
+#[test]
+fn a_cancelled_run_leaves_nothing_behind_that_waits() {
+    let (embedding, mut server) = both(NEVER, Limits::default());
+    let mut call = embedded(&embedding, &mut server);
+    let mut chat = Chat::ask(&mut server, QUESTION);
+    call.request(&mut server);
+    chat.until(&mut server, "status");
+    let mut client = server.connect();
+    let delete = format!("DELETE /tasks/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", chat.id);
+    let told = server.ask_store(&mut client, delete.as_bytes());
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    // Its call goes on, and nobody waits for it.
+    assert_eq!(server.embedder().holds(), (0, 0, 1));
+}
