@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! no such note ─► gone
-//! same hash, or the same bytes at the same place ─► stands
+//! the same bytes at the same place or, for a source without `text`, the same hash ─► stands
 //! the same text elsewhere in the note ─► moved, and where it is
 //! else ─► changed
 //! ```

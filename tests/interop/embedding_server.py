@@ -147,5 +147,5 @@ def serve(port):
 
 if __name__ == "__main__":
     with serve(int(sys.argv[1])) as running:
-        print(f"http://127.0.0.1:{running.server_port}/v1", flush=True)
+        print(f"listening on http://127.0.0.1:{running.server_port}", flush=True)
         running.serve_forever()
