@@ -154,6 +154,12 @@ impl App {
         self.service.embedder.as_ref()
     }
 
+    /// All passages have a vector, as far as the embedding server gives them one; so they have without such a server.
+    pub fn is_embedded(&self) -> bool {
+        let library = &self.service.library;
+        self.service.embedder.as_ref().is_none_or(|embedder| embedder.is_done(library))
+    }
+
     /// What is on its way to other servers.
     pub fn outbound(&self) -> &Outbound {
         &self.service.outbound

@@ -13,9 +13,12 @@ pub(super) fn blend<'c>(candidates: impl Iterator<Item = (&'c mut f32, Option<f3
     let top = candidates.iter().map(|(score, _)| **score).fold(0.0, f32::max);
     let whole = if top > 0.0 { top } else { 1.0 };
     for (score, likeness) in candidates {
-        let meaning = likeness
-            .map_or(0.0, |likeness| ((likeness - LIKENESS_NONE) / (likest - LIKENESS_NONE)).clamp(0.0, 1.0));
-        *score = whole * (WORDS_SHARE * *score / whole + MEANING_SHARE * meaning);
+        let words = *score / whole;
+        // One without a vector is what its words say.
+        let meaning = likeness.map_or(words, |likeness| {
+            ((likeness - LIKENESS_NONE) / (likest - LIKENESS_NONE)).clamp(0.0, 1.0)
+        });
+        *score = whole * (WORDS_SHARE * words + MEANING_SHARE * meaning);
     }
 }
 
@@ -26,3 +29,33 @@ const LIKENESS_SURE: f32 = 0.5;
 /// What each of the two gives, where it is sure.
 const WORDS_SHARE: f32 = 0.5;
 const MEANING_SHARE: f32 = 0.5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blended(candidates: &[(f32, Option<f32>)]) -> Vec<f32> {
+        let mut candidates = candidates.to_vec();
+        blend(candidates.iter_mut().map(|(score, likeness)| (score, *likeness)));
+        candidates.iter().map(|(score, _)| *score).collect()
+    }
+
+    #[test]
+    fn sure_hits_of_both_stay_ahead_of_all_that_neither_is_sure_of() {
+        let scores = blended(&[(8.0, Some(0.2)), (1.0, Some(0.7)), (2.0, Some(0.3)), (0.0, Some(0.3))]);
+        assert!(scores[0] > scores[2] && scores[1] > scores[2] && scores[2] > scores[3], "{scores:?}");
+    }
+
+    #[test]
+    fn without_a_vector_a_passage_is_what_its_words_say() {
+        let scores = blended(&[(8.0, None), (4.0, Some(0.9)), (0.0, Some(0.9))]);
+        assert!(scores[0] > scores[1] && scores[1] > scores[2], "{scores:?}");
+        assert_eq!(blended(&[(8.0, None), (2.0, None)]), [8.0, 2.0]);
+    }
+
+    #[test]
+    fn where_no_word_is_shared_the_likest_comes_first() {
+        let scores = blended(&[(0.0, Some(0.3)), (0.0, Some(0.4))]);
+        assert!(scores[1] > scores[0] && scores[0] > 0.0, "{scores:?}");
+    }
+}

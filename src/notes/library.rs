@@ -285,6 +285,11 @@ impl Library {
         self.vectors.put(passage, vector).map(|()| true)
     }
 
+    /// Lets go of all vectors: the model is another now.
+    pub fn forget_vectors(&mut self) {
+        self.vectors.clear();
+    }
+
     /// Terms in the vocabulary: a figure for those who watch its size.
     pub fn terms(&self) -> usize {
         self.index.terms()

@@ -143,6 +143,11 @@ impl Vectors {
         Ok(())
     }
 
+    /// Lets go of them all: those that come may have another dimension.
+    pub fn clear(&mut self) {
+        *self = Vectors::default();
+    }
+
     /// Takes a passage's vector away, if it has one.
     pub fn remove(&mut self, passage: PassageId) {
         let Some(place) = self.places.get_mut(passage.0 as usize).filter(|place| **place != NO_PLACE) else {

@@ -217,8 +217,7 @@ impl Storage for Memory {
 
     fn keep_vectors(&mut self, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Trouble> {
         for KeptVector { name, bytes } in vectors {
-            if !self.vectors.contains_key(name) {
-                self.vectors.insert(*name, bytes.clone());
+            if self.vectors.insert(*name, bytes.clone()).is_none() {
                 self.vector_names.push_back(*name);
             }
         }

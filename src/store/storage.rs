@@ -60,8 +60,8 @@ pub trait Storage: Send {
     /// [`Trouble`]
     fn find_vectors(&mut self, names: &[Uuid]) -> Result<Vec<Option<Box<[u8]>>>, Trouble>;
 
-    /// Keeps vectors, and of all that are kept only the `vectors_max` that came last. One that is kept already stays as it
-    /// is: its name says what it is of. They can be had again, so they never take the room that runs need
+    /// Keeps vectors, and of all that are kept only the `vectors_max` that came last. One that is kept already
+    /// is replaced, in its place. They can be had again, so they never take the room that runs need
     /// ([`Cause::Full`]).
     ///
     /// # Errors

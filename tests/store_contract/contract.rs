@@ -51,7 +51,7 @@ contract! {
     bounds_go_up_and_down
     texts_of_any_kind_come_back_as_they_were
     vectors_are_found_in_the_order_of_their_names_after_reopening_too
-    a_vector_that_is_kept_stays_as_it_is
+    a_vector_that_is_kept_is_replaced_in_its_place
     the_vectors_that_came_first_make_room
 }
 
@@ -398,12 +398,12 @@ fn vectors_are_found_in_the_order_of_their_names_after_reopening_too<K: Kept>() 
     assert_eq!(kept.vectors(&[]), []);
 }
 
-fn a_vector_that_is_kept_stays_as_it_is<K: Kept>() {
+fn a_vector_that_is_kept_is_replaced_in_its_place<K: Kept>() {
     let mut kept = K::new();
     kept.keep_vectors(&[1], MANY);
     let other = KeptVector { name: id(1), bytes: Box::new([7]) };
     kept.talk().keep_vectors(&[other], MANY).unwrap();
-    assert_eq!(kept.vectors(&[1]), [Some(1)]);
+    assert_eq!(kept.vectors(&[1]), [Some(7)]);
 }
 
 fn the_vectors_that_came_first_make_room<K: Kept>() {

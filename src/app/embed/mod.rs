@@ -549,6 +549,16 @@ impl Embedder {
         &self.authority
     }
 
+    /// Slices that looks for passages have had so far.
+    pub fn steps(&self) -> u64 {
+        self.passages.steps
+    }
+
+    /// Every passage has been seen to.
+    pub fn is_done(&self, library: &Library) -> bool {
+        self.passages.is_done(library)
+    }
+
     /// How far the passages are: `ready`, `embedding`, or `waiting` for a server that does not answer.
     pub fn state(&self, library: &Library) -> &'static str {
         match () {

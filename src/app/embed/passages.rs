@@ -68,6 +68,10 @@ pub(super) struct Passages {
     asked_at: Time,
     /// How many are asked for at most: fewer of a slow server.
     batch_max: usize,
+    /// Of the vectors that the server answered with last.
+    dimension: Option<usize>,
+    /// Slices of looking for passages so far.
+    pub(super) steps: u64,
     /// Why vectors are not kept, once that was told.
     store_trouble: Option<Trouble>,
     limits: Limits,
@@ -85,6 +89,8 @@ impl Passages {
             singly: false,
             asked_at: Time::ZERO,
             batch_max: limits.embed_batch_max,
+            dimension: None,
+            steps: 0,
             store_trouble: None,
             limits: limits.clone(),
         }
@@ -111,6 +117,7 @@ impl Passages {
             Stage::Finding | Stage::Asking(_) | Stage::Pausing(_) => return false,
             Stage::Idle => {}
         }
+        self.steps += u64::from(self.next < library.passages_end());
         while self.batch.len() < self.batch_max {
             match library.to_embed(self.next, budget) {
                 ToEmbed::Passage(passage, note, part) => {
@@ -159,10 +166,12 @@ impl Passages {
             return 0;
         }
         let mut found = found.unwrap_or_default().into_iter();
+        let dimension = self.dimension;
         let before = self.batch.len();
         self.batch.retain(|item| {
             let vector = found.next().flatten().and_then(|bytes| UnitVector::from_bytes(&bytes));
             // One of another dimension is of another model that had this name, and is asked for again.
+            let vector = vector.filter(|vector| dimension.is_none_or(|known| known == vector.dimension()));
             vector.is_none_or(|vector| library.put_vector(item.passage, &vector).is_err())
         });
         self.stage = if self.batch.is_empty() { Stage::Idle } else { Stage::Ready };
@@ -215,14 +224,17 @@ impl Passages {
         } else if took * 2 < self.limits.embed_batch_time_max && self.asked == self.batch_max {
             self.batch_max = (self.batch_max * 2).min(self.limits.embed_batch_max);
         }
+        self.dimension = vectors.first().map(UnitVector::dimension);
         let mut to_keep = Vec::new();
         for vector in vectors {
             let Some(item) = self.batch.front() else { break };
             if library.put_vector(item.passage, &vector).is_err() {
+                let before = library.vectors().dimension();
+                library.forget_vectors();
+                self.begin_anew();
                 return Err(format!(
-                    "answered with vectors of {} dimensions, and others have {}",
+                    "answers with {} dimensions instead of {before}: all passages are embedded anew",
                     vector.dimension(),
-                    library.vectors().dimension()
                 ));
             }
             to_keep.push(KeptVector { name: item.name, bytes: vector.to_bytes() });
@@ -262,6 +274,13 @@ impl Passages {
         }
         self.go_on();
         is_given_up
+    }
+
+    /// All passages are to be embedded, whatever was done before.
+    fn begin_anew(&mut self) {
+        self.next = PassageId(0);
+        self.batch.clear();
+        self.go_on();
     }
 
     fn go_on(&mut self) {

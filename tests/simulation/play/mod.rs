@@ -1,6 +1,7 @@
 //! A world to play in: who lives in it, what they check, and how a run of it goes.
 #![allow(dead_code, reason = "each of the programs that include this uses its own part of it")]
 
+pub mod embeddings;
 pub mod model;
 pub mod others;
 pub mod parser;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use oneloop::app::App;
 use oneloop::app::census::Census;
+use oneloop::app::embed::{EmbedCounts, Embedder};
 use oneloop::app::model::{Model, ModelCounts};
 use oneloop::app::runs::Status;
 use oneloop::base::{HashSeed, Time};
@@ -253,6 +254,7 @@ impl Host for Watched<'_> {
 #[derive(Debug, Default)]
 struct Checker {
     idle_turns: u32,
+    embedding_steps: u64,
     ended: BTreeMap<uuid::Uuid, &'static str>,
     seen: BTreeSet<&'static str>,
     finished: u64,
@@ -282,6 +284,10 @@ impl Checker {
     ) -> Result<(), String> {
         let census = app.census();
         let limits = &town.limits;
+        // A slice of a look for passages without a vector is something, too.
+        let embedding_steps = app.embedder().map_or(0, Embedder::steps);
+        let did_nothing = did_nothing && embedding_steps == self.embedding_steps;
+        self.embedding_steps = embedding_steps;
         self.idle_turns = if did_nothing && world.quiet_polls() > 0 { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX {
             return Err(format!("the loop turns without sleeping and does nothing: {census:?}"));
@@ -298,6 +304,11 @@ impl Checker {
         let held = census.outbound_sockets + closing;
         equal("sockets to others, and connections to others", outbound, held)?;
         equal("runs that ask the model, and those that its calls know", census.asking, census.askers)?;
+        equal(
+            "runs that await a vector, and those that its calls know",
+            census.embedding,
+            census.embedding_askers,
+        )?;
         // A call for which nobody waits any more has ended.
         at_most("calls of the model", app.model().map_or(0, Model::calls), census.asking)?;
         equal("readers of runs, and runs' readers", census.with_run, census.watchers)?;
@@ -309,7 +320,7 @@ impl Checker {
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         if !census.is_parked {
-            let at_work = census.tasks + census.awaiting_attempt + census.asking;
+            let at_work = census.tasks + census.awaiting_attempt + census.asking + census.embedding;
             equal("tasks, and runs at work with the index", at_work, census.runs.running + 1)?;
         }
         at_most("connections", census.connections, limits.connections_max + 1)?;
@@ -341,6 +352,7 @@ impl Checker {
         self.cancelled(town, app, report)?;
         self.notice_store(app);
         self.notice_model(app);
+        self.notice_embedder(app);
         self.was_asking = census.asking > 0;
         self.notice(&census, town);
         self.notice_report(report, town);
@@ -437,6 +449,28 @@ impl Checker {
         }
     }
 
+    fn notice_embedder(&mut self, app: &App) {
+        let Some(embedder) = app.embedder() else { return };
+        let EmbedCounts { questions, shared, cached, without, embedded, kept, refused, failed } =
+            embedder.counts();
+        let answered = questions > without + shared + cached;
+        for (is_so, what) in [
+            (embedded > 0, "passages were embedded"),
+            (kept > 0, "a vector was kept from before"),
+            (answered, "a question was given its vector"),
+            (shared > 0, "two runs shared the embedding of a question"),
+            (cached > 0, "a question that had been embedded was not embedded again"),
+            (without > 0, "a search went without a vector"),
+            (refused > 0, "a passage was given up by its embedding server"),
+            (failed > 0, "an embedding request failed"),
+            (embedder.breaker().1 > 0, "an embedding server was not asked for a while"),
+        ] {
+            if is_so {
+                self.seen.insert(what);
+            }
+        }
+    }
+
     /// What was seen of a process that is no more says nothing of the next.
     fn new_process(&mut self) {
         self.attended.clear();
@@ -512,7 +546,10 @@ impl Checker {
         // It lets a few more be than the operator has asked for.
         let slack = (town.config.task_keep / 8).min(town.limits.runs_per_sweep);
         let kept = census.is_kept && census.ended_kept <= (town.config.task_keep + slack) as u64;
-        quiet && kept && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
+        quiet
+            && kept
+            && (app.is_embedded() || !town.is_embedded)
+            && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
     }
 
     /// Everyone is gone and everything is done: nothing may be left over.
@@ -529,6 +566,9 @@ impl Checker {
         // helper again, and one the store.
         // Connections to others are kept for a while, each with its own.
         at_most("timers", reactor.timers().len(), 5 + census.outbound_sockets)?;
+        if app.embedder().is_some() {
+            self.seen.insert("all passages were embedded in the end");
+        }
         let oracle = town.oracle.borrow();
         world.with_store(|store| {
             let mut kept = BTreeMap::new();

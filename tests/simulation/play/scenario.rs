@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::config::{AgentMode, Config, ModelConfig, Secret};
+use oneloop::config::{AgentMode, Config, EmbedConfig, ModelConfig, Secret};
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 use oneloop::wire::url::Url;
 
+use super::embeddings::{self, Embeddings, Habits};
 use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
@@ -62,6 +63,8 @@ pub struct Scenario {
     comes_back: bool,
     /// The model, if there is one.
     model: Option<ModelScenario>,
+    /// The embedding server, if there is one.
+    embed: Option<Habits>,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -79,6 +82,7 @@ struct ModelScenario {
 const SHAPE: u64 = 10;
 const MODEL: u64 = 11;
 const MODEL_CALLS: u64 = 12;
+const EMBED: u64 = 13;
 const ACTORS: u64 = 1000;
 
 /// How long everybody has in calm weather. Nobody needs it: what waits is woken by what it waits for.
@@ -122,6 +126,23 @@ impl Scenario {
             model_limits(&mut random, &mut limits);
             model(&mut random, &mut config)
         });
+        // So is all about an embedding server.
+        let mut random = Random::new(seed, EMBED);
+        // Mistakes are planted in worlds without one.
+        let has_embed = random.chance(150) && !cfg!(feature = "planted-faults");
+        let embed = has_embed.then(|| {
+            if model.is_none() {
+                weather.per_mille.extend(weather_outside(&mut random));
+            }
+            let url = Url::parse(&format!("http://{}/v1", embeddings::ADDRESS)).expect("it is a URL");
+            let timeout = Duration::from_millis(random.pick(&[1, 300, 300, 5000]));
+            config.embed = Some(EmbedConfig { timeout, ..EmbedConfig::new(url, embeddings::MODEL) });
+            limits.embed_batch_max = random.pick(&[1, 3, 32]);
+            limits.embed_calls_max = random.pick(&[1, 256]);
+            limits.embed_text_bytes_min = random.pick(&[10, 400]);
+            limits.vectors_kept_max = random.pick(&[5, 1_000_000]);
+            Habits::draw(&mut random)
+        });
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -138,12 +159,17 @@ impl Scenario {
             crashes,
             comes_back,
             model,
+            embed,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
-        self.actors + usize::from(self.stops) + usize::from(self.model.is_some())
+        self.people_and_stops() + usize::from(self.model.is_some()) + usize::from(self.embed.is_some())
+    }
+
+    fn people_and_stops(&self) -> usize {
+        self.actors + usize::from(self.stops)
     }
 
     /// Builds the world; what its people share comes with it.
@@ -163,6 +189,8 @@ impl Scenario {
             || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors);
         town.comes_back = self.comes_back;
         town.has_model = self.model.is_some();
+        town.embeds = self.embed.is_some();
+        town.is_embedded = town.embeds && !self.omitted.actors.contains(&(self.actors() - 1));
         town.has_roomy_prompts = self.limits.cited_sources_max > 2
             && self.config.model.as_ref().is_some_and(|model| model.context_tokens >= 4096)
             && self.model.as_ref().is_some_and(|model| model.manners.question_bytes_max == usize::MAX);
@@ -202,11 +230,16 @@ impl Scenario {
         let mut random = Random::new(self.seed, ACTORS + index as u64);
         let own = Random::new(self.seed, 2 * ACTORS + index as u64);
         if let Some(ModelScenario { manners, key, listens, .. }) = &self.model
-            && index + 1 == self.actors()
+            && index == self.people_and_stops()
         {
             let calls = Random::new(self.seed, MODEL_CALLS).number();
             let wanted = model::wanted(key.as_deref());
             return Box::new(Model::new(town, wanted, manners.clone(), listens.clone(), calls));
+        }
+        if let Some(habits) = &self.embed
+            && index + 1 == self.actors()
+        {
+            return Box::new(Embeddings::new(town, habits.clone(), Random::new(self.seed, EMBED + 1)));
         }
         if index >= self.actors {
             let first = random.between(1, self.calm_after.as_millis() as usize);

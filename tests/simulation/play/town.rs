@@ -55,6 +55,10 @@ pub struct Town {
     pub is_indexed: Cell<bool>,
     /// A model answers, if it does.
     pub has_model: bool,
+    /// There is an embedding server to ask.
+    pub embeds: bool,
+    /// It is there, and answers in calm weather.
+    pub is_embedded: bool,
     /// Its prompts have room for every passage that was found.
     pub has_roomy_prompts: bool,
     /// What it was asked and what it told.
@@ -78,6 +82,8 @@ impl Town {
             comes_back: false,
             is_indexed: Cell::new(false),
             has_model: false,
+            embeds: false,
+            is_embedded: false,
             has_roomy_prompts: false,
             account: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),

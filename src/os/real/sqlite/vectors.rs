@@ -22,7 +22,7 @@ pub(super) fn find(connection: &Connection, names: &[Uuid]) -> Result<Vec<Option
 /// Keeps them, and lets go of the first ones that are too many.
 pub(super) fn keep(connection: &Connection, vectors: &[KeptVector], vectors_max: u64) -> Result<(), Halt> {
     let mut insert = connection
-        .prepare_cached("INSERT INTO vectors (name, vector) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")?;
+        .prepare_cached("INSERT INTO vectors (name, vector) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET vector = excluded.vector")?;
     for KeptVector { name, bytes } in vectors {
         insert.execute(params![name.as_bytes(), bytes])?;
     }

@@ -469,7 +469,20 @@ impl Visitor {
         let Some(Question { message, wants_model }) = question else { return Ok(()) };
         self.town.account.borrow().check_answer(Some(message), json)?;
         let author = json["answered_by"].as_str();
-        let is_degraded = json["degraded"].as_array().is_some_and(|reasons| !reasons.is_empty());
+        // How the search fell short is told whoever answers.
+        let of_search = |reason: &str| {
+            reason.starts_with("The notes were searched by words alone, because ")
+                || reason.starts_with("Only ") && reason.ends_with("the rest was searched by words alone.")
+        };
+        let reasons: Vec<&str> =
+            json["degraded"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if reasons.iter().any(|reason| of_search(reason)) {
+            if !self.town.embeds {
+                return Err(format!("nothing is embedded here, and it is told {reasons:?}"));
+            }
+            self.see("an answer said that its search went without vectors");
+        }
+        let is_degraded = reasons.iter().any(|reason| !of_search(reason));
         if author == Some("notes") && is_degraded != *wants_model {
             return Err(format!("is answered by the notes, which is explained by {}", json["degraded"]));
         }
