@@ -35,6 +35,7 @@ use crate::store::Trouble;
 
 use super::breaker::{Admission, Breaker};
 use super::journal::Journal;
+use super::model::{tellable, with_reason};
 use passages::Passages;
 
 /// Keys of questions that are on their way to the embedding server.
@@ -90,7 +91,6 @@ struct Call {
 /// One request under way, and what came back of it.
 #[derive(Debug, Default)]
 struct Trip {
-    exchange: Option<Key>,
     head: Option<Head>,
     body: Vec<u8>,
     /// The breaker waits for what becomes of it.
@@ -221,9 +221,8 @@ impl Embedder {
             return Asked::Now(Err(self.without("is asked too much at once")));
         };
         self.by_name.insert(name, key);
-        let exchange = self.send(&[text], Owner::Question(key), outbound, cx);
+        self.send(&[text], Owner::Question(key), outbound, cx);
         if let Some(call) = self.calls.at_mut(key) {
-            call.trip.exchange = exchange;
             call.deadline = Some(cx.set_timer(cx.now.after(self.deadline), key));
         }
         Asked::Call(key)
@@ -312,19 +311,13 @@ impl Embedder {
         };
         let texts = self.passages.take_turn(cx.now);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let exchange = self.send(&texts, Owner::Batch, outbound, cx);
-        self.passages.sent(Trip { exchange, is_probe, ..Trip::default() });
+        self.send(&texts, Owner::Batch, outbound, cx);
+        self.passages.sent(Trip { is_probe, ..Trip::default() });
     }
 
     // --- Requests -------------------------------------------------------------------------------------------------
 
-    fn send(
-        &mut self,
-        texts: &[&str],
-        owner: Owner,
-        outbound: &mut Outbound,
-        cx: &mut Cx<'_, '_>,
-    ) -> Option<Key> {
+    fn send(&mut self, texts: &[&str], owner: Owner, outbound: &mut Outbound, cx: &mut Cx<'_, '_>) {
         let body = wire::request(&self.name, texts, self.takes_base64);
         let authorization = self.key.as_ref().map(|key| format!("Bearer {}", key.reveal()));
         let mut fields = vec![
@@ -343,12 +336,8 @@ impl Embedder {
         match outbound.begin(self.origin, ask, patience, &self.limits, cx) {
             Ok(exchange) => {
                 self.by_exchange.insert(exchange, owner);
-                Some(exchange)
             }
-            Err(failure) => {
-                self.unbegun.push((owner, failure));
-                None
-            }
+            Err(failure) => self.unbegun.push((owner, failure)),
         }
     }
 
@@ -374,7 +363,6 @@ impl Embedder {
         };
         let Some(trip) = trip else { return };
         let Some(end) = pull(trip, exchange, lines, &self.limits, cx) else { return };
-        trip.exchange = None;
         self.by_exchange.remove(&exchange);
         match end {
             // What is left of the response is read, so that its connection can be used again.
@@ -393,7 +381,7 @@ impl Embedder {
         granted: &mut Vec<Granted>,
     ) {
         for (owner, failure) in std::mem::take(&mut self.unbegun) {
-            self.ended(owner, Err(failure.to_string()), library, journal, cx, granted);
+            self.ended(owner, Err(in_words(&failure)), library, journal, cx, granted);
         }
     }
 
@@ -529,7 +517,7 @@ impl Embedder {
 
     /// The server's words as they may be told: without the key, and not too many of them.
     fn tellable(&self, text: String) -> String {
-        super::model::tellable(text, self.key.as_ref(), &self.limits)
+        tellable(text, self.key.as_ref(), &self.limits)
     }
 
     // --- For whoever wonders --------------------------------------------------------------------------------------
@@ -644,10 +632,6 @@ fn in_words(failure: &Failure) -> String {
 fn speaks_of_length(reason: &str) -> bool {
     let reason = reason.to_lowercase();
     ["too long", "too large", "token", "context", "length"].iter().any(|words| reason.contains(words))
-}
-
-fn with_reason(happened: String, reason: &str) -> String {
-    if reason.is_empty() { happened } else { format!("{happened}: {reason}") }
 }
 
 /// What an entry of the cache takes beside its components; about.

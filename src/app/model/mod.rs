@@ -756,7 +756,7 @@ fn may_pass(status: u16) -> bool {
 }
 
 /// What happened, and behind it what was said about it, if anything was.
-fn with_reason(happened: String, reason: &str) -> String {
+pub(super) fn with_reason(happened: String, reason: &str) -> String {
     if reason.is_empty() { happened } else { format!("{happened}: {reason}") }
 }
 
