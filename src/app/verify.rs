@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_while_notes_are_indexed_may_only_not_be_there_yet() {
+        let source = r#"{"path":"tea.md","start":0,"end":5,"hash":"00"}"#;
+        let mut library = Library::new(HashSeed(1), &Limits::default());
+        library.begin_scan();
+        assert_eq!(states(source, &library), Err(503));
+        library.list_ended(true);
+        assert!(states(source, &library).unwrap().contains("\"gone\""));
+    }
+
+    #[test]
     fn of_two_places_the_nearer_one_is_where_it_has_moved() {
         assert_eq!(nearest("ab..ab......ab", "ab", 5), Some(4));
         assert_eq!(nearest("ab..ab......ab", "ab", 9), Some(12));

@@ -157,6 +157,11 @@ impl Server {
         std::fs::write(self.notes.join(name), text).expect("the temporary folder can be written");
     }
 
+    /// Takes a note out of it.
+    pub fn remove_note(&self, name: &str) {
+        std::fs::remove_file(self.notes.join(name)).expect("it is there");
+    }
+
     /// A client whose connection was accepted.
     pub fn connect(&mut self) -> TcpStream {
         let client = TcpStream::connect(self.address).expect("the listener has a backlog");

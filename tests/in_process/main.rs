@@ -8,3 +8,4 @@ mod harness;
 mod model;
 mod model_server;
 mod timeouts;
+mod trust;
