@@ -264,6 +264,9 @@ mod tests {
         library.begin_scan();
         assert_eq!(states(source, &library), Err(503));
         library.list_ended(true);
+        while library.has_work() {
+            library.index_step(&mut Budget::new(10_000));
+        }
         assert!(states(source, &library).unwrap().contains("\"gone\""));
     }
 
