@@ -13,6 +13,7 @@ use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 use crate::notes::{IndexState, Library, Note};
 
@@ -94,6 +95,9 @@ fn bytes_of<'n>(source: &Named, note: &'n Note) -> Option<&'n str> {
 
 fn stands(source: &Named, note: &Note) -> bool {
     bytes_of(source, note).is_some_and(|there| match &source.text {
+        Some(_) if is_planted(Planted::VerifiesByHashAlone) => {
+            source.hash.as_ref() == Some(&note.hash_text())
+        }
         Some(text) => there == text,
         None => source.hash.as_ref().is_some_and(|hash| hash.eq_ignore_ascii_case(&note.hash_text())),
     })

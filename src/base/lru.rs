@@ -14,6 +14,8 @@
 
 use std::collections::BTreeMap;
 
+use super::planted::{Planted, is_planted};
+
 /// Values by key, each with the bytes that it counts for.
 #[derive(Debug)]
 pub struct Lru<K, V> {
@@ -112,7 +114,9 @@ impl<K: Ord + Clone, V> Lru<K, V> {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.by_use.clear();
-        self.bytes = 0;
+        if !is_planted(Planted::CountsWhatIsGone) {
+            self.bytes = 0;
+        }
     }
 
     /// What it holds and has done.

@@ -78,6 +78,9 @@ planted! {
     KeepsCallOfNobody = "a call of the model goes on when nobody waits for it any more";
     AsksBehindTheLast = "a connection to the model's server is used again although it said that it closes it";
     ForgetsRevision = "what a model had said before it failed is not taken back";
+    VerifiesByHashAlone = "a source stands if its note is the same, wherever its text is";
+    CountsWhatIsGone = "a cache that was emptied still counts its bytes";
+    KeepsVectorAskers = "a run that does not wait for its vector any more stays among those that do";
     KeepsFailedDials = "a socket that could not be connected is not closed";
 }
 

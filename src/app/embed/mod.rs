@@ -24,6 +24,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::agent::model::error_message;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Kind, Lru, LruStats, Slots};
 use crate::config::{EmbedConfig, Secret};
 use crate::limits::Limits;
@@ -231,7 +232,9 @@ impl Embedder {
     /// A run does not wait any more. The call goes on: its answer may be wanted again.
     pub fn leave(&mut self, key: Key, run: Key, cx: &mut Cx<'_, '_>) {
         let Some(call) = self.calls.at_mut(key) else { return };
-        call.askers.retain(|asker| *asker != run);
+        if !is_planted(Planted::KeepsVectorAskers) {
+            call.askers.retain(|asker| *asker != run);
+        }
         if call.askers.is_empty() {
             cx.cancel_timer(&mut call.deadline);
         }

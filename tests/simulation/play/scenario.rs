@@ -128,9 +128,7 @@ impl Scenario {
         });
         // So is all about an embedding server.
         let mut random = Random::new(seed, EMBED);
-        // Mistakes are planted in worlds without one.
-        let has_embed = random.chance(150) && !cfg!(feature = "planted-faults");
-        let embed = has_embed.then(|| {
+        let embed = random.chance(150).then(|| {
             if model.is_none() {
                 weather.per_mille.extend(weather_outside(&mut random));
             }
@@ -507,7 +505,7 @@ fn errands(random: &mut Random) -> Vec<Errand> {
     (0..count)
         .map(|_| {
             let subject = random.below(SUBJECTS.len());
-            match random.below(28) {
+            match random.below(30) {
                 0 | 1 => Errand::Health,
                 2 => Errand::HeadOnly,
                 3 => Errand::Info,
@@ -523,6 +521,8 @@ fn errands(random: &mut Random) -> Vec<Errand> {
                 18..20 => Errand::Follow,
                 20 => Errand::Meddle,
                 21..23 => Errand::Write,
+                23 => Errand::ClearCaches,
+                24 => Errand::CacheStats,
                 _ => Errand::Stream { subject },
             }
         })

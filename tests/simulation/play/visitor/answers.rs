@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::parser::{Head, Piece, show};
 use super::super::town::{SUBJECTS, code, is_terminal, rank};
-use super::errand::{Errand, note_code};
+use super::errand::{Errand, Verdict, note_code};
 use super::{Loss, Question, Sent, Visitor};
 
 /// In calm weather whatever is asked for is done within this time, before some timeout wakes a loop that has forgotten
@@ -353,7 +353,7 @@ impl Visitor {
                 self.agenda.push_front(Errand::SyncNote { name });
                 Ok(())
             }
-            Errand::ChatNote { name, .. } => {
+            Errand::ChatNote { name, ends } => {
                 if status == 409 && (self.has_finished || self.town.is_stopping.get()) {
                     return Ok(());
                 }
@@ -366,7 +366,35 @@ impl Visitor {
                     ));
                 }
                 self.see("a note was saved, synced and found");
+                let (source, wanted) = self.doubt(&name, &json)?;
+                self.agenda.push_front(Errand::Verify { source, wanted, ends });
                 Ok(())
+            }
+            // Another process may not have read the note yet.
+            Errand::Verify { ends, .. } if ends != self.town.ends.get() => Ok(()),
+            Errand::Verify { source, wanted: Verdict { state, start, end }, .. } => {
+                expect(200)?;
+                let told = &json["sources"][0];
+                if told["state"] != state || told["start"] != start || told["end"] != end {
+                    return Err(format!("asked for {source}, which is {state} at {start}..{end}: {json}"));
+                }
+                self.see(match state {
+                    "stands" => "a source was verified and stands",
+                    "moved" => "a source was verified and has moved",
+                    "changed" => "a source was verified and has changed",
+                    _ => "a source was verified and is gone",
+                });
+                Ok(())
+            }
+            Errand::ClearCaches => {
+                expect(200)?;
+                self.see("the caches were emptied");
+                self.agenda.push_front(Errand::CacheStats);
+                Ok(())
+            }
+            Errand::CacheStats => {
+                expect(200)?;
+                self.check_caches(&json)
             }
             Errand::Cancel { id } => {
                 expect(200)?;
@@ -491,6 +519,57 @@ impl Visitor {
             (Some("model"), false) => self.see("a chat was answered by the model"),
             _ if *wants_model => self.see("a chat was answered by the notes in the model's place"),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// A source of an answer about a note that nobody changes, or one that is like it, and what is to be said of that.
+    fn doubt(&mut self, name: &str, json: &Value) -> Result<(String, Verdict), String> {
+        let path = format!("written/{name}.md");
+        let mut sources = json["sources"].as_array().into_iter().flatten();
+        let Some(source) = sources.find(|source| source["path"] == path) else {
+            return Err(format!("was told what stands in {path}, and not that it does: {}", json["sources"]));
+        };
+        let (Some(start), Some(end)) = (source["start"].as_u64(), source["end"].as_u64()) else {
+            return Err(format!("was told a source without a place: {source}"));
+        };
+        let mut doubted = source.clone();
+        let wanted = match self.random.below(5) {
+            0 => {
+                doubted["start"] = json!(start + 1);
+                doubted["end"] = json!(end + 1);
+                Verdict { state: "moved", start, end }
+            }
+            1 => {
+                doubted["text"] = json!(format!("{} Never.", source["text"].as_str().unwrap_or("")));
+                Verdict { state: "changed", start, end }
+            }
+            2 => {
+                doubted["path"] = json!(format!("written/not-{name}.md"));
+                Verdict { state: "gone", start, end }
+            }
+            _ => Verdict { state: "stands", start, end },
+        };
+        Ok((doubted.to_string(), wanted))
+    }
+
+    /// What caches hold adds up, and is no more than they may.
+    fn check_caches(&mut self, json: &Value) -> Result<(), String> {
+        let there = [
+            ("searches", true),
+            ("model_answers", self.town.has_model),
+            ("question_vectors", self.town.embeds),
+        ];
+        for (name, is_there) in there {
+            let cache = &json[name];
+            if cache.is_object() != is_there {
+                return Err(format!("is told of the cache of {name}: {cache}"));
+            }
+            let number = |field: &str| cache[field].as_u64().unwrap_or(0);
+            let (entries, bytes) = (number("entries"), number("bytes"));
+            if bytes > number("bytes_max") || (entries == 0) != (bytes == 0) {
+                return Err(format!("is told that {name} are {entries} with {bytes} bytes: {cache}"));
+            }
         }
         Ok(())
     }

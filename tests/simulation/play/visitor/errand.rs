@@ -35,6 +35,12 @@ pub enum Errand {
     SyncNote { name: String },
     /// `POST /chat` about it.
     ChatNote { name: String, ends: u32 },
+    /// `POST /verify` of a source that such a chat has named, or of one that is like it; what it must be told.
+    Verify { source: String, wanted: Verdict, ends: u32 },
+    /// `POST /cache/clear`, then a look at what is left.
+    ClearCaches,
+    /// `GET /cache/stats`.
+    CacheStats,
     /// `POST /chat`.
     Chat { subject: usize },
     /// `POST /chat/async`, then what becomes of it. With a key it is the same task however often it is asked.
@@ -53,6 +59,14 @@ pub enum Errand {
     Rejoin { id: String, after: u64, done: bool },
 }
 
+/// What has become of a source, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub state: &'static str,
+    pub start: u64,
+    pub end: u64,
+}
+
 impl Errand {
     /// What it asks for has to be looked up in the store, or kept there.
     pub(super) fn needs_the_store(&self) -> bool {
@@ -62,6 +76,7 @@ impl Errand {
             Errand::Begin { .. } | Errand::Stream { .. } => true,
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
+            Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write => false,
         }
     }
@@ -70,8 +85,11 @@ impl Errand {
     pub(super) fn may_be_too_much(&self) -> bool {
         match self {
             Errand::BrokenJson | Errand::Sync | Errand::SyncNote { .. } | Errand::ChatNote { .. } => true,
-            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } | Errand::Verify { .. } => {
+                true
+            }
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
+            Errand::ClearCaches | Errand::CacheStats => false,
             Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
             Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => false,
         }
@@ -86,6 +104,7 @@ impl Errand {
             }
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
+            Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
         }
     }
@@ -148,6 +167,11 @@ impl Visitor {
             }
             Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
             Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
+            Errand::Verify { source, .. } => {
+                ("POST", "/verify".to_owned(), Some(format!("{{\"sources\":[{source}]}}")))
+            }
+            Errand::ClearCaches => ("POST", "/cache/clear?confirm=true".to_owned(), Some(String::new())),
+            Errand::CacheStats => ("GET", "/cache/stats".to_owned(), None),
             Errand::ChatNote { name, .. } => ("POST", "/chat".to_owned(), ask(self, name, true)),
             Errand::Poll { id, .. } if in_calm || self.random.chance(700) => {
                 ("GET", format!("/chat/task/{id}"), None)
