@@ -5,7 +5,8 @@
 //! questions: its answer is its best section, and it never refuses.
 //!
 //! The questions are split once, every other one of each kind: the constants of the search and of the answerer may be
-//! tuned on the first half; what counts is the second, which is what is shown without `--tune`.
+//! tuned on the first half, and on some more questions that were written for that (`tuning.json`); what counts is the
+//! second half, which is what is shown without `--tune`.
 //!
 //! ```text
 //! cargo bench --bench answers                                   # the half that nothing was tuned on
@@ -43,16 +44,19 @@ fn main() -> Result<(), Failed> {
     let mut control = Table::default();
     for vault in VAULTS.iter().filter(|vault| options.vault.as_deref().is_none_or(|only| only == **vault)) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/answers").join(vault);
-        let questions: Vec<Asked> =
-            serde_json::from_str(&std::fs::read_to_string(folder.join("questions.json"))?)?;
+        let questions: Vec<Asked> = read_questions(&folder.join("questions.json"))?;
+        let more = folder.join("tuning.json");
+        let more = if options.tune && more.exists() { read_questions(&more)? } else { Vec::new() };
         let server = Server::start(&folder.join("notes"), &options)?;
         let plain = Plain::read(&folder.join("notes"))?;
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for asked in &questions {
+        let halved = questions.iter().filter(|asked| {
             let number = seen.entry(&asked.kind).or_default();
             *number += 1;
-            let is_ours = options.both || (*number % 2 == 1) == options.tune;
-            if !is_ours || options.kind.as_ref().is_some_and(|kind| *kind != asked.kind) {
+            options.both || (*number % 2 == 1) == options.tune
+        });
+        for asked in halved.chain(&more) {
+            if options.kind.as_ref().is_some_and(|kind| *kind != asked.kind) {
                 continue;
             }
             let began = Instant::now();
@@ -71,6 +75,10 @@ fn main() -> Result<(), Failed> {
     ours.print("oneloop");
     control.print("control: plain BM25");
     Ok(())
+}
+
+fn read_questions(path: &Path) -> Result<Vec<Asked>, Failed> {
+    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
 }
 
 struct Options {

@@ -172,6 +172,7 @@ impl Composer {
     fn pick(&mut self) -> Draft {
         // The sort is stable and the candidates came in the order of passages and places: ties are settled.
         self.candidates.sort_by(|one, other| other.score.total_cmp(&one.score));
+        self.promote_led();
         // Code that nobody asked for stands alone: it neither leads where text answers, nor adds to it.
         let leads_spare = self.candidates.first().is_some_and(|first| first.is_spare);
         if leads_spare {
@@ -220,55 +221,97 @@ impl Composer {
         Draft { picks, others, is_disputed, ..Draft::default() }
     }
 
+    /// Where the best piece only leads to a note that, with it, says more of what is asked, the piece there comes first:
+    /// `Who keeps the rota, and when is he away?`
+    fn promote_led(&mut self) {
+        let Some(first) = self.candidates.first() else { return };
+        let leading = &self.findings.passages[first.passage];
+        let told = self.evidence.share(first.known) + LED_ADDS;
+        let (known, best) = (first.known, first.score);
+        let led = self.candidates.iter().position(|candidate| {
+            let lead = self.findings.passages[candidate.passage].lead.as_str();
+            let adds = candidate.covers & !known != 0 && self.evidence.share(known | candidate.known) >= told;
+            let line = lead.strip_prefix(leading.title.as_str()).and_then(|lead| lead.strip_prefix(": "));
+            candidate.fits && adds && line.is_some_and(|line| leading.text.contains(line))
+        });
+        if let Some(led) = led {
+            let mut led = self.candidates.remove(led);
+            led.score = best;
+            self.candidates.insert(0, led);
+        }
+    }
+
     /// The evidence is strong enough for an answer.
     fn is_sure(&self, best: &Candidate) -> bool {
         let all = self.unions.iter().fold(0, |all, union| all | union);
+        let kind = self.asked.kind;
         let is_meant = best.meaning >= SURE_MEANING;
-        if !is_meant && (best.reach < SURE_REACH || self.evidence.is_guess(best.known)) {
-            return false;
-        }
         // A follow-up says little by itself, and of an earlier turn's words many are beside the point: that a piece holds
         // some of both was seen to when it was judged.
         if self.evidence.has_topic() {
-            return true;
+            return best.reach >= SURE_REACH;
         }
-        if !is_meant && self.evidence.misses_the_heart(best.known, all)
-            || self.evidence.names_share(best.known) < NAMES_SHARE_MIN
-        {
+        // What all passages hold together is little of what is asked, or the piece is about something else. Words that are
+        // like others are known for English alone.
+        let language = Language::of(&self.findings.passages[best.passage].text);
+        let is_english = self.evidence.is_english() && language == Language::English;
+        // A long question says more than it asks.
+        let all_min = if self.evidence.own_count() <= ALL_OF { ALL_SHARE_MIN } else { MOST_SHARE_MIN };
+        let is_weak = match self.asked.language {
+            Language::English if is_english => {
+                self.evidence.share(all) < all_min
+                    || self.evidence.misses_the_heart(best.known, all) && best.sense < HEART_SENSE_MIN
+            }
+            // What is taken for English for want of anything better: which of its words count is not known.
+            Language::English => best.reach < SURE_REACH,
+            _ => best.reach < SURE_REACH || self.evidence.misses_the_heart(best.known, all),
+        };
+        if !is_meant && (is_weak || self.evidence.is_guess(best.known)) {
             return false;
         }
         let read = self.unions.get(best.passage).copied().unwrap_or(0);
         if self.evidence.is_number_alone(best.known) || self.evidence.lacks_code(best.known | read) {
             return false;
         }
-        // Of what is named alone, a figure is asked: `How old is Ada?`
-        if self.asked.kind.is_figure() && !best.fits && self.evidence.asks_of_names_alone() {
+        // A temperature has degrees and a price a currency; and of what is named alone, a figure is asked: `How old is Ada?`
+        let shows = match kind {
+            Kind::Price => {
+                self.evidence.asks_of_names_alone()
+                    || words(&self.asked.request.text).any(|word| is_price(&word.text.to_lowercase()))
+            }
+            kind => is_english && kind.is_sharp() || kind.is_figure() && self.evidence.asks_of_names_alone(),
+        };
+        if shows && !best.fits {
             return false;
         }
-        // What asks for an amount counts for nothing beside what it is asked of: the amount must be there.
-        let mut asked = words(&self.asked.request.text);
-        if self.asked.kind == Kind::Price
-            && !best.fits
-            && asked.any(|word| is_price(&word.text.to_lowercase()))
+        // What is named in the question must be named by the answer, and a name that no note holds is what it is about.
+        if self.evidence.proper_share(best.known) < NAMES_SHARE_MIN
+            || best.reach < NAMELESS_REACH && self.asks_of_stranger()
         {
-            return false;
-        }
-        // A name that no note holds is what the question is about.
-        if best.reach < NAMELESS_REACH && self.asks_of_stranger() {
             return false;
         }
         // What is named is known; so must something be of what is asked of it.
         let named = self.unions.iter().filter(|union| self.evidence.names_share(**union) >= NAMED_SHARE);
         let attributes = named.filter_map(|union| self.evidence.attribute_share(*union)).reduce(f32::max);
-        attributes.is_none_or(|most| most >= ATTRIBUTE_SHARE)
+        let own = self.evidence.attribute_share(read | best.known);
+        let says = |share: Option<f32>| share.is_none_or(|share| share >= ATTRIBUTE_SHARE);
+        language != Language::English || says(attributes) && says(own)
     }
 
     /// The question names somebody or something, with a capital letter, that no note mentions.
     fn asks_of_stranger(&self) -> bool {
         let text = &self.asked.request.text;
+        let all = self.unions.iter().fold(0, |all, union| all | union);
         unknown_words(&self.findings, self.asked.language, text).iter().any(|unknown| {
-            let is_first = text.trim_start().starts_with(unknown);
-            self.asked.language != Language::German && !is_first && unknown.starts_with(char::is_uppercase)
+            let is_first = words(text).next().is_some_and(|first| first.text == *unknown);
+            let term = self.findings.terms.iter().find(|term| term.text == *unknown);
+            // `RAM` may be spoken of as memory; nobody is another.
+            let is_name = unknown.chars().any(char::is_lowercase);
+            let is_like = !is_name && term.is_some_and(|term| self.evidence.holds_like(all, &term.term));
+            self.asked.language != Language::German
+                && !is_first
+                && !is_like
+                && unknown.starts_with(char::is_uppercase)
         })
     }
 
@@ -553,23 +596,33 @@ const SURE_MEANING: f32 = 0.2;
 /// A passage that covers less of the question, in all it says, answers nothing.
 const PASSAGE_SHARE_MIN: f32 = 0.0;
 
-/// An answer whose best piece, with its headings, covers less of the question is none; with a name that no note mentions,
-/// one that covers less than nearly all of it.
+/// A question is not answered whose words, or words like them, all passages together hold to a smaller share: the first if it has
+/// up to so many, else the second; nor one whose best piece is less about it, if that says hardly anything of its heart.
+const ALL_SHARE_MIN: f32 = 0.55;
+const ALL_OF: u32 = 4;
+const MOST_SHARE_MIN: f32 = 0.3;
+const HEART_SENSE_MIN: f32 = 0.1;
+
+/// The same for the best piece and its headings where words that are like others are not known; and with a name that
+/// no note mentions.
 const SURE_REACH: f32 = 0.18;
 const NAMELESS_REACH: f32 = 0.9;
 
-/// The best piece must name, with its headings, so much of what the question names.
+/// The best piece must name, with its headings, so much of what the question names with a capital letter.
 const NAMES_SHARE_MIN: f32 = 0.25;
 
 /// A passage that names so much of what the question names speaks of it; it must then cover so much of what is asked of it.
 const NAMED_SHARE: f32 = 0.6;
-const ATTRIBUTE_SHARE: f32 = 0.2;
+const ATTRIBUTE_SHARE: f32 = 0.05;
 
 /// A passage that covers so much may be worth a look.
 const NEAREST_SHARE_MIN: f32 = 0.3;
 
 /// A piece adds to an answer if it covers so much more of the question than the pieces before it.
 const ADDED_SHARE: f32 = 0.2;
+
+/// What a piece at the end of a link must add to the one that leads to it, as a share of the question.
+const LED_ADDS: f32 = 0.1;
 
 /// What a further piece must score of the best one, if it adds and if it does not.
 const ADDING_SCORE: f32 = 0.55;
@@ -582,7 +635,7 @@ const DISAGREEING_REACH: f32 = 0.85;
 
 /// What a further piece that adds nothing must cover of what the best one covers: with its headings, and by itself.
 const SUPPORTING_REACH: f32 = 0.75;
-const SUPPORTING_SHARE: f32 = 0.6;
+const SUPPORTING_SHARE: f32 = 0.75;
 
 /// The same for a piece without what this kind of question wants, if the best one has it.
 const UNFIT_SCORE: f32 = 0.95;

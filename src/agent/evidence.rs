@@ -9,14 +9,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::text::{Kinship, Language, Terms, Word, kin, says, words};
+use crate::text::{Kinship, Language, Sense, Terms, Word, WordId, kin, says, words};
 
 use super::effect::{Findings, FoundTerm};
 use super::kind::{Kind, is_measure, is_price};
+use super::marks::is_time_word;
 use super::question::Asked;
 
-/// Which terms of a question a text holds: bit `n` is its `n`th term, bit `CLOSE + n` one of that term's close kin, and bit
-/// `KIN + n` one of the others.
+/// Which terms of a question a text holds: bit `n` is its `n`th term, bit `CLOSE + n` one of that term's close kin or
+/// a word that means much the same, bit `KIN + n` one of the others, and bit `LIKE + n` a word that is about the same.
 pub(super) type TermSet = u128;
 
 /// The weighed terms of one question.
@@ -41,14 +42,24 @@ pub(super) struct Evidence {
     /// The terms that name something: they stand in the title of a passage that was found, or have a capital letter.
     names: TermSet,
     names_total: f32,
+    /// Those of them that have a capital letter.
+    proper: TermSet,
     /// The terms that count and are numbers: `1998`.
     figures: TermSet,
     /// The terms that count and have digits beside letters: `B2`.
     codes: TermSet,
+    /// Words of the question that are known to be English, and all of them.
+    english: (usize, usize),
+    /// What is counted, in a question that asks how many there are.
+    counted: TermSet,
+    /// The common words of an English question, with the numbers of their terms.
+    common: Vec<(WordId, u8)>,
+    /// What an English question is about, with its topic.
+    sense: Sense,
 }
 
 impl Evidence {
-    /// Weighs the terms that the search knew, the first 40 of them.
+    /// Weighs the terms that the search knew, the first 32 of them.
     pub(super) fn weigh(asked: &Asked, findings: &Findings, terms: &mut Terms) -> Evidence {
         let language = asked.language;
         terms.speak(language);
@@ -56,12 +67,20 @@ impl Evidence {
         let context: BTreeSet<String> = term_set(&asked.request.context, terms);
         let topic: BTreeSet<String> = term_set(&asked.topic, terms);
         let found = &findings.terms[..findings.terms.len().min(TERMS_MAX)];
+        let is_amount = |kind| {
+            matches!(
+                kind,
+                Kind::HowHot | Kind::HowMuch | Kind::HowFar | Kind::HowHeavy | Kind::HowOld | Kind::HowFast
+            )
+        };
         // `How long` is answered by `65 s`, which holds no `long`.
         let is_filler = |term: &FoundTerm| {
             let lower = term.text.to_lowercase();
             language.is_function_word(&lower)
-                || matches!(asked.kind, Kind::HowHot | Kind::HowMuch | Kind::HowFar) && is_measure(&lower)
+                || is_amount(asked.kind) && is_measure(&lower)
                 || asked.kind == Kind::Price && is_price(&lower)
+                || ["happens", "happen", "happened"].contains(&lower.as_str())
+                || asked.kind == Kind::WhatIs && ["meant", "mean", "means", "stand"].contains(&lower.as_str())
         };
         // `Who are they?` has no other words; then they must do.
         let all_filler = found.iter().all(is_filler);
@@ -78,10 +97,9 @@ impl Evidence {
             }
             let is_counted = !is_filler(term) || all_filler;
             if is_counted {
-                evidence.numbers.extend(kin(&term.term).map(|(other, kinship)| match kinship {
-                    Kinship::Close => (other.to_owned(), number + CLOSE),
-                    Kinship::Less => (other.to_owned(), number + KIN),
-                }));
+                evidence.numbers.extend(
+                    kin(&term.term).map(|(other, kinship)| (other.to_owned(), number + plane(kinship))),
+                );
             }
             let asked_form = terms.term(&term.text).to_owned();
             let is_in = |set: &BTreeSet<String>| set.contains(&asked_form) || set.contains(&term.term);
@@ -91,7 +109,7 @@ impl Evidence {
             if !is_counted {
                 continue;
             }
-            let bits = 1 << number | 1 << (number + CLOSE) | 1 << (number + KIN);
+            let bits = with_all_kin(1 << number);
             if is_in(&topic) && !is_in(&text) {
                 evidence.topic |= bits;
                 evidence.topic_total += weight;
@@ -114,24 +132,71 @@ impl Evidence {
                 evidence.figures |= 1 << number;
             }
             evidence.weights[usize::from(number)] = weight;
+            if let Some(word) = WordId::of(&term.term).filter(|_| language == Language::English) {
+                evidence.common.push((word, number));
+                evidence.sense.add(word);
+            }
         }
         evidence.numbers.sort();
+        for word in words(&asked.request.text).filter(|_| language == Language::English) {
+            let is_known = language.is_function_word(&word.text.to_lowercase())
+                || WordId::of(terms.term(word.text)).is_some();
+            evidence.english.0 += usize::from(is_known);
+            evidence.english.1 += 1;
+        }
         for passage in &findings.passages {
-            terms.speak(Language::of(&passage.text));
+            let language = Language::of(&passage.text);
+            terms.speak(language);
+            let (mut whole, mut is_whole) = (0, true);
             for word in words(&passage.title) {
                 let term = terms.term(word.text);
+                let set = evidence.set_of(term) & EXACT;
                 if says(term) >= NAME_SAYS {
-                    evidence.names |= evidence.set_of(term) & EXACT;
+                    evidence.names |= set;
                 }
+                is_whole &= set != 0 || language.is_function_word(&word.text.to_lowercase());
+                whole |= set;
+            }
+            // A title that stands in the question as a whole names its note, however common its words are.
+            if is_whole {
+                evidence.names |= whole;
             }
         }
         terms.speak(language);
         let text = asked.request.text.trim_start();
-        let is_name = |word: &Word<'_>| word.start > 0 && word.text.starts_with(char::is_uppercase);
+        let is_name = |word: &Word<'_>| {
+            word.start > 0
+                && word.text.starts_with(char::is_uppercase)
+                && word.text.contains(char::is_lowercase)
+                && !is_time_word(&word.text.to_lowercase())
+        };
         for word in words(text).filter(|word| language != Language::German && is_name(word)) {
-            evidence.names |= evidence.set_of(terms.term(word.text)) & EXACT;
+            evidence.proper |= evidence.set_of(terms.term(word.text)) & EXACT;
         }
-        evidence.names &= evidence.content();
+        evidence.proper &= evidence.content();
+        // France is no other country, however much they have in common.
+        let Evidence { common, proper, .. } = &mut evidence;
+        common.retain(|(_, number)| *proper >> *number & 1 == 0);
+        evidence.names = (evidence.names | evidence.proper) & evidence.content();
+        if let Some(behind) = Kind::counted(text).filter(|_| asked.kind == Kind::HowMany) {
+            let mut sets =
+                words(behind).map(|word| evidence.set_of(terms.term(word.text)) & evidence.content());
+            evidence.counted = with_all_kin(sets.find(|set| *set != 0).unwrap_or(0) & EXACT);
+        }
+        // `Berth 4` is as much a name as `B4` is.
+        let mut before: Option<Word<'_>> = None;
+        for word in words(text) {
+            let is_number = word.text.bytes().all(|byte| byte.is_ascii_digit());
+            let is_named = before.is_some_and(|before| {
+                let lower = before.text.to_lowercase();
+                let is_plain = before.text.chars().all(char::is_alphabetic);
+                is_plain && !language.is_function_word(&lower) && !is_time_word(&lower) && !is_measure(&lower)
+            });
+            if is_number && is_named {
+                evidence.codes |= evidence.set_of(terms.term(word.text)) & EXACT & evidence.content();
+            }
+            before = Some(word);
+        }
         evidence.names_total = evidence.sum(evidence.names);
         evidence.topic_share = match evidence.topic {
             0 => 0.0,
@@ -150,6 +215,36 @@ impl Evidence {
             .fold(0, |set, (_, number)| set | 1 << number)
     }
 
+    /// The term of `word` stands in `set`, or something like it does.
+    pub(super) fn holds_like(&self, set: TermSet, term: &str) -> bool {
+        let asked = self.set_of(term) & EXACT;
+        asked != 0 && with_all_kin(asked) & set != 0
+    }
+
+    /// The question is in English, and not only taken for it: half of its words are known to be.
+    pub(super) fn is_english(&self) -> bool {
+        self.english.0 * 2 >= self.english.1
+    }
+
+    /// `set` holds what is to be counted.
+    pub(super) fn counts(&self, set: TermSet) -> bool {
+        self.counted & set != 0
+    }
+
+    /// The terms that `word` is like, whatever they share of it.
+    pub(super) fn like(&self, word: WordId) -> TermSet {
+        let others = self.common.iter().filter(|(asked, _)| *asked != word);
+        others
+            .filter_map(|(asked, number)| Some(1 << (number + plane(asked.kinship(word)?))))
+            .fold(0, |set, bit: TermSet| set | bit)
+    }
+
+    /// How much something of this sense is about what is asked, from 0 to 1.
+    pub(super) fn sense_of(&self, sense: &Sense) -> f32 {
+        let likeness = self.sense.likeness(sense).unwrap_or(SENSE_NONE);
+        ((likeness - SENSE_NONE) / (SENSE_SURE - SENSE_NONE)).clamp(0.0, 1.0)
+    }
+
     /// The share of the question that `set` covers, from 0 to 1.
     pub(super) fn share(&self, set: TermSet) -> f32 {
         let whole = self.own_total + self.topic_share;
@@ -166,9 +261,15 @@ impl Evidence {
         if self.names_total <= 0.0 { 1.0 } else { self.sum(set & self.names) / self.names_total }
     }
 
+    /// The same of what is written with a capital letter and stands in some note.
+    pub(super) fn proper_share(&self, set: TermSet) -> f32 {
+        let total = self.sum(self.proper & self.known);
+        if total <= 0.0 { 1.0 } else { self.sum(set & self.proper & self.known) / total }
+    }
+
     /// The share that `set` covers of what is asked beside names; `None` without names, or where they are all that is asked.
     pub(super) fn attribute_share(&self, set: TermSet) -> Option<f32> {
-        let attributes = self.own & !(self.names | self.names << CLOSE | self.names << KIN);
+        let attributes = self.own & !with_all_kin(self.names);
         let total = self.sum(attributes & EXACT);
         let matters = self.topic == 0 && self.names_total > 0.0 && total >= ATTRIBUTES_MIN * self.own_total;
         matters.then(|| self.sum(set & attributes) / total)
@@ -208,6 +309,26 @@ impl Evidence {
         self.codes & !set != 0
     }
 
+    /// What counts beyond the words that `set` holds, in whatever form.
+    pub(super) fn beyond(&self, set: TermSet) -> TermSet {
+        self.content() & !with_all_kin((set | set >> CLOSE | set >> KIN | set >> LIKE) & EXACT)
+    }
+
+    /// How many of the question's own words count.
+    pub(super) fn own_count(&self) -> u32 {
+        (self.own & EXACT).count_ones()
+    }
+
+    /// The question's own words that count, as they were asked.
+    pub(super) fn own_words(&self) -> TermSet {
+        self.own & EXACT
+    }
+
+    /// The share of the earlier topic that `set` covers.
+    pub(super) fn topic_share_of(&self, set: TermSet) -> f32 {
+        if self.topic_total <= 0.0 { 0.0 } else { self.sum(set & self.topic) / self.topic_total }
+    }
+
     /// The question leans on an earlier one.
     pub(super) fn has_topic(&self) -> bool {
         self.topic != 0
@@ -231,6 +352,7 @@ impl Evidence {
             () if holds(set, number) => 1.0,
             () if holds(set, number + usize::from(CLOSE)) => CLOSE_KIN_PART,
             () if holds(set, number + usize::from(KIN)) => KIN_PART,
+            () if holds(set, number + usize::from(LIKE)) => LIKE_PART,
             () => 0.0,
         };
         self.weights.iter().enumerate().map(|(number, weight)| part(number) * weight).sum()
@@ -265,6 +387,19 @@ pub(super) fn unknown_words<'q>(findings: &Findings, language: Language, asked: 
     unknown
 }
 
+fn plane(kinship: Kinship) -> u8 {
+    match kinship {
+        Kinship::Close => CLOSE,
+        Kinship::Less => KIN,
+        Kinship::Some => LIKE,
+    }
+}
+
+/// Terms as they were asked, and whatever stands for them.
+fn with_all_kin(set: TermSet) -> TermSet {
+    set | set << CLOSE | set << KIN | set << LIKE
+}
+
 fn term_set(text: &str, terms: &mut Terms) -> BTreeSet<String> {
     words(text).map(|word| terms.term(word.text).to_owned()).collect()
 }
@@ -275,10 +410,11 @@ fn finite(weight: f32) -> f32 {
 }
 
 /// Terms of a question that are numbered, and what their kin are numbered from.
-const TERMS_MAX: usize = 40;
-const CLOSE: u8 = 40;
+const TERMS_MAX: usize = 32;
 const EXACT: TermSet = (1 << TERMS_MAX) - 1;
-const KIN: u8 = 80;
+const CLOSE: u8 = 32;
+const KIN: u8 = 64;
+const LIKE: u8 = 96;
 
 /// No content word weighs less than this part of the heaviest: one that every note holds still was asked for.
 const WEIGHT_FLOOR: f32 = 0.15;
@@ -287,8 +423,13 @@ const WEIGHT_FLOOR: f32 = 0.15;
 const CORRECTED_PART: f32 = 0.7;
 /// The same once more, where nothing stands as it was asked.
 const GUESSED_PART: f32 = 0.8;
-const CLOSE_KIN_PART: f32 = 0.8;
+const CLOSE_KIN_PART: f32 = 0.9;
 const KIN_PART: f32 = 0.5;
+const LIKE_PART: f32 = 0.3;
+
+/// Texts that have nothing in common still are so like, and those that are liker are surely about the same.
+const SENSE_NONE: f32 = 0.05;
+const SENSE_SURE: f32 = 0.8;
 
 /// What a word of a title must say to name something: `leave` in a title names nothing.
 const NAME_SAYS: f32 = 0.8;

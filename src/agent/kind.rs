@@ -3,6 +3,8 @@
 //! It is read from a few asking words in four languages; where none is known the kind is [`Kind::Other`], which wants
 //! nothing in particular.
 
+use crate::text::words;
+
 use super::marks::Marks;
 
 /// What a question asks for.
@@ -12,7 +14,9 @@ pub(super) enum Kind {
     When,
     /// A temperature: how hot, which temperature.
     HowHot,
-    /// Any other number: how many, how much.
+    /// A count: how many.
+    HowMany,
+    /// Any other number: how much, how often.
     HowMuch,
     /// An amount of money: what does it cost.
     Price,
@@ -20,6 +24,16 @@ pub(super) enum Kind {
     HowLong,
     /// A length: how far, how deep.
     HowFar,
+    /// A weight: how heavy.
+    HowHeavy,
+    /// An age: how old.
+    HowOld,
+    /// A speed: how fast.
+    HowFast,
+    /// A telephone number.
+    Phone,
+    /// A colour.
+    Colour,
     /// A person or team.
     Who,
     /// A place: where, in which file.
@@ -57,6 +71,12 @@ impl Kind {
         };
         let found = ASKING.iter().find(|(kind, signs)| signs.iter().any(|sign| gives_away(*kind, sign)));
         let kind = found.map_or(Kind::Other, |(kind, _)| *kind);
+        // `What is its depth?` wants no definition.
+        let kind = if kind == Kind::WhatIs && ATTRIBUTES.iter().any(|sign| padded.contains(sign)) {
+            Kind::Other
+        } else {
+            kind
+        };
         let holds = |signs: &[&str]| {
             signs
                 .iter()
@@ -66,6 +86,25 @@ impl Kind {
             Kind::HowMuch | Kind::WhatIs | Kind::Which | Kind::Other if holds(&PRICES) => Kind::Price,
             Kind::HowMuch if holds(&SPANS) => Kind::HowLong,
             Kind::HowMuch if holds(&LENGTHS) => Kind::HowFar,
+            Kind::HowMuch if holds(&WEIGHTS) => Kind::HowHeavy,
+            Kind::HowMuch if holds(&AGES) => Kind::HowOld,
+            Kind::HowMuch if holds(&SPEEDS) => Kind::HowFast,
+            Kind::WhatIs | Kind::Which | Kind::Other if holds(&PHONES) => Kind::Phone,
+            Kind::WhatIs | Kind::Which | Kind::Other if holds(&COLOURS) => Kind::Colour,
+            Kind::HowMuch if holds(&COUNTS) => {
+                // `How many degrees` asks for no count.
+                let unit = Kind::counted(message).and_then(|behind| words(behind).next());
+                unit.map_or(Kind::HowMany, |unit| {
+                    match Marks::of_word(&unit.text.to_lowercase(), false, false) {
+                        marks if marks.has_any(Marks::HEAT) => Kind::HowHot,
+                        marks if marks.has_any(Marks::MONEY) => Kind::Price,
+                        marks if marks.has_any(Marks::LENGTH) => Kind::HowFar,
+                        marks if marks.has_any(Marks::SPAN) => Kind::HowLong,
+                        marks if marks.has_any(Marks::WEIGHT) => Kind::HowHeavy,
+                        _ => Kind::HowMany,
+                    }
+                })
+            }
             Kind::Other if is_how_done(&padded) => Kind::HowTo,
             Kind::Other if padded.contains(" how do") && padded.contains(" work ") => Kind::Order,
             kind => kind,
@@ -74,7 +113,22 @@ impl Kind {
 
     /// What is wanted can be told in figures, so two notes that disagree show it.
     pub(super) fn is_figure(self) -> bool {
-        matches!(self, Kind::When | Kind::HowHot | Kind::HowMuch | Kind::Price | Kind::HowLong | Kind::HowFar)
+        match self {
+            Kind::When | Kind::HowHot | Kind::HowMuch | Kind::Price | Kind::HowLong | Kind::HowFar => true,
+            Kind::HowMany | Kind::HowHeavy | Kind::HowOld | Kind::HowFast | Kind::Phone => true,
+            Kind::Colour | Kind::Who | Kind::Where | Kind::Order | Kind::HowTo | Kind::Why => false,
+            Kind::WhatIs | Kind::Which | Kind::Other => false,
+        }
+    }
+
+    /// What answers it shows it: a temperature its degrees, a price its currency.
+    pub(super) fn is_sharp(self) -> bool {
+        match self {
+            Kind::HowHot | Kind::Price | Kind::HowFar | Kind::HowHeavy | Kind::HowOld => true,
+            Kind::HowMany | Kind::HowFast | Kind::Phone | Kind::Colour => true,
+            Kind::When | Kind::HowMuch | Kind::HowLong | Kind::Who | Kind::Where | Kind::Order => false,
+            Kind::HowTo | Kind::Why | Kind::WhatIs | Kind::Which | Kind::Other => false,
+        }
     }
 
     /// What an answer of this kind shows at least one of; `None` if nothing in particular.
@@ -82,10 +136,16 @@ impl Kind {
         match self {
             Kind::When => Some(Marks::TIME),
             Kind::HowHot => Some(Marks::HEAT),
+            Kind::HowMany => Some(Marks::COUNT),
             Kind::HowMuch => Some(Marks::NUMBER),
             Kind::Price => Some(Marks::MONEY),
             Kind::HowLong => Some(Marks::SPAN.or(Marks::LENGTH)),
             Kind::HowFar => Some(Marks::LENGTH),
+            Kind::HowHeavy => Some(Marks::WEIGHT),
+            Kind::HowOld => Some(Marks::SPAN.or(Marks::TIME)),
+            Kind::HowFast => Some(Marks::SPEED.or(Marks::SPAN)),
+            Kind::Phone => Some(Marks::PHONE),
+            Kind::Colour => Some(Marks::COLOUR),
             Kind::Who => Some(Marks::NAME),
             Kind::Where => Some(Marks::PLACE),
             Kind::Order => Some(Marks::STEPS),
@@ -106,6 +166,15 @@ impl Kind {
         let looks =
             all.windows(2).any(|pair| matches!(pair, ["look" | "looks", "like"] | ["sieht" | "sehen", _]));
         looks || all.iter().any(|word| LOOKS.contains(word))
+    }
+
+    /// The word behind `how many`, and whatever stands before its noun: what is counted.
+    pub(super) fn counted(message: &str) -> Option<&str> {
+        let sign = COUNTS.iter().map(|sign| sign.trim()).find_map(|sign| {
+            let at = message.to_ascii_lowercase().find(sign)?;
+            Some(at + sign.len())
+        });
+        message.get(sign?..)
     }
 
     /// Its signs are long enough to mean it wherever they stand.
@@ -159,6 +228,22 @@ const LENGTHS: [&str; 8] = [
     " wie hoch ",
     " wie tief ",
 ];
+
+const ATTRIBUTES: [&str; 6] = [
+    " what is its ",
+    " what are its ",
+    " what is their ",
+    " what is his ",
+    " what is her ",
+    " was ist sein ",
+];
+const COUNTS: [&str; 2] = [" how many ", " wie viele "];
+const WEIGHTS: [&str; 3] = [" how heavy ", " weigh ", " wie schwer "];
+const AGES: [&str; 2] = [" how old ", " wie alt "];
+const SPEEDS: [&str; 3] = [" how fast ", " how quick ", " wie schnell "];
+const PHONES: [&str; 4] = [" phone number ", " telephone number ", "telefonnummer", "电话号码"];
+const COLOURS: [&str; 6] =
+    [" what colour ", " which colour ", " what color ", " which color ", "welche farbe", "什么颜色"];
 
 /// Words for what is shown rather than told.
 const LOOKS: [&str; 12] = [
@@ -383,7 +468,7 @@ const ASKING: [(Kind, &[&str]); 10] = [
 
 /// `lower` asks for an amount of money, which a piece with a currency answers without saying so.
 pub(super) fn is_price(lower: &str) -> bool {
-    ["cost", "costs", "price", "kostet"].contains(&lower)
+    ["cost", "costs", "price", "fee", "fare", "kostet"].contains(&lower)
 }
 
 /// `lower` asks for a measure behind `how`.

@@ -4,7 +4,7 @@
 
 /// What a piece of text shows of itself: a small set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Marks(u16);
+pub(super) struct Marks(u32);
 
 impl Marks {
     /// A number, in digits or as a word.
@@ -31,6 +31,16 @@ impl Marks {
     pub(super) const SPAN: Marks = Marks(1024);
     /// A length: a unit of length.
     pub(super) const LENGTH: Marks = Marks(2048);
+    /// A weight: a unit of weight.
+    pub(super) const WEIGHT: Marks = Marks(4096);
+    /// A speed: a unit of speed.
+    pub(super) const SPEED: Marks = Marks(8192);
+    /// A telephone number: many digits, or the word for it.
+    pub(super) const PHONE: Marks = Marks(16_384);
+    /// The name of a colour.
+    pub(super) const COLOUR: Marks = Marks(32_768);
+    /// A number beside what is to be counted.
+    pub(super) const COUNT: Marks = Marks(65_536);
 
     /// Either of the two.
     pub(super) const fn or(self, other: Marks) -> Marks {
@@ -85,6 +95,18 @@ impl Marks {
         if LENGTHS.contains(&lower) {
             marks.add(Marks::LENGTH);
         }
+        if WEIGHTS.contains(&lower) {
+            marks.add(Marks::WEIGHT);
+        }
+        if SPEEDS.contains(&lower) {
+            marks.add(Marks::SPEED);
+        }
+        if COLOURS.contains(&lower) {
+            marks.add(Marks::COLOUR);
+        }
+        if PHONES.contains(&lower) {
+            marks.add(Marks::PHONE);
+        }
         if PLACES.contains(&lower) {
             marks.add(Marks::PLACE);
         }
@@ -111,6 +133,9 @@ impl Marks {
         if text.contains(['€', '$', '£', '¥', '円', '元', '₽']) {
             marks.add(Marks::MONEY);
         }
+        if has_long_number(text) {
+            marks.add(Marks::PHONE);
+        }
         if text.contains('→') || text.contains("->") {
             marks.add(Marks::STEPS);
         }
@@ -125,9 +150,30 @@ impl Marks {
     }
 }
 
+/// Five digits behind one another, whatever parts they are written in.
+fn has_long_number(text: &str) -> bool {
+    let mut digits = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b' ' | b'-' | b'/' | b'(' | b')' | b'+' => {}
+            _ => digits = 0,
+        }
+        if digits >= PHONE_DIGITS_MIN {
+            return true;
+        }
+    }
+    false
+}
+
 /// `lower` is a number.
 pub(super) fn is_number_word(lower: &str) -> bool {
     NUMBERS.contains(&lower)
+}
+
+/// `lower` names a day, a month or the like.
+pub(super) fn is_time_word(lower: &str) -> bool {
+    TIMES.contains(&lower)
 }
 
 /// `lower` says of what stands before it that it is something.
@@ -175,6 +221,64 @@ const SPANS: [&str; 31] = [
     "stunden", "tage", "wochen", "monate", "jahre", "heures", "horas", "forever",
 ];
 
+const PHONE_DIGITS_MIN: u32 = 5;
+
+const WEIGHTS: [&str; 16] = [
+    "kg",
+    "g",
+    "mg",
+    "t",
+    "gram",
+    "grams",
+    "kilo",
+    "kilos",
+    "kilogram",
+    "kilograms",
+    "ton",
+    "tons",
+    "tonne",
+    "tonnes",
+    "lb",
+    "ounces",
+];
+
+const SPEEDS: [&str; 14] = [
+    "knots", "kn", "km/h", "kmh", "mph", "m/s", "mbit/s", "gbit/s", "mb/s", "rpm", "bps", "kbit/s", "hz", "s",
+];
+
+const PHONES: [&str; 4] = ["telephone", "phone", "tel", "extension"];
+
+const COLOURS: [&str; 28] = [
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "black",
+    "white",
+    "grey",
+    "gray",
+    "brown",
+    "orange",
+    "purple",
+    "pink",
+    "violet",
+    "lilac",
+    "crimson",
+    "turquoise",
+    "silver",
+    "gold",
+    "golden",
+    "beige",
+    "rust",
+    "ral",
+    "rot",
+    "grün",
+    "blau",
+    "gelb",
+    "schwarz",
+    "weiß",
+];
+
 const LENGTHS: [&str; 17] = [
     "m",
     "km",
@@ -195,10 +299,11 @@ const LENGTHS: [&str; 17] = [
     "millimetres",
 ];
 
-const NUMBERS: [&str; 30] = [
+const NUMBERS: [&str; 43] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve", "hundred", "thousand", "million", "once", "twice", "zwei", "drei", "vier", "fünf", "sechs",
-    "sieben", "acht", "neun", "zehn", "zwölf", "hundert", "tausend",
+    "sieben", "acht", "neun", "zehn", "zwölf", "hundert", "tausend", "thirteen", "fourteen", "fifteen",
+    "sixteen", "eighteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
 ];
 
 const TIMES: [&str; 71] = [

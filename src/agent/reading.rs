@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::text::{Language, Terms, joined, sentences, words};
+use crate::text::{Language, Sense, Terms, WordId, joined, sentences, words};
 
 use super::blocks::{Block, Blocks, trimmed};
 use super::echo::Echo;
@@ -43,6 +43,8 @@ pub(super) struct Candidate {
     pub(super) reach: f32,
     /// How sure it is that its passage means what is asked.
     pub(super) meaning: f32,
+    /// How much it is about what is asked, with its headings, from 0 to 1.
+    pub(super) sense: f32,
     pub(super) score: f32,
     /// It shows what this kind of question wants, or nothing in particular is wanted.
     pub(super) fits: bool,
@@ -87,8 +89,9 @@ pub(super) struct Reading {
     rank: f32,
     /// How sure it is that the passage means what is asked, whatever its words, from 0 to 1.
     meaning: f32,
-    /// Terms of the note's title and of the headings above.
+    /// Terms of the note's title and of the headings above, and what these are about.
     heading: TermSet,
+    heading_sense: Sense,
     /// Terms of everything read.
     union: TermSet,
     scanner: Blocks,
@@ -150,6 +153,8 @@ struct Glance {
     /// It holds the question itself and little else, so it does not answer at all.
     echoes: bool,
     sketch: Sketch,
+    /// How much it is about what is asked, with its headings, from 0 to 1.
+    sense: f32,
 }
 
 impl Reading {
@@ -161,12 +166,14 @@ impl Reading {
         above: &str,
         asking: &mut Asking<'_>,
     ) -> Reading {
-        let heading = glance(above, asking).covers;
+        let mut heading_sense = Sense::new();
+        let heading = glance(above, &mut heading_sense, asking).covers;
         Reading {
             passage,
             rank,
             meaning,
             heading,
+            heading_sense,
             union: heading,
             scanner: Blocks::default(),
             split: VecDeque::new(),
@@ -229,7 +236,7 @@ impl Reading {
         let mut cost = 1 + units(range.len() / SCANNED_BYTES_PER_UNIT);
         match &block {
             Block::Heading(range) => {
-                let covers = glance(&text[range.clone()], asking).covers;
+                let covers = glance(&text[range.clone()], &mut self.heading_sense, asking).covers;
                 self.heading |= covers;
                 self.union |= covers;
                 cost += cost_of(range.len());
@@ -292,19 +299,22 @@ impl Reading {
         asking: &mut Asking<'_>,
     ) {
         let block = self.blocks.len() - 1;
+        let mut sense = self.heading_sense.clone();
         let mut glance = match (&shape, &self.blocks[block]) {
             // The parts were read before.
             (Shape::Lines, Block::List { ordered, .. }) => self.parts_together(block, *ordered),
             (Shape::Table, _) => self.parts_together(block, false),
             (Shape::Lines, _) => {
-                let mut glance = glance(&text[range.clone()], asking);
+                let mut glance = glance(&text[range.clone()], &mut sense, asking);
                 glance.marks.add(Marks::CODE);
                 glance
             }
             (Shape::Sentence | Shape::Item | Shape::Row { .. }, _) => {
-                glance(&render::without_targets(head(&text[range.clone()], PIECE_BYTES_MAX)), asking)
+                let text = render::without_targets(head(&text[range.clone()], PIECE_BYTES_MAX));
+                glance(&text, &mut sense, asking)
             }
         };
+        glance.sense = glance.sense.max(asking.evidence.sense_of(&sense));
         let first_of_section = matches!(shape, Shape::Sentence)
             && before.is_none()
             && !self.pieces.iter().any(|piece| piece.heading == self.heading);
@@ -317,6 +327,10 @@ impl Reading {
         };
         if let (Shape::Lines | Shape::Table, Some(intro)) = (&shape, before) {
             glance.marks.add(self.pieces[intro].glance.marks);
+        }
+        // Under a heading, or a column's head, that says what is counted any number may count it.
+        if glance.marks.has_any(Marks::NUMBER) && asking.evidence.counts(header | self.heading) {
+            glance.marks.add(Marks::COUNT);
         }
         self.union |= glance.covers | header;
         self.pieces.push(Piece { range, shape, block, heading: self.heading, before, header, glance });
@@ -332,7 +346,7 @@ impl Reading {
     ) -> TermSet {
         match self.pieces.last() {
             Some(piece) if piece.block == block => piece.header,
-            _ => glance(&text[header], asking).covers,
+            _ => glance(&text[header], &mut Sense::new(), asking).covers,
         }
     }
 
@@ -343,6 +357,7 @@ impl Reading {
             whole.covers |= piece.glance.covers | piece.header;
             whole.words += piece.glance.words;
             whole.echoes |= piece.glance.echoes;
+            whole.sense = whole.sense.max(piece.glance.sense);
             whole.sketch.add_all(&piece.glance.sketch);
             whole.marks.add(piece.glance.marks);
         }
@@ -377,7 +392,10 @@ impl Reading {
         };
         let mut damp = 1.0;
         let mut is_spare = false;
-        let mut fits = fits(piece, asking) != Some(false);
+        let mut fits = match asking.kind {
+            Kind::WhatIs => defines(piece, asking),
+            _ => fits(piece, asking) != Some(false),
+        };
         match (&piece.shape, before) {
             (Shape::Sentence, Some(_)) if piece.glance.leans_back => {
                 range.start = self.start_of_thought(number)
@@ -431,9 +449,14 @@ impl Reading {
         }
         let evidence = asking.evidence;
         let known = heading | near | own;
+        // What is asked of the topic may be said in other words, by what shows the kind of answer.
         let is_topic_alone = evidence.has_topic() && evidence.own_share(known) < OWN_SHARE_MIN;
+        let shows = asking.kind.wanted().is_some_and(|wanted| piece.glance.marks.has_any(wanted));
+        let is_topic_alone =
+            is_topic_alone && !(shows && evidence.topic_share_of(heading) >= TOPIC_SHARE_MIN);
         let is_off = is_spare && evidence.share(own | heading) < SHOWN_SHARE;
-        let says_nothing = evidence.share(known) < PIECE_SHARE_MIN && !self.is_meant();
+        let is_meant = self.is_meant() || piece.glance.sense >= SENSE_MIN;
+        let says_nothing = evidence.share(known) < PIECE_SHARE_MIN && !is_meant;
         if is_off || says_nothing || is_topic_alone {
             return;
         }
@@ -450,6 +473,7 @@ impl Reading {
             known: own | heading,
             reach: evidence.share(own | heading),
             meaning: self.meaning,
+            sense: piece.glance.sense,
             score,
             fits,
             is_spare,
@@ -472,7 +496,7 @@ impl Reading {
         let rows =
             || self.pieces.iter().filter(|piece| piece.block == table.block && piece.shape != table.shape);
         let above = rows().fold(heading | intro, |above, row| above | row.header);
-        let asked = asking.evidence.content() & !above;
+        let asked = asking.evidence.beyond(above);
         rows().any(|row| row.glance.covers & asked != 0)
     }
 
@@ -503,11 +527,15 @@ fn score(
     let with_heading = own | heading;
     let (alone, headed, all) =
         (evidence.share(own), evidence.share(with_heading), evidence.share(with_heading | near));
-    let cover = alone + HEADING_PART * (headed - alone) + NEAR_PART * (all - headed) + MEANING_PART * meaning;
+    let cover = alone
+        + HEADING_PART * (headed - alone)
+        + NEAR_PART * (all - headed)
+        + MEANING_PART * meaning
+        + SENSE_PART * piece.glance.sense;
 
     let fits = fits(piece, asking);
     let is_block = matches!(piece.shape, Shape::Lines);
-    let is_definition = asking.kind == Kind::WhatIs && evidence.share(piece.glance.subject) >= NAMED_SHARE;
+    let is_definition = asking.kind == Kind::WhatIs && defines(piece, asking);
     let is_under_its_name = evidence.share(piece.heading) >= NAMED_SHARE;
     let fit = match (fits, asking.kind) {
         (Some(_), _) if is_definition && is_under_its_name => DEFINED,
@@ -519,12 +547,7 @@ fn score(
         (Some(false), _) => UNWANTED,
         (None, _) => 1.0,
     };
-    let says_nothing_asked = own & evidence.content() == 0;
-    let hint = match (says_nothing_asked, fits) {
-        (false, _) => 1.0,
-        (true, Some(true)) => 0.9,
-        (true, Some(false) | None) => 0.6,
-    };
+    let hint = if own & evidence.content() == 0 { SAYS_NOTHING } else { 1.0 };
     let length = match piece.glance.words {
         0..=2 => 0.7,
         3..=45 => 1.0,
@@ -538,9 +561,17 @@ fn score(
     cover * fit * hint * length * answers * names * (1.0 + close) + RANK_PART * rank
 }
 
+/// It says of what is asked that it is something.
+fn defines(piece: &Piece, asking: &Asking<'_>) -> bool {
+    asking.evidence.share(piece.glance.subject) >= NAMED_SHARE
+}
+
 /// Whether a piece shows what this kind of question wants; `None` if nothing in particular is wanted.
 fn fits(piece: &Piece, asking: &Asking<'_>) -> Option<bool> {
-    asking.kind.wanted().map(|wanted| piece.glance.marks.has_any(wanted))
+    // A cell below what is asked for answers, whatever it looks like.
+    let is_told = asking.kind.is_figure() || asking.kind == Kind::Who;
+    let is_below = is_told && asking.evidence.own_words() & piece.header != 0;
+    asking.kind.wanted().map(|wanted| is_below || piece.glance.marks.has_any(wanted))
 }
 
 /// Where the marker of an ordered list's item ends that `text` begins with; 0 for any other text.
@@ -551,13 +582,15 @@ fn ordered_marker(text: &str) -> usize {
     if is_marker { digits + 2 } else { 0 }
 }
 
-/// Reads the head of `text`: what it covers and what it shows.
-fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
+/// Reads the head of `text`: what it covers and what it shows. What it is about is added to `sense`.
+fn glance(text: &str, sense: &mut Sense, asking: &mut Asking<'_>) -> Glance {
     let text = head(text, PIECE_BYTES_MAX);
     let mut echo = asking.echo.listen();
     let asks = text.trim_end().ends_with(['?', '？']);
     let mut glance = Glance { marks: Marks::of_text(text), asks, ..Glance::default() };
     let mut first_covered = None;
+    // How many words ago the last number stood, and what is to be counted.
+    let (mut number_ago, mut counted_ago) = (u32::MAX, u32::MAX);
     let mut subject = Subject::Expected(0);
     let mut whole_end = 0;
     let mut lower = String::new();
@@ -570,9 +603,6 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         if opens {
             glance.leans_back = LEANING.contains(&lower.as_str());
         }
-        if word.start >= marker_end {
-            glance.marks.add(Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase)));
-        }
         let term = asking.terms.term(word.text);
         let mut covered = asking.evidence.set_of(term);
         // The parts of a name say nothing that the name did not.
@@ -580,6 +610,22 @@ fn glance(text: &str, asking: &mut Asking<'_>) -> Glance {
         whole_end = whole_end.max(word.start + word.text.len());
 
         glance.sketch.add(term);
+        let mut like = 0;
+        if let Some(word) = WordId::of(term).filter(|_| asking.language == Language::English) {
+            sense.add(word);
+            like = asking.evidence.like(word);
+            glance.covers |= like;
+        }
+        let marks = Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase));
+        if word.start >= marker_end {
+            glance.marks.add(marks);
+        }
+        let since = |is_here: bool, ago: u32| if is_here { 0 } else { ago.saturating_add(1) };
+        number_ago = since(marks.has_any(Marks::NUMBER), number_ago);
+        counted_ago = since(asking.evidence.counts(covered | like), counted_ago);
+        if number_ago.min(counted_ago) == 0 && number_ago.max(counted_ago) <= COUNTED_WITHIN {
+            glance.marks.add(Marks::COUNT);
+        }
         let is_function = asking.language.is_function_word(&lower);
         echo.hear(term, is_function, &text[word.start + word.text.len()..]);
         if let Some(joined) = joined(word.text) {
@@ -712,6 +758,9 @@ pub(super) fn units(count: usize) -> u32 {
 /// Bytes of one piece that are looked at, and the longest sentence: whole sentences are far shorter.
 const PIECE_BYTES_MAX: usize = 1024;
 
+/// A number counts what stands no more words from it.
+const COUNTED_WITHIN: u32 = 3;
+
 /// The longest sentence that may be a label of the next.
 const LABEL_BYTES_MAX: usize = 24;
 
@@ -745,26 +794,29 @@ const NAMED_SHARE: f32 = 0.9;
 /// The same of the question's own words in a follow-up: its topic alone answers nothing.
 const OWN_SHARE_MIN: f32 = 0.4;
 
+/// A piece under headings that name so much of the topic speaks of it.
+const TOPIC_SHARE_MIN: f32 = 0.4;
+
 /// A block shows what is asked if so much of it stands above the block; one that nobody asked for must hold as much.
 const SHOWN_SHARE: f32 = 0.7;
 
 /// What a term in a heading, or in the sentence before, is worth beside one in the piece itself.
-const HEADING_PART: f32 = 0.75;
-const NEAR_PART: f32 = 0.5;
+const HEADING_PART: f32 = 0.85;
+const NEAR_PART: f32 = 0.4;
 
 /// What a piece loses at most that does not name, with its headings, what the question names by a title.
 const UNNAMED: f32 = 0.5;
 
 /// What showing the marks of the wanted kind is worth, and what lacking them.
-const WANTED: f32 = 1.25;
-const UNWANTED: f32 = 0.8;
+const WANTED: f32 = 1.4;
+const UNWANTED: f32 = 0.65;
 
 /// The same for a sentence that says what the thing asked for is, under a heading of its name and elsewhere.
 const DEFINED: f32 = 1.8;
 const DEFINED_ELSEWHERE: f32 = 1.6;
 
 /// The same where a number or a time was asked for: without one it is hardly an answer.
-const NO_FIGURE: f32 = 0.6;
+const NO_FIGURE: f32 = 0.75;
 
 /// Code, where nobody asked how to do something or what it looks like; and a drawing, unless one was asked for.
 const UNASKED_CODE: f32 = 0.5;
@@ -772,14 +824,21 @@ const UNASKED_CODE: f32 = 0.5;
 /// A piece that asks: a question in a note, or the question itself quoted as an example.
 const ASKING: f32 = 0.4;
 
+/// A piece that says nothing of what is asked: the headings above it do.
+const SAYS_NOTHING: f32 = 0.85;
+
 /// What closeness of the terms, and the rank of the passage, add at most.
 const CLOSE_PART: f32 = 0.1;
-const RANK_PART: f32 = 0.15;
+const RANK_PART: f32 = 1.0;
 
 /// What a passage that surely means what is asked gives to each of its pieces, and from where on a piece of it may answer
 /// without a word of the question.
 const MEANING_PART: f32 = 0.5;
 const MEANING_MIN: f32 = 0.15;
+
+/// The same for a piece that is, by its own words and its headings', about what is asked.
+const SENSE_PART: f32 = 0.6;
+const SENSE_MIN: f32 = 0.4;
 
 /// Words that stand for something in the sentence before.
 const LEANING: [&str; 19] = [

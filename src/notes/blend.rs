@@ -5,30 +5,39 @@
 //! is near 1, and the two are added: a passage that one of them is sure of stays ahead of all that neither is sure of,
 //! and of two such the one that both find good comes first.
 
+/// What a likeness is worth beside words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    /// Texts that have nothing in common still are so like.
+    none: f32,
+    /// Texts that are liker are surely about the same.
+    sure: f32,
+    /// What a sure likeness gives of the best score that there can be; words give the rest.
+    share: f32,
+}
+
+impl Scale {
+    /// Of the vectors of a model: measured with all-MiniLM-L6-v2 (`benches/answers.rs`).
+    pub(super) const MODEL: Scale = Scale { none: 0.1, sure: 0.5, share: 0.5 };
+    /// Of the built-in sense of words, which is a weaker witness.
+    pub(super) const SENSE: Scale = Scale { none: 0.05, sure: 0.6, share: 0.25 };
+}
+
 /// Blends: each score becomes one of both. The best score of words stays what it was, so that what is made of scores later
 /// holds with vectors and without.
-pub(super) fn blend<'c>(candidates: impl Iterator<Item = (&'c mut f32, Option<f32>)>) {
+pub(super) fn blend<'c>(candidates: impl Iterator<Item = (&'c mut f32, Option<f32>)>, scale: Scale) {
     let candidates: Vec<(&mut f32, Option<f32>)> = candidates.collect();
-    let likest = candidates.iter().filter_map(|(_, likeness)| *likeness).fold(LIKENESS_SURE, f32::max);
+    let likest = candidates.iter().filter_map(|(_, likeness)| *likeness).fold(scale.sure, f32::max);
     let top = candidates.iter().map(|(score, _)| **score).fold(0.0, f32::max);
     let whole = if top > 0.0 { top } else { 1.0 };
     for (score, likeness) in candidates {
         let words = *score / whole;
         // One without a vector is what its words say.
-        let meaning = likeness.map_or(words, |likeness| {
-            ((likeness - LIKENESS_NONE) / (likest - LIKENESS_NONE)).clamp(0.0, 1.0)
-        });
-        *score = whole * (WORDS_SHARE * words + MEANING_SHARE * meaning);
+        let meaning = likeness
+            .map_or(words, |likeness| ((likeness - scale.none) / (likest - scale.none)).clamp(0.0, 1.0));
+        *score = whole * ((1.0 - scale.share) * words + scale.share * meaning);
     }
 }
-
-/// Texts that have nothing in common still are so like, and texts that are liker are surely about the same: measured with
-/// all-MiniLM-L6-v2 (`benches/answers.rs`).
-const LIKENESS_NONE: f32 = 0.1;
-const LIKENESS_SURE: f32 = 0.5;
-/// What each of the two gives, where it is sure.
-const WORDS_SHARE: f32 = 0.5;
-const MEANING_SHARE: f32 = 0.5;
 
 #[cfg(test)]
 mod tests {
@@ -36,7 +45,7 @@ mod tests {
 
     fn blended(candidates: &[(f32, Option<f32>)]) -> Vec<f32> {
         let mut candidates = candidates.to_vec();
-        blend(candidates.iter_mut().map(|(score, likeness)| (score, *likeness)));
+        blend(candidates.iter_mut().map(|(score, likeness)| (score, *likeness)), Scale::MODEL);
         candidates.iter().map(|(score, _)| *score).collect()
     }
 

@@ -1,10 +1,10 @@
 //! Finds the passages that answer best to a question, in slices.
 //!
 //! ```text
-//! Read ──► Correct ──► Rank ──► Near ──► Link ──► Follow ──► Gather ──► Done
-//! words    unknown     walk     compare  lend     links of   texts
-//! to       words       all      all      weight   the best   of the
-//! terms    mended      lists    vectors           passages   best
+//! Read ──► Correct ──► Rank ──► Near or Sense ──► Link ──► Follow ──► Gather ──► Done
+//! words    unknown     walk     compare            lend     links of   texts
+//! to       words       all      all vectors, or    weight   the best   of the
+//! terms    mended      lists    best passages               passages   best
 //! ```
 //!
 //! *Rank* walks the postings of all terms side by side, passage by passage, and keeps the best few: a search holds
@@ -14,6 +14,9 @@
 //! *Near* has something to do only for a question with a vector. Passages that lie near it join the candidates, and each
 //! candidate's score is then made of both: see [`blend`](super::blend).
 //!
+//! *Sense* takes its place for a question without one: the best candidates are read and put in order once more, by what they
+//! are about ([`Sense`]) as well as by the words that they share.
+//!
 //! The index may change between two steps. Passages that come later are not looked at, those that go are dropped.
 
 use std::cmp::Ordering;
@@ -21,7 +24,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::blend::blend;
+use super::blend::{Scale, blend};
 use super::index::{Counts, Cursor, Index, PassageEntry, PassageId, TermId, Totals};
 use super::library::Library;
 use super::scan::IndexState;
@@ -30,7 +33,7 @@ use super::spelling::Mistyped;
 use super::vectors::{Nearest, UnitVector};
 use crate::base::Budget;
 use crate::limits::Limits;
-use crate::text::{Kinship, Language, Terms, boundary_before, kin, says, words};
+use crate::text::{Kinship, Language, Sense, Terms, WordId, boundary_before, kin, says, words};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -131,6 +134,8 @@ pub struct Search {
     wanted: Vec<Wanted>,
     ranking: Option<Ranking>,
     nearest: Option<Nearest>,
+    /// What the question is about, if it is in English and has no vector.
+    sense: Sense,
     /// Best first, all of different passages.
     best: Vec<Candidate>,
     /// Passages that links of the best lead to.
@@ -153,6 +158,10 @@ enum Stage {
     },
     Rank,
     Near,
+    /// The next candidate to read.
+    Sense {
+        next: usize,
+    },
     /// The next candidate to lend weight from.
     Link {
         next: usize,
@@ -174,6 +183,8 @@ struct Wanted {
     /// 1, or less for function words and earlier turns.
     share: f32,
     is_function: bool,
+    /// It is a common word of English, and the question is.
+    common: Option<WordId>,
     /// Terms that say much the same.
     kin: Vec<(&'static str, Kinship)>,
     mistyped: Option<Mistyped>,
@@ -253,6 +264,7 @@ impl Search {
             wanted: Vec::new(),
             ranking: None,
             nearest: None,
+            sense: Sense::new(),
             best: Vec::new(),
             led: Vec::new(),
             hits: Vec::new(),
@@ -285,6 +297,13 @@ impl Search {
                 Stage::Near => match self.near(library, budget) {
                     true => Stage::Link { next: 0 },
                     false => Stage::Near,
+                },
+                Stage::Sense { next } => match self.sense(next, library, budget) {
+                    true => Stage::Sense { next: next + 1 },
+                    false => {
+                        self.blend(Scale::SENSE, library);
+                        Stage::Link { next: 0 }
+                    }
                 },
                 Stage::Link { next } => match self.lend(next, library, budget) {
                     true => Stage::Link { next: next + 1 },
@@ -389,6 +408,7 @@ impl Search {
             id,
             share: if from_context { share * CONTEXT_SHARE } else { share },
             is_function,
+            common: None,
             kin: Vec::new(),
             mistyped,
             correction: None,
@@ -444,6 +464,7 @@ impl Search {
             }
             if !wanted.is_function {
                 wanted.kin = kin(&wanted.told.term).collect();
+                wanted.common = WordId::of(&wanted.told.term).filter(|_| self.language == Language::English);
             }
             let live = wanted.id.map_or(1, |id| index.live(id));
             wanted.told.weight = rarity(live, totals) * wanted.share * says(&wanted.told.term);
@@ -553,9 +574,12 @@ impl Search {
         false
     }
 
-    /// A question with a vector is compared with those of all passages.
+    /// A question with a vector is compared with those of all passages; of one without, the sense is made out.
     fn begin_near(&mut self) -> Stage {
-        let Some(vector) = &self.query.vector else { return Stage::Link { next: 0 } };
+        let Some(vector) = &self.query.vector else {
+            self.wanted.iter().filter_map(|wanted| wanted.common).for_each(|word| self.sense.add(word));
+            return if self.sense.is_empty() { Stage::Link { next: 0 } } else { Stage::Sense { next: 0 } };
+        };
         self.nearest = Some(Nearest::new(UnitVector::clone(vector), self.limits.search_candidates_max));
         Stage::Near
     }
@@ -578,10 +602,36 @@ impl Search {
             }
         }
         budget.spend(NEAR_UNITS);
-        blend(self.best.iter_mut().map(|candidate| (&mut candidate.score, candidate.likeness)));
+        self.blend(Scale::MODEL, library);
+        true
+    }
+
+    /// Reads one candidate for what it is about; false after the last.
+    fn sense(&mut self, next: usize, library: &Library, budget: &mut Budget) -> bool {
+        let Some(candidate) = self.best.get(next).copied() else { return false };
+        let note = library.shelf().note(candidate.note);
+        let note = note.filter(|_| library.index().passage(candidate.passage).is_some());
+        let Some(note) = note else { return true };
+        let Some(passage) = note.passages.get(candidate.ordinal as usize) else { return true };
+        let text = note.passage_text(passage);
+        let text = &text[..boundary_before(text, SENSED_BYTES_MAX.min(text.len()))];
+        budget.spend(u32::try_from(text.len()).unwrap_or(u32::MAX) / SENSED_PER_UNIT + GATHER_UNITS);
+        if Language::of(text) == Language::English {
+            let above = [&*note.title, " ", &note.heading_line(passage), " ", text].concat();
+            let (overlap, sense) = self.overlap(&above);
+            let whole: f32 = self.wanted.iter().map(|wanted| wanted.told.weight).sum();
+            let sense = self.sense.likeness(&sense).unwrap_or(0.0);
+            let aligned = if whole > 0.0 { overlap / whole } else { 0.0 };
+            self.best[next].likeness = Some((aligned + sense) / 2.0);
+        }
+        true
+    }
+
+    /// Makes the two rankings of the candidates one.
+    fn blend(&mut self, scale: Scale, library: &Library) {
+        blend(self.best.iter_mut().map(|candidate| (&mut candidate.score, candidate.likeness)), scale);
         self.best.sort_by(|one, other| order(one, other, library));
         self.best.truncate(self.limits.search_candidates_max);
-        true
     }
 
     /// Notes which candidates one candidate's note links to; each lends to the other. False after the last.
@@ -643,7 +693,7 @@ impl Search {
                 continue;
             }
             left -= 1;
-            let line = line_around(text, at).to_owned();
+            let line = [&note.title, ": ", line_around(text, at)].concat();
             self.lead_to(target, &from, &line, library, budget);
         }
         true
@@ -667,15 +717,14 @@ impl Search {
             }
             let known = self.best.iter().find(|candidate| candidate.passage == id);
             let own = match known {
-                Some(candidate) if candidate.score >= from.score => continue,
                 Some(candidate) => candidate.score,
                 None => {
                     let text = note.passage_text(passage);
                     budget.spend(u32::try_from(text.len()).unwrap_or(u32::MAX) / READ_PER_UNIT + 1);
-                    OVERLAP_SHARE * self.overlap(text)
+                    OVERLAP_SHARE * self.overlap(text).0
                 }
             };
-            let score = (own + LED_SHARE * from.score).min(from.score);
+            let score = (own + LED_SHARE * from.score).min(from.score).max(own);
             let likeness =
                 self.query.vector.as_ref().and_then(|wanted| library.vectors().likeness(id, wanted));
             let candidate = Candidate { score, passage: id, note: target, ordinal, neighbour: 0.0, likeness };
@@ -683,22 +732,30 @@ impl Search {
         }
     }
 
-    /// What the words of the question weigh that stand in `text`, they or their kin.
-    fn overlap(&mut self, text: &str) -> f32 {
+    /// What the words of the question weigh that stand in `text`, they or words that are like them, and what it is about.
+    fn overlap(&mut self, text: &str) -> (f32, Sense) {
         let Search { terms, wanted, .. } = self;
         let mut held = vec![0.0_f32; wanted.len()];
-        terms.speak(Language::of(text));
+        let mut sense = Sense::new();
+        let language = Language::of(text);
+        terms.speak(language);
         for word in words(text) {
             let term = terms.term(word.text);
+            let common = WordId::of(term).filter(|_| language == Language::English);
+            common.into_iter().for_each(|word| sense.add(word));
             for (held, wanted) in held.iter_mut().zip(wanted.iter()) {
                 if wanted.told.term == term || wanted.told.forms.iter().any(|form| form == term) {
                     *held = wanted.told.weight;
                 } else if let Some((_, kinship)) = wanted.kin.iter().find(|(other, _)| *other == term) {
                     *held = held.max(kin_share(*kinship) * wanted.told.weight);
+                } else if let (Some(word), Some(asked)) = (common, wanted.common)
+                    && let Some(kinship) = asked.kinship(word)
+                {
+                    *held = held.max(kin_share(kinship) * wanted.told.weight);
                 }
             }
         }
-        held.iter().sum()
+        (held.iter().sum(), sense)
     }
 
     /// What was led to takes its place among the candidates.
@@ -759,7 +816,7 @@ impl Search {
                 .iter()
                 .find(|led| led.candidate.passage == candidate.passage)
                 .map_or_else(String::new, |led| led.line.clone()),
-            likeness: candidate.likeness,
+            likeness: candidate.likeness.filter(|_| self.query.vector.is_some()),
         });
         true
     }
@@ -849,6 +906,7 @@ fn kin_share(kinship: Kinship) -> f32 {
     match kinship {
         Kinship::Close => CLOSE_KIN_SHARE,
         Kinship::Less => KIN_SHARE,
+        Kinship::Some => LIKE_SHARE,
     }
 }
 
@@ -907,6 +965,7 @@ const CONTEXT_SHARE: f32 = 0.3;
 /// What the kin of a word weigh against what they, or the word, would weigh if they were asked for.
 const CLOSE_KIN_SHARE: f32 = 0.7;
 const KIN_SHARE: f32 = 0.4;
+const LIKE_SHARE: f32 = 0.25;
 /// Most that links add to a score, as a share of it: the neighbour is the best hit of all.
 const LINK_SHARE_MAX: f32 = 0.15;
 /// What a passage gets of the score of one that links to it, and what the question's words are worth that it holds
@@ -940,3 +999,6 @@ const COMPARED_PER_UNIT: u32 = 40;
 const READ_PER_UNIT: u32 = 20;
 const GATHER_UNITS: u32 = 5;
 const NEAR_UNITS: u32 = 20;
+const SENSED_PER_UNIT: u32 = 10;
+/// Bytes of a candidate that are read for what it is about.
+const SENSED_BYTES_MAX: usize = 4096;

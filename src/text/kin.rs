@@ -14,6 +14,8 @@ pub enum Kinship {
     Close,
     /// They speak of one matter: `password`, `login`.
     Less,
+    /// They have something in common: `ferry`, `port`. Too many words do for a list.
+    Some,
 }
 
 /// The kin of a term, itself excepted: terms as [`Terms`](super::Terms) makes them for English.
