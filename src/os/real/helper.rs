@@ -99,30 +99,40 @@ fn open_root(notes: &Path) -> Result<OwnedFd, Errno> {
 
 fn serve(notes: &Path, jobs: &Receiver<Job>, mailbox: &Mailbox) {
     let mut root = Err(Errno::NOENT);
+    let mut next = None;
     // Ends when the loop drops its end of the queue, or can't be told any more.
-    for job in jobs {
+    while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
         let told = match job {
             Job::List { files_max } => {
                 // Opened anew for each listing: the folder may have been replaced by another of the same name.
                 root = open_root(notes);
                 match &root {
-                    Ok(root) => Listing::new(root, mailbox, files_max).run(),
+                    Ok(root) => Listing::new(root, jobs, mailbox, files_max).run().map(|job| next = job),
                     Err(errno) => tell_no_root(*errno, mailbox),
                 }
             }
             Job::Read { paths, bytes_max } => {
-                let read = paths.into_iter().map(|path| {
-                    let root = root.as_ref().map_err(|errno| problem(*errno));
-                    let outcome = root.and_then(|root| read_file(root, &path, bytes_max));
-                    (path, outcome)
-                });
-                mailbox.send(Completion::Disk(DiskDone::Read(read.collect())))
+                let root = root.as_ref().map_err(|errno| *errno);
+                read_files(root, paths, bytes_max, mailbox)
             }
         };
         if told.is_err() {
             return;
         }
     }
+}
+
+fn read_files(
+    root: Result<&OwnedFd, Errno>,
+    paths: Vec<Box<str>>,
+    bytes_max: usize,
+    mailbox: &Mailbox,
+) -> Result<(), LoopGone> {
+    let read = paths.into_iter().map(|path| {
+        let outcome = root.map_err(problem).and_then(|root| read_file(root, &path, bytes_max));
+        (path, outcome)
+    });
+    mailbox.send(Completion::Disk(DiskDone::Read(read.collect())))
 }
 
 /// Without a folder nothing is known to be gone: what was read before stays.
@@ -138,6 +148,9 @@ fn tell_no_root(errno: Errno, mailbox: &Mailbox) -> Result<(), LoopGone> {
 /// One walk over the folder, breadth first and without recursion.
 struct Listing<'r> {
     root: &'r OwnedFd,
+    jobs: &'r Receiver<Job>,
+    /// A job that came in the meantime and is none of reading.
+    next: Option<Job>,
     mailbox: &'r Mailbox,
     files_left: usize,
     folders: VecDeque<(String, usize)>,
@@ -147,21 +160,44 @@ struct Listing<'r> {
 }
 
 impl<'r> Listing<'r> {
-    fn new(root: &'r OwnedFd, mailbox: &'r Mailbox, files_max: usize) -> Listing<'r> {
+    fn new(
+        root: &'r OwnedFd,
+        jobs: &'r Receiver<Job>,
+        mailbox: &'r Mailbox,
+        files_max: usize,
+    ) -> Listing<'r> {
         let folders = VecDeque::from([(String::new(), 0)]);
         let (files, problems) = (Vec::new(), Vec::new());
-        Listing { root, mailbox, files_left: files_max, folders, files, problems, complete: true }
+        let files_left = files_max;
+        Listing { root, jobs, next: None, mailbox, files_left, folders, files, problems, complete: true }
     }
 
-    fn run(mut self) -> Result<(), LoopGone> {
+    /// Walks to the end; the job that is to be done next, if one was met on the way.
+    fn run(mut self) -> Result<Option<Job>, LoopGone> {
         while let Some((folder, depth)) = self.folders.pop_front() {
             if let Err(errno) = self.list(&folder, depth)? {
                 self.complete = false;
                 self.problems.push((folder.into(), problem(errno)));
             }
+            self.read_wanted()?;
         }
         self.tell()?;
-        self.mailbox.send(Completion::Disk(DiskDone::ListEnded { complete: self.complete }))
+        self.mailbox.send(Completion::Disk(DiskDone::ListEnded { complete: self.complete }))?;
+        Ok(self.next)
+    }
+
+    /// Reads what is wanted by now: the first notes need not wait until the last is listed.
+    fn read_wanted(&mut self) -> Result<(), LoopGone> {
+        if self.next.is_none() {
+            self.next = self.jobs.try_recv().ok();
+        }
+        match self.next.take() {
+            Some(Job::Read { paths, bytes_max }) => read_files(Ok(self.root), paths, bytes_max, self.mailbox),
+            job => {
+                self.next = job;
+                Ok(())
+            }
+        }
     }
 
     /// Lists one folder. The outer error ends the walk, the inner one passes this folder over.
@@ -190,6 +226,7 @@ impl<'r> Listing<'r> {
             self.sort_entry(path, entry.file_type(), depth);
             if self.files.len() + self.problems.len() >= FILES_PER_LISTING_MAX {
                 self.tell()?;
+                self.read_wanted()?;
             }
         }
         Ok(Ok(()))
