@@ -21,7 +21,7 @@ use super::blocks::{holds_blocks, marker_length};
 use super::echo::Echo;
 use super::effect::{Findings, Passage};
 use super::event::{Answer, Source};
-use super::evidence::{Evidence, TermSet, unknown_words};
+use super::evidence::{Evidence, TermSet, unknown_words, without_like};
 use super::head;
 use super::kind::{Kind, is_price};
 use super::question::Asked;
@@ -255,11 +255,15 @@ impl Composer {
         // like others are known for English alone.
         let language = Language::of(&self.findings.passages[best.passage].text);
         let is_english = self.evidence.is_english() && language == Language::English;
-        // A long question says more than it asks.
-        let all_min = if self.evidence.own_count() <= ALL_OF { ALL_SHARE_MIN } else { MOST_SHARE_MIN };
+        // A long question says more than it asks; of a short one nothing may be left to words that have something in common.
+        let (held, all_min) = match self.evidence.own_count() {
+            ..=2 => (without_like(all), ALL_SHARE_MIN),
+            ..=ALL_OF => (all, ALL_SHARE_MIN),
+            _ => (all, MOST_SHARE_MIN),
+        };
         let is_weak = match self.asked.language {
             Language::English if is_english => {
-                self.evidence.share(all) < all_min
+                self.evidence.share(held) < all_min
                     || self.evidence.misses_the_heart(best.known, all) && best.sense < HEART_SENSE_MIN
             }
             // What is taken for English for want of anything better: which of its words count is not known.

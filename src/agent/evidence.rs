@@ -387,6 +387,11 @@ pub(super) fn unknown_words<'q>(findings: &Findings, language: Language, asked: 
     unknown
 }
 
+/// `set` without the terms of which it holds only what has something in common with them.
+pub(super) fn without_like(set: TermSet) -> TermSet {
+    set & ((1 << LIKE) - 1)
+}
+
 fn plane(kinship: Kinship) -> u8 {
     match kinship {
         Kinship::Close => CLOSE,
