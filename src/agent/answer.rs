@@ -257,8 +257,8 @@ impl Composer {
         let is_english = self.evidence.is_english() && language == Language::English;
         // A long question says more than it asks; of a short one nothing may be left to words that have something in common.
         let (held, all_min) = match self.evidence.own_count() {
-            ..=2 => (without_like(all), ALL_SHARE_MIN),
-            ..=ALL_OF => (all, ALL_SHARE_MIN),
+            0..=2 => (without_like(all), ALL_SHARE_MIN),
+            3..=ALL_OF => (all, ALL_SHARE_MIN),
             _ => (all, MOST_SHARE_MIN),
         };
         let is_weak = match self.asked.language {
