@@ -149,6 +149,21 @@ fn a_server_that_fails_in_a_row_is_not_asked_for_a_while() {
 }
 
 #[test]
+fn a_question_for_which_there_is_no_room_is_no_fault_of_the_server() {
+    let limits = Limits { breaker_failures_max: 1, exchanges_max: 1, ..Limits::default() };
+    let (embedding, mut server) = both(NEVER, limits);
+    let mut call = embedded(&embedding, &mut server);
+    let mut first = Chat::ask(&mut server, QUESTION);
+    let request = call.request(&mut server);
+    let response = Chat::ask(&mut server, "What is green?").answer(&mut server);
+    let no_room = without("was not asked: too many requests are under way already");
+    assert_eq!(degraded(&response), [no_room]);
+    answer(&mut call, &request);
+    assert!(degraded(&first.answer(&mut server)).is_empty());
+    assert_eq!(server.embedder().breaker(), ("closed", 0));
+}
+
+#[test]
 fn of_several_passages_one_that_is_too_long_is_tried_by_itself_and_then_half_of_it() {
     let embedding = ModelServer::new();
     let limits = Limits { embed_text_bytes_min: 20, ..Limits::default() };

@@ -112,6 +112,19 @@ enum End {
     Refused(Refusal),
     /// It did not answer, or not so that it could be used. No sentence yet: it goes behind "the embedding server".
     Failed(String),
+    /// We had no room to ask it, for which it can't be blamed.
+    NotAsked(String),
+}
+
+impl From<&Failure> for End {
+    fn from(failure: &Failure) -> End {
+        match failure {
+            Failure::NoRoom => End::NotAsked(failure.to_string()),
+            // The resolver's words may hold an address.
+            Failure::NoName(_) => End::Failed("has no address".to_owned()),
+            other => End::Failed(other.to_string()),
+        }
+    }
 }
 
 /// An answer that is no success, and may have to do with what was asked.
@@ -384,15 +397,15 @@ impl Embedder {
         granted: &mut Vec<Granted>,
     ) {
         for (owner, failure) in std::mem::take(&mut self.unbegun) {
-            self.ended(owner, Err(in_words(&failure)), library, journal, cx, granted);
+            self.ended(owner, Err(End::from(&failure)), library, journal, cx, granted);
         }
     }
 
-    /// A request has ended: with a response, or with words about why there is none.
+    /// A request has ended: with a response, or without.
     fn ended(
         &mut self,
         owner: Owner,
-        end: Result<(Head, Vec<u8>), String>,
+        end: Result<(Head, Vec<u8>), End>,
         library: &mut Library,
         journal: &mut Journal,
         cx: &mut Cx<'_, '_>,
@@ -404,7 +417,7 @@ impl Embedder {
         };
         let end = match end {
             Ok((head, body)) => self.read(&head, &body, texts),
-            Err(why) => End::Failed(why),
+            Err(end) => end,
         };
         match &end {
             End::Vectors(_) => {
@@ -425,6 +438,8 @@ impl Embedder {
                 self.breaker.failed(is_probe, cx.now);
                 self.told_trouble(why);
             }
+            End::NotAsked(_) if is_probe => self.breaker.abandoned(cx.now),
+            End::NotAsked(_) => {}
         }
         match owner {
             Owner::Question(key) => self.answered(key, end, cx, granted),
@@ -439,7 +454,7 @@ impl Embedder {
         let outcome = match end {
             // As many as there were texts.
             End::Vectors(vectors) => vectors.into_iter().next().map(Arc::new).ok_or_else(String::new),
-            End::Refused(Refusal { why, .. }) | End::Failed(why) => Err(why),
+            End::Refused(Refusal { why, .. }) | End::Failed(why) | End::NotAsked(why) => Err(why),
         };
         match outcome {
             Ok(vector) => {
@@ -476,7 +491,7 @@ impl Embedder {
                     self.passages.pause(self.limits.embed_backoff, cx);
                 }
             }
-            End::Failed(_) => self.passages.pause(self.limits.embed_backoff, cx),
+            End::Failed(_) | End::NotAsked(_) => self.passages.pause(self.limits.embed_backoff, cx),
         }
     }
 
@@ -604,13 +619,14 @@ fn pull(
     lines: &mut Lines<'_>,
     limits: &Limits,
     cx: &mut Cx<'_, '_>,
-) -> Option<Result<(Head, Vec<u8>), String>> {
+) -> Option<Result<(Head, Vec<u8>), End>> {
     loop {
         match lines.outbound.next(exchange, lines.pool, limits, cx)? {
             Told::Head(head) => trip.head = Some(head),
             Told::Body(bytes) => {
                 if trip.body.len() + bytes.len() > limits.embed_answer_bytes_max {
-                    return Some(Err(format!("answered with over {} bytes", limits.embed_answer_bytes_max)));
+                    let why = format!("answered with over {} bytes", limits.embed_answer_bytes_max);
+                    return Some(Err(End::Failed(why)));
                 }
                 trip.body.extend_from_slice(bytes);
             }
@@ -618,16 +634,8 @@ fn pull(
                 let head = trip.head.take()?;
                 return Some(Ok((head, std::mem::take(&mut trip.body))));
             }
-            Told::Failed(failure) => return Some(Err(in_words(&failure))),
+            Told::Failed(failure) => return Some(Err(End::from(&failure))),
         }
-    }
-}
-
-/// The resolver's words may hold an address.
-fn in_words(failure: &Failure) -> String {
-    match failure {
-        Failure::NoName(_) => "has no address".to_owned(),
-        other => other.to_string(),
     }
 }
 
