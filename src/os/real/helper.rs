@@ -373,3 +373,47 @@ fn is_markdown(path: &str) -> bool {
         extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown")
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test makes its own folder")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::os::real::poller::Poller;
+    use crate::os::{Wait, Woken};
+
+    #[test]
+    fn what_is_wanted_is_read_between_two_folders_and_another_listing_waits() {
+        let folder = std::env::temp_dir().join(format!("oneloop-helper-{}", std::process::id()));
+        for name in ["one", "two"] {
+            std::fs::create_dir_all(folder.join(name)).expect("the temporary folder can be written");
+            std::fs::write(folder.join(name).join("note.md"), "# Note\n").expect("so can a note");
+        }
+        let mut poller = Poller::new(&Limits::default()).expect("it opens");
+        let (sender, jobs) = sync_channel(2);
+        let read = Job::Read { paths: vec!["one/note.md".into()], bytes_max: 100 };
+        sender
+            .try_send(read)
+            .and_then(|()| sender.try_send(Job::List { files_max: 1 }))
+            .expect("there is room");
+        let root = open_root(&folder).expect("it is there");
+        let next = Listing::new(&root, &jobs, &poller.mailbox(), 10).run().expect("the poller listens");
+        assert!(matches!(next, Some(Job::List { files_max: 1 })));
+
+        let mut woken = Woken::default();
+        poller.wait(Some(Duration::ZERO), &mut woken).expect("it polls");
+        let told: Vec<&str> = woken
+            .done
+            .iter()
+            .map(|done| match done {
+                Completion::Disk(DiskDone::Read(_)) => "read",
+                Completion::Disk(DiskDone::Listed { .. }) => "listed",
+                Completion::Disk(DiskDone::ListEnded { complete: true }) => "end",
+                _ => "other",
+            })
+            .collect();
+        assert_eq!(told, ["read", "listed", "end"]);
+        std::fs::remove_dir_all(folder).expect("it is ours");
+    }
+}
