@@ -1,10 +1,10 @@
 //! Finds the passages that answer best to a question, in slices.
 //!
 //! ```text
-//! Read ──► Correct ──► Rank ──► Near or Sense ──► Link ──► Follow ──► Gather ──► Done
-//! words    unknown     walk     compare            lend     links of   texts
-//! to       words       all      all vectors, or    weight   the best   of the
-//! terms    mended      lists    best passages               passages   best
+//! Read ──► Correct ──► Rank ──► Near ──► Sense ──► Link ──► Follow ──► Gather ──► Done
+//! words    unknown     walk     compare  read the  lend     links of   texts
+//! to       words       all      all      best      weight   the best   of the
+//! terms    mended      lists    vectors            passages best
 //! ```
 //!
 //! *Rank* walks the postings of all terms side by side, passage by passage, and keeps the best few: a search holds
@@ -14,8 +14,8 @@
 //! *Near* has something to do only for a question with a vector. Passages that lie near it join the candidates, and each
 //! candidate's score is then made of both: see [`blend`](super::blend).
 //!
-//! *Sense* takes its place for a question without one: the best candidates are read and put in order once more, by what they
-//! are about ([`Sense`]) as well as by the words that they share.
+//! For *Sense* the best candidates are read and put in order once more, by what they are about ([`Sense`](crate::text::Sense)) as
+//! well as by the words that they share.
 //!
 //! The index may change between two steps. Passages that come later are not looked at, those that go are dropped.
 
@@ -236,13 +236,16 @@ struct Candidate {
     ordinal: u32,
     /// Of the strongest neighbour, before links lend anything.
     neighbour: f32,
+    /// To the question's vector.
     likeness: Option<f32>,
+    /// How much it is about what is asked, if both are in English.
+    sense: Option<f32>,
 }
 
 impl Candidate {
     fn new(score: f32, passage: PassageId, entry: &PassageEntry) -> Candidate {
         let (note, ordinal) = (entry.note, entry.ordinal);
-        Candidate { score, passage, note, ordinal, neighbour: 0.0, likeness: None }
+        Candidate { score, passage, note, ordinal, neighbour: 0.0, likeness: None, sense: None }
     }
 }
 
@@ -295,13 +298,13 @@ impl Search {
                     false => Stage::Rank,
                 },
                 Stage::Near => match self.near(library, budget) {
-                    true => Stage::Link { next: 0 },
+                    true => Stage::Sense { next: 0 },
                     false => Stage::Near,
                 },
                 Stage::Sense { next } => match self.sense(next, library, budget) {
                     true => Stage::Sense { next: next + 1 },
                     false => {
-                        self.blend(Scale::SENSE, library);
+                        self.blend(library);
                         Stage::Link { next: 0 }
                     }
                 },
@@ -574,17 +577,15 @@ impl Search {
         false
     }
 
-    /// A question with a vector is compared with those of all passages; of one without, the sense is made out.
+    /// A question with a vector is compared with those of all passages.
     fn begin_near(&mut self) -> Stage {
-        let Some(vector) = &self.query.vector else {
-            self.wanted.iter().filter_map(|wanted| wanted.common).for_each(|word| self.sense.add(word));
-            return if self.sense.is_empty() { Stage::Link { next: 0 } } else { Stage::Sense { next: 0 } };
-        };
+        self.wanted.iter().filter_map(|wanted| wanted.common).for_each(|word| self.sense.add(word));
+        let Some(vector) = &self.query.vector else { return Stage::Sense { next: 0 } };
         self.nearest = Some(Nearest::new(UnitVector::clone(vector), self.limits.search_candidates_max));
         Stage::Near
     }
 
-    /// Compares vectors until the budget is spent; at their end, blends the two rankings into one and answers true.
+    /// Compares vectors until the budget is spent; true at their end, with what lies nearest among the candidates.
     fn near(&mut self, library: &Library, budget: &mut Budget) -> bool {
         let Some(nearest) = &mut self.nearest else { return true };
         if !nearest.step(library.vectors(), budget) {
@@ -602,13 +603,13 @@ impl Search {
             }
         }
         budget.spend(NEAR_UNITS);
-        self.blend(Scale::MODEL, library);
         true
     }
 
-    /// Reads one candidate for what it is about; false after the last.
+    /// Reads one candidate for what it is about; false after the last, or if the question is about nothing that is known.
     fn sense(&mut self, next: usize, library: &Library, budget: &mut Budget) -> bool {
-        let Some(candidate) = self.best.get(next).copied() else { return false };
+        let candidate = self.best.get(next).copied().filter(|_| !self.sense.is_empty());
+        let Some(candidate) = candidate else { return false };
         let note = library.shelf().note(candidate.note);
         let note = note.filter(|_| library.index().passage(candidate.passage).is_some());
         let Some(note) = note else { return true };
@@ -622,14 +623,19 @@ impl Search {
             let whole: f32 = self.wanted.iter().map(|wanted| wanted.told.weight).sum();
             let sense = self.sense.likeness(&sense).unwrap_or(0.0);
             let aligned = if whole > 0.0 { overlap / whole } else { 0.0 };
-            self.best[next].likeness = Some((aligned + sense) / 2.0);
+            self.best[next].sense = Some((aligned + sense) / 2.0);
         }
         true
     }
 
-    /// Makes the two rankings of the candidates one.
-    fn blend(&mut self, scale: Scale, library: &Library) {
-        blend(self.best.iter_mut().map(|candidate| (&mut candidate.score, candidate.likeness)), scale);
+    /// Makes the rankings of the candidates one.
+    fn blend(&mut self, library: &Library) {
+        let candidates = self.best.iter_mut();
+        blend(candidates.map(|candidate| (&mut candidate.score, candidate.sense)), Scale::SENSE);
+        if self.query.vector.is_some() {
+            let candidates = self.best.iter_mut();
+            blend(candidates.map(|candidate| (&mut candidate.score, candidate.likeness)), Scale::MODEL);
+        }
         self.best.sort_by(|one, other| order(one, other, library));
         self.best.truncate(self.limits.search_candidates_max);
     }
@@ -727,7 +733,15 @@ impl Search {
             let score = (own + LED_SHARE * from.score).min(from.score).max(own);
             let likeness =
                 self.query.vector.as_ref().and_then(|wanted| library.vectors().likeness(id, wanted));
-            let candidate = Candidate { score, passage: id, note: target, ordinal, neighbour: 0.0, likeness };
+            let candidate = Candidate {
+                score,
+                passage: id,
+                note: target,
+                ordinal,
+                neighbour: 0.0,
+                likeness,
+                sense: None,
+            };
             self.led.push(Led { candidate, line: line.to_owned() });
         }
     }
@@ -816,7 +830,7 @@ impl Search {
                 .iter()
                 .find(|led| led.candidate.passage == candidate.passage)
                 .map_or_else(String::new, |led| led.line.clone()),
-            likeness: candidate.likeness.filter(|_| self.query.vector.is_some()),
+            likeness: candidate.likeness,
         });
         true
     }
