@@ -154,9 +154,7 @@ impl Composer {
         if self.nearest.is_none_or(|(_, most)| share > most) {
             self.nearest = Some((number, share));
         }
-        if share >= PASSAGE_SHARE_MIN {
-            self.candidates.extend(candidates);
-        }
+        self.candidates.extend(candidates);
         (Work::OpenPassage(number + 1), 1)
     }
 
@@ -243,7 +241,7 @@ impl Composer {
 
     /// The evidence is strong enough for an answer.
     fn is_sure(&self, best: &Candidate) -> bool {
-        let all = self.unions.iter().fold(0, |all, union| all | union);
+        let all = self.all_read();
         let kind = self.asked.kind;
         let is_meant = best.meaning >= SURE_MEANING;
         // A follow-up says little by itself, and of an earlier turn's words many are beside the point: that a piece holds
@@ -302,10 +300,15 @@ impl Composer {
         language != Language::English || says(attributes) && says(own)
     }
 
+    /// The terms that all passages cover together.
+    fn all_read(&self) -> TermSet {
+        self.unions.iter().fold(0, |all, union| all | union)
+    }
+
     /// The question names somebody or something, with a capital letter, that no note mentions.
     fn asks_of_stranger(&self) -> bool {
         let text = &self.asked.request.text;
-        let all = self.unions.iter().fold(0, |all, union| all | union);
+        let all = self.all_read();
         unknown_words(&self.findings, self.asked.language, text).iter().any(|unknown| {
             let is_first = words(text).next().is_some_and(|first| first.text == *unknown);
             let term = self.findings.terms.iter().find(|term| term.text == *unknown);
@@ -596,9 +599,6 @@ const LIKENESS_SURE: f32 = 0.5;
 
 /// A piece of a passage that so surely means what is asked needs none of its words.
 const SURE_MEANING: f32 = 0.2;
-
-/// A passage that covers less of the question, in all it says, answers nothing.
-const PASSAGE_SHARE_MIN: f32 = 0.0;
 
 /// A question is not answered whose words, or words like them, all passages together hold to a smaller share: the first if it has
 /// up to so many, else the second; nor one whose best piece is less about it, if that says hardly anything of its heart.

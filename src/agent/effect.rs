@@ -224,7 +224,8 @@ pub struct Passage {
     /// The date that its note gives itself, as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
-    /// The line of a better passage that links to this note: what the passage says is said of that. Else empty.
+    /// The line of one of the best passages that links to this note, behind the title of its own note: what the passage says is
+    /// said of that. Else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lead: String,
     /// How near it lies to the question in an embedding model's space: the cosine. None without such a model.

@@ -1,6 +1,7 @@
 //! The marks by which a piece of text shows that it gives a kind of answer.
 //!
-//! They are cheap and shallow on purpose: they only tip the scale between pieces that hold the words asked for.
+//! They are cheap and shallow on purpose: they tip the scale between pieces that hold the words asked for. Some of them an
+//! answer cannot do without ([`Kind::is_sharp`](super::kind::Kind)): a price without a currency is refused.
 
 /// What a piece of text shows of itself: a small set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -11,11 +11,10 @@
 //! a cursor a term and some candidates, whatever the size of the folder. Scores are BM25F (Robertson, Zaragoza and
 //! Taylor 2004): counts of all fields are weighed and added before they saturate.
 //!
-//! *Near* has something to do only for a question with a vector. Passages that lie near it join the candidates, and each
-//! candidate's score is then made of both: see [`blend`](super::blend).
-//!
-//! For *Sense* the best candidates are read and put in order once more, by what they are about ([`Sense`](crate::text::Sense)) as
-//! well as by the words that they share.
+//! *Near* is passed over by a question without a vector; passages that lie near one that has join the candidates. For *Sense*
+//! all candidates are read, by a question that is in English: what they are about ([`Sense`](crate::text::Sense)), and which of
+//! their words are like those that were asked. At its end each score is made of words, of sense and of the vector's likeness:
+//! see [`blend`](super::blend).
 //!
 //! The index may change between two steps. Passages that come later are not looked at, those that go are dropped.
 
@@ -96,7 +95,7 @@ pub struct Hit {
     pub hash: String,
     /// The date that the note gives itself, as written.
     pub date: Option<String>,
-    /// The line that led here, of a better hit that links to this note; else empty.
+    /// The line of one of the best hits that links to this note, behind the title of its own note; else empty.
     pub lead: String,
     /// How near it lies to the question (the cosine), if both have a vector.
     pub likeness: Option<f32>,
@@ -134,7 +133,7 @@ pub struct Search {
     wanted: Vec<Wanted>,
     ranking: Option<Ranking>,
     nearest: Option<Nearest>,
-    /// What the question is about, if it is in English and has no vector.
+    /// What the question is about; of nothing if it is not in English.
     sense: Sense,
     /// Best first, all of different passages.
     best: Vec<Candidate>,
@@ -577,7 +576,7 @@ impl Search {
         false
     }
 
-    /// A question with a vector is compared with those of all passages.
+    /// What the question is about is made out, and one with a vector is compared with those of all passages.
     fn begin_near(&mut self) -> Stage {
         self.wanted.iter().filter_map(|wanted| wanted.common).for_each(|word| self.sense.add(word));
         let Some(vector) = &self.query.vector else { return Stage::Sense { next: 0 } };

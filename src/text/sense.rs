@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The table is in order of the terms, lies in the binary and is searched where it lies: nothing is read or built at start.
-//! `benches/answers/sense/make.py` makes it.
+//! `benches/answers/kin/sense.py` makes it.
 
 use std::cmp::Ordering;
 

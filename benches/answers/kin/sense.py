@@ -43,7 +43,7 @@ def terms_of(text):
 
 
 def left_out():
-    """Function words as the program knows them, and what kin.py keeps apart."""
+    """Function words as the program knows them, and what make.py keeps apart."""
     listed = re.search(r'Language::English,\s*"(.*?)"', (ROOT / "src/text/language.rs").read_text(), re.S).group(1)
     apart = re.search(r'SETS = """(.*?)"""', (HERE / "make.py").read_text(), re.S).group(1)
     return {stem(word) for word in listed.replace("\\\n", " ").split() + apart.split()}
