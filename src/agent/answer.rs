@@ -281,7 +281,12 @@ impl Composer {
                 self.evidence.asks_of_names_alone()
                     || words(&self.asked.request.text).any(|word| is_price(&word.text.to_lowercase()))
             }
-            kind => is_english && kind.is_sharp() || kind.is_figure() && self.evidence.asks_of_names_alone(),
+            kind if is_english && kind.is_sharp() => true,
+            // What means the same may tell it in another way: `When is it ready?` `At 96 degrees.`
+            Kind::When | Kind::Who => {
+                is_english && !is_meant || self.evidence.asks_of_names_alone() && kind.is_figure()
+            }
+            kind => kind.is_figure() && self.evidence.asks_of_names_alone(),
         };
         if shows && !best.fits {
             return false;
@@ -295,7 +300,12 @@ impl Composer {
         // What is named is known; so must something be of what is asked of it.
         let named = self.unions.iter().filter(|union| self.evidence.names_share(**union) >= NAMED_SHARE);
         let attributes = named.filter_map(|union| self.evidence.attribute_share(*union)).reduce(f32::max);
-        let own = self.evidence.attribute_share(read | best.known);
+        // `80 °C` says that it is a temperature; what else is asked has a word, and who has that word in his notes uses it.
+        let told = match read | best.known {
+            told if is_english && !kind.says_itself() => self.evidence.without_like_known(told),
+            told => told,
+        };
+        let own = self.evidence.attribute_share(told);
         let says = |share: Option<f32>| share.is_none_or(|share| share >= ATTRIBUTE_SHARE);
         language != Language::English || says(attributes) && says(own)
     }
@@ -602,7 +612,7 @@ const SURE_MEANING: f32 = 0.2;
 
 /// A question is not answered whose words, or words like them, all passages together hold to a smaller share: the first if it has
 /// up to so many, else the second; nor one whose best piece is less about it, if that says hardly anything of its heart.
-const ALL_SHARE_MIN: f32 = 0.55;
+const ALL_SHARE_MIN: f32 = 0.52;
 const ALL_OF: u32 = 4;
 const MOST_SHARE_MIN: f32 = 0.3;
 const HEART_SENSE_MIN: f32 = 0.1;

@@ -179,8 +179,12 @@ impl Evidence {
         common.retain(|(_, number)| *proper >> *number & 1 == 0);
         evidence.names = (evidence.names | evidence.proper) & evidence.content();
         if let Some(behind) = Kind::counted(text).filter(|_| asked.kind == Kind::HowMany) {
-            let mut sets =
-                words(behind).map(|word| evidence.set_of(terms.term(word.text)) & evidence.content());
+            // A corrected word is known by what was typed.
+            let number = |word: &Word<'_>| found.iter().position(|term| term.text == word.text);
+            let mut sets = words(behind).map(|word| {
+                let typed = number(&word).map_or(0, |number| 1 << number);
+                (evidence.set_of(terms.term(word.text)) | typed) & evidence.content()
+            });
             evidence.counted = with_all_kin(sets.find(|set| *set != 0).unwrap_or(0) & EXACT);
         }
         // `Berth 4` is as much a name as `B4` is.
@@ -273,6 +277,11 @@ impl Evidence {
         let total = self.sum(attributes & EXACT);
         let matters = self.topic == 0 && self.names_total > 0.0 && total >= ATTRIBUTES_MIN * self.own_total;
         matters.then(|| self.sum(set & attributes) / total)
+    }
+
+    /// `set` without what is only like a word that some note holds as it was asked.
+    pub(super) fn without_like_known(&self, set: TermSet) -> TermSet {
+        set & !(self.known << LIKE)
     }
 
     /// Whatever counts in the question is a name.

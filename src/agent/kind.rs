@@ -126,9 +126,14 @@ impl Kind {
         match self {
             Kind::HowHot | Kind::Price | Kind::HowFar | Kind::HowHeavy | Kind::HowOld => true,
             Kind::HowMany | Kind::HowFast | Kind::Phone | Kind::Colour => true,
-            Kind::When | Kind::HowMuch | Kind::HowLong | Kind::Who | Kind::Where | Kind::Order => false,
+            Kind::When | Kind::Who | Kind::HowMuch | Kind::HowLong | Kind::Where | Kind::Order => false,
             Kind::HowTo | Kind::Why | Kind::WhatIs | Kind::Which | Kind::Other => false,
         }
+    }
+
+    /// What answers it says by its looks what it is: a temperature, a date.
+    pub(super) fn says_itself(self) -> bool {
+        matches!(self, Kind::HowHot | Kind::HowMuch | Kind::HowLong | Kind::HowFar | Kind::When | Kind::HowTo)
     }
 
     /// What an answer of this kind shows at least one of; `None` if nothing in particular.

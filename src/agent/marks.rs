@@ -12,7 +12,7 @@ impl Marks {
     pub(super) const NUMBER: Marks = Marks(1);
     /// A date, a weekday, a time of day, or a word like `after`.
     pub(super) const TIME: Marks = Marks(2);
-    /// A capitalised word inside a sentence.
+    /// A capitalised word inside a sentence that the question doesn't have.
     pub(super) const NAME: Marks = Marks(4);
     /// A path, an address or a word like `in`.
     pub(super) const PLACE: Marks = Marks(8);
@@ -42,6 +42,8 @@ impl Marks {
     pub(super) const COLOUR: Marks = Marks(32_768);
     /// A number beside what is to be counted.
     pub(super) const COUNT: Marks = Marks(65_536);
+    /// A capitalised word at the beginning of a sentence, which may be a name.
+    pub(super) const OPENING: Marks = Marks(131_072);
 
     /// Either of the two.
     pub(super) const fn or(self, other: Marks) -> Marks {
@@ -76,6 +78,7 @@ impl Marks {
         if is_year
             || is_clock
             || TIMES.contains(&lower)
+            || FREQUENCIES.contains(&lower)
             || lower.chars().any(|character| "年月日時时".contains(character))
         {
             marks.add(Marks::TIME);
@@ -134,6 +137,9 @@ impl Marks {
         if text.contains(['€', '$', '£', '¥', '円', '元', '₽']) {
             marks.add(Marks::MONEY);
         }
+        if has_clock(text) {
+            marks.add(Marks::TIME);
+        }
         if has_long_number(text) {
             marks.add(Marks::PHONE);
         }
@@ -149,6 +155,20 @@ impl Marks {
         }
         marks
     }
+}
+
+/// A time of day: `7:05`.
+fn has_clock(text: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    let is_clock = |at: usize| {
+        let behind = |step: usize| bytes.get(at + step);
+        is_digit(at.checked_sub(1).and_then(|before| bytes.get(before)))
+            && matches!(behind(1), Some(b'0'..=b'5'))
+            && is_digit(behind(2))
+            && !is_digit(behind(3))
+    };
+    bytes.iter().enumerate().any(|(at, byte)| *byte == b':' && is_clock(at))
 }
 
 /// Five digits behind one another, whatever parts they are written in.
@@ -430,3 +450,18 @@ const REASONS: [&str; 17] = [
 
 const STEPS: [&str; 9] =
     ["first", "then", "next", "finally", "afterwards", "zuerst", "dann", "danach", "schließlich"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_is_a_time_and_a_ratio_is_none() {
+        for text in ["nightly at 03:00.", "7:05", "(17:30)"] {
+            assert!(has_clock(text), "{text}");
+        }
+        for text in ["glycol 1:1", "a:30", ":30", "1:", "12:3", "2:345", "1:75"] {
+            assert!(!has_clock(text), "{text}");
+        }
+    }
+}

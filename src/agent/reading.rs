@@ -394,6 +394,7 @@ impl Reading {
         let mut is_spare = false;
         let mut fits = match asking.kind {
             Kind::WhatIs => defines(piece, asking),
+            Kind::Who if piece.glance.marks.has_any(Marks::OPENING) => true,
             _ => fits(piece, asking) != Some(false),
         };
         match (&piece.shape, before) {
@@ -616,7 +617,14 @@ fn glance(text: &str, sense: &mut Sense, asking: &mut Asking<'_>) -> Glance {
             like = asking.evidence.like(word);
             glance.covers |= like;
         }
-        let marks = Marks::of_word(&lower, opens, word.text.starts_with(char::is_uppercase));
+        let is_function = asking.language.is_function_word(&lower);
+        // Who is named in the question is not asked for. Any word may open a sentence; so may a name.
+        let is_capital =
+            word.text.starts_with(char::is_uppercase) && covered & asking.evidence.content() == 0;
+        let marks = Marks::of_word(&lower, opens, is_capital);
+        if opens && is_capital && !is_function {
+            glance.marks.add(Marks::OPENING);
+        }
         if word.start >= marker_end {
             glance.marks.add(marks);
         }
@@ -626,7 +634,6 @@ fn glance(text: &str, sense: &mut Sense, asking: &mut Asking<'_>) -> Glance {
         if number_ago.min(counted_ago) == 0 && number_ago.max(counted_ago) <= COUNTED_WITHIN {
             glance.marks.add(Marks::COUNT);
         }
-        let is_function = asking.language.is_function_word(&lower);
         echo.hear(term, is_function, &text[word.start + word.text.len()..]);
         if let Some(joined) = joined(word.text) {
             covered |= asking.evidence.set_of(asking.terms.term(&joined));
