@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use oneloop::base::{Budget, HashSeed};
 use oneloop::limits::Limits;
-use oneloop::notes::{Entry, Found, Library, Query, ReadFile};
+use oneloop::notes::{Entry, Found, Library, Nearest, PassageId, Query, ReadFile, UnitVector, Vectors};
 use rustix::time::{ClockId, clock_gettime};
 
 fn main() -> ExitCode {
@@ -58,6 +58,19 @@ fn main() -> ExitCode {
         index(&mut library, &[("flood.md".to_owned(), text)].into())
             .print(&format!("512 KiB of {name}, slices of 200 units"));
     }
+    let vectors = directions();
+    println!("{} vectors of {} components", vectors.len(), vectors.dimension());
+    let mut sliced = Measure::default();
+    for number in 0..10 {
+        // Of a direction that is held the likest is that one.
+        let found = nearest(&vectors, direction(number * 7919), 200, &mut sliced);
+        if found != Some(PassageId(number * 7919)) {
+            eprintln!("vector {}: {found:?} was found", number * 7919);
+            return ExitCode::FAILURE;
+        }
+    }
+    sliced.print("the likest vectors, slices of 200 units");
+
     if whole_slowest < slice_slowest * 2 {
         eprintln!("the control is as fast as a slice: more notes are needed to show anything");
         return ExitCode::FAILURE;
@@ -131,6 +144,37 @@ fn ask(library: &Library, question: &str, units: u32, measure: &mut Measure) -> 
         }
     }
 }
+
+/// As many vectors as a large folder has passages.
+fn directions() -> Vectors {
+    let mut vectors = Vectors::default();
+    for number in 0..VECTORS {
+        vectors.put(PassageId(number), &direction(number)).expect("all are of one dimension");
+    }
+    vectors
+}
+
+/// A direction of its own for each number, always the same.
+fn direction(number: u32) -> UnitVector {
+    let mut state = u64::from(number) + 1;
+    let components: Vec<f32> = (0..DIMENSION)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
+        })
+        .collect();
+    UnitVector::new(&components).expect("it points somewhere")
+}
+
+fn nearest(vectors: &Vectors, wanted: UnitVector, units: u32, measure: &mut Measure) -> Option<PassageId> {
+    let mut nearest = Nearest::new(wanted, 64);
+    while !measure.slice(units, |budget| nearest.step(vectors, budget)) {}
+    nearest.best().first().map(|(_, passage)| *passage)
+}
+
+/// The vectors of a large folder, from a small model.
+const VECTORS: u32 = 100_000;
+const DIMENSION: usize = 384;
 
 /// A made-up language with the frequencies of a real one (Zipf), and notes written in it.
 struct Words {
