@@ -12,6 +12,10 @@ use super::marks::Marks;
 pub(super) enum Kind {
     /// A time: when, since when, until when.
     When,
+    /// A time of day: at what time.
+    Clock,
+    /// A year: in which year.
+    Year,
     /// A temperature: how hot, which temperature.
     HowHot,
     /// A count: how many.
@@ -89,7 +93,10 @@ impl Kind {
             Kind::HowMuch if holds(&WEIGHTS) => Kind::HowHeavy,
             Kind::HowMuch if holds(&AGES) => Kind::HowOld,
             Kind::HowMuch if holds(&SPEEDS) => Kind::HowFast,
+            Kind::WhatIs | Kind::Which | Kind::Other if holds(&RATES) => Kind::HowFast,
             Kind::WhatIs | Kind::Which | Kind::Other if holds(&PHONES) => Kind::Phone,
+            Kind::When if holds(&CLOCKS) => Kind::Clock,
+            Kind::When if holds(&YEARS) => Kind::Year,
             Kind::WhatIs | Kind::Which | Kind::Other if holds(&COLOURS) => Kind::Colour,
             Kind::HowMuch if holds(&COUNTS) => {
                 // `How many degrees` asks for no count.
@@ -115,6 +122,7 @@ impl Kind {
     pub(super) fn is_figure(self) -> bool {
         match self {
             Kind::When | Kind::HowHot | Kind::HowMuch | Kind::Price | Kind::HowLong | Kind::HowFar => true,
+            Kind::Clock | Kind::Year => true,
             Kind::HowMany | Kind::HowHeavy | Kind::HowOld | Kind::HowFast | Kind::Phone => true,
             Kind::Colour | Kind::Who | Kind::Where | Kind::Order | Kind::HowTo | Kind::Why => false,
             Kind::WhatIs | Kind::Which | Kind::Other => false,
@@ -126,6 +134,7 @@ impl Kind {
         match self {
             Kind::HowHot | Kind::Price | Kind::HowFar | Kind::HowHeavy | Kind::HowOld => true,
             Kind::HowMany | Kind::HowFast | Kind::Phone | Kind::Colour => true,
+            Kind::Clock | Kind::Year => true,
             Kind::When | Kind::Who | Kind::HowMuch | Kind::HowLong | Kind::Where | Kind::Order => false,
             Kind::HowTo | Kind::Why | Kind::WhatIs | Kind::Which | Kind::Other => false,
         }
@@ -133,13 +142,16 @@ impl Kind {
 
     /// What answers it says by its looks what it is: a temperature, a date.
     pub(super) fn says_itself(self) -> bool {
-        matches!(self, Kind::HowHot | Kind::HowMuch | Kind::HowLong | Kind::HowFar | Kind::When | Kind::HowTo)
+        let is_time = matches!(self, Kind::When | Kind::Clock | Kind::Year);
+        is_time || matches!(self, Kind::HowHot | Kind::HowMuch | Kind::HowLong | Kind::HowFar | Kind::HowTo)
     }
 
     /// What an answer of this kind shows at least one of; `None` if nothing in particular.
     pub(super) fn wanted(self) -> Option<Marks> {
         match self {
             Kind::When => Some(Marks::TIME),
+            Kind::Clock => Some(Marks::CLOCK),
+            Kind::Year => Some(Marks::YEAR),
             Kind::HowHot => Some(Marks::HEAT),
             Kind::HowMany => Some(Marks::COUNT),
             Kind::HowMuch => Some(Marks::NUMBER),
@@ -246,6 +258,9 @@ const COUNTS: [&str; 2] = [" how many ", " wie viele "];
 const WEIGHTS: [&str; 3] = [" how heavy ", " weigh ", " wie schwer "];
 const AGES: [&str; 2] = [" how old ", " wie alt "];
 const SPEEDS: [&str; 3] = [" how fast ", " how quick ", " wie schnell "];
+const RATES: [&str; 2] = [" what is the speed ", " which speed "];
+const CLOCKS: [&str; 4] = [" what time ", " um wie viel uhr ", "几点", "何時"];
+const YEARS: [&str; 3] = [" what year ", " which year ", " in welchem jahr "];
 const PHONES: [&str; 4] = [" phone number ", " telephone number ", "telefonnummer", "电话号码"];
 const COLOURS: [&str; 6] =
     [" what colour ", " which colour ", " what color ", " which color ", "welche farbe", "什么颜色"];
@@ -402,6 +417,10 @@ const ASKING: [(Kind, &[&str]); 10] = [
             " which year ",
             " wann ",
             " seit wann ",
+            " um wie viel uhr ",
+            " in welchem jahr ",
+            "几点",
+            "何時",
             "什么时候",
             "何时",
             "いつ",

@@ -44,6 +44,10 @@ impl Marks {
     pub(super) const COUNT: Marks = Marks(65_536);
     /// A capitalised word at the beginning of a sentence, which may be a name.
     pub(super) const OPENING: Marks = Marks(131_072);
+    /// A time of day.
+    pub(super) const CLOCK: Marks = Marks(262_144);
+    /// A year.
+    pub(super) const YEAR: Marks = Marks(524_288);
 
     /// Either of the two.
     pub(super) const fn or(self, other: Marks) -> Marks {
@@ -71,8 +75,9 @@ impl Marks {
         {
             marks.add(Marks::NUMBER);
         }
-        let is_year =
-            lower.len() == 4 && (lower.starts_with("19") || lower.starts_with("20")) && starts_with_digit;
+        let is_year = lower.len() == 4
+            && lower.starts_with(['1', '2'])
+            && lower.bytes().all(|byte| byte.is_ascii_digit());
         let is_clock =
             starts_with_digit && (lower.contains(':') || lower.ends_with("am") || lower.ends_with("pm"));
         if is_year
@@ -82,6 +87,17 @@ impl Marks {
             || lower.chars().any(|character| "年月日時时".contains(character))
         {
             marks.add(Marks::TIME);
+        }
+        if is_clock
+            || CLOCKS.contains(&lower)
+            || NUMBERS.contains(&lower)
+            || lower.contains('時')
+            || lower.contains('点')
+        {
+            marks.add(Marks::CLOCK);
+        }
+        if is_year || lower.contains('年') {
+            marks.add(Marks::YEAR);
         }
         if is_capital && !opens_sentence || TEAMS.contains(&lower) {
             marks.add(Marks::NAME);
@@ -138,7 +154,7 @@ impl Marks {
             marks.add(Marks::MONEY);
         }
         if has_clock(text) {
-            marks.add(Marks::TIME);
+            marks.add(Marks::TIME.or(Marks::CLOCK));
         }
         if has_long_number(text) {
             marks.add(Marks::PHONE);
@@ -399,6 +415,25 @@ const TIMES: [&str; 71] = [
     "bevor",
     "sobald",
     "seit",
+];
+
+const CLOCKS: [&str; 16] = [
+    "am",
+    "pm",
+    "a.m",
+    "p.m",
+    "noon",
+    "midday",
+    "midnight",
+    "morning",
+    "afternoon",
+    "evening",
+    "dawn",
+    "dusk",
+    "sunrise",
+    "sunset",
+    "clock",
+    "uhr",
 ];
 
 const TEAMS: [&str; 8] = ["team", "group", "crew", "owner", "maintainer", "maintainers", "staff", "gruppe"];
