@@ -6,7 +6,7 @@
 //!
 //! The questions are split once, every other one of each kind: the constants of the search and of the answerer may be
 //! tuned on the first half, and on some more questions that were written for that (`tuning.json`); what counts is the
-//! second half, which is what is shown without `--tune`.
+//! second half, and some more that nobody had seen who tuned (`held.json`). These are what is shown without `--tune`.
 //!
 //! ```text
 //! cargo bench --bench answers                                   # the half that nothing was tuned on
@@ -45,8 +45,8 @@ fn main() -> Result<(), Failed> {
     for vault in VAULTS.iter().filter(|vault| options.vault.as_deref().is_none_or(|only| only == **vault)) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/answers").join(vault);
         let questions: Vec<Asked> = read_questions(&folder.join("questions.json"))?;
-        let more = folder.join("tuning.json");
-        let more = if options.tune && more.exists() { read_questions(&more)? } else { Vec::new() };
+        let more = folder.join(if options.tune { "tuning.json" } else { "held.json" });
+        let more = if more.exists() { read_questions(&more)? } else { Vec::new() };
         let server = Server::start(&folder.join("notes"), &options)?;
         let plain = Plain::read(&folder.join("notes"))?;
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
