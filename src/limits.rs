@@ -402,6 +402,15 @@ limits! {
     /// Units that one task may do before the next has its go.
     UNITS_PER_SLICE / units_per_slice: u32 = 50;
 
+    /// Runs whose steps `GET /agent/logs` still knows.
+    LOGGED_RUNS_MAX / logged_runs_max: usize = 100;
+
+    /// Steps of one run that are logged. Further ones are counted.
+    LOGGED_STEPS_MAX / logged_steps_max: usize = 64;
+
+    /// Views of the notes (lists, graphs, grep) in the making at once. Over it: 503 with `Retry-After`.
+    VIEWS_MAX / views_max: usize = 64;
+
     /// Jobs that wait for the disk helper.
     DISK_JOBS_MAX / disk_jobs_max: usize = 8;
 

@@ -39,6 +39,10 @@ pub struct Census {
     pub with_sync: usize,
     /// Connections that the folder believes to wait for a scan.
     pub sync_waiters: usize,
+    /// Connections that wait for a view of the notes.
+    pub with_view: usize,
+    /// Views of the notes in the making.
+    pub views: usize,
     /// Connections that are to be told of news.
     pub news: usize,
     /// Runs by state.
@@ -67,7 +71,7 @@ pub struct Census {
     pub embedding: usize,
     /// Runs of which the embedding server's calls believe that they wait.
     pub embedding_askers: usize,
-    /// Tasks, one for each run at work that does not wait for the model, and one for the index.
+    /// Tasks, one for each run at work that does not wait for the model, one for each view, and one for the index.
     pub tasks: usize,
     /// Slices of work that tasks have had so far.
     pub slices: u64,
@@ -97,6 +101,7 @@ impl App {
             runs: service.runs.counts(),
             queued: service.runs.queued(),
             tasks: service.works.tasks(),
+            views: service.works.views(),
             slices: service.works.slices(),
             longest_wait_turns: service.works.longest_wait_turns(),
             ended_kept: service.journal.figures().ended,
@@ -118,6 +123,7 @@ impl App {
             // A run stays here as long as somebody reads it.
             census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
             census.with_sync += usize::from(holds.awaits_sync);
+            census.with_view += usize::from(holds.awaits_view);
         }
         if let Some(model) = &service.model {
             let (askers, timers) = model.holds();

@@ -273,6 +273,7 @@ impl App {
         }
         self.service.hear_servers(cx);
         self.tell_scan(cx);
+        self.tell_views(cx);
         self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.accept(cx);
@@ -301,6 +302,15 @@ impl App {
             let Some(key) = self.news.pop_front() else { return };
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::serve(peer, &mut self.service, cx);
+            }
+        }
+    }
+
+    /// Answers those whose views are whole: as many as there were slices for in this turn, at most.
+    fn tell_views(&mut self, cx: &mut Cx<'_, '_>) {
+        while let Some(viewed) = self.service.works.next_viewed() {
+            if let Some(peer) = self.peers.at_mut(viewed.asker) {
+                peers::viewed(peer, viewed.task, viewed.body, &mut self.service, cx);
             }
         }
     }

@@ -45,6 +45,8 @@ pub struct Folder {
     waiting: Vec<Key>,
     /// Connections that wait for the next.
     waiting_next: Vec<Key>,
+    /// The next is to read every file, as somebody has asked for.
+    forces_next: bool,
 }
 
 impl Folder {
@@ -60,11 +62,13 @@ impl Folder {
             parked: None,
             waiting: Vec::new(),
             waiting_next: Vec::new(),
+            forces_next: false,
         }
     }
 
-    /// Reads the folder again. `waiting` hears of the result.
-    pub fn sync(&mut self, waiting: Option<Key>, library: &mut Library, disk: &mut dyn Disk) {
+    /// Reads the folder again, with `force` all of its files. `waiting` hears of the result.
+    pub fn sync(&mut self, waiting: Option<Key>, force: bool, library: &mut Library, disk: &mut dyn Disk) {
+        self.forces_next |= force;
         match self.state {
             State::Resting => {
                 self.waiting.extend(waiting);
@@ -157,7 +161,10 @@ impl Folder {
 
     fn begin(&mut self, library: &mut Library, disk: &mut dyn Disk) {
         self.state = State::Scanning;
-        library.begin_scan();
+        match std::mem::take(&mut self.forces_next) {
+            true => library.begin_full_scan(),
+            false => library.begin_scan(),
+        }
         self.owes_listing = true;
         self.ask_for_more(library, disk);
     }

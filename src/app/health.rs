@@ -15,8 +15,8 @@ use super::respond::{Reply, write_json};
 use super::service::Service;
 
 /// What this program is called on the wire, as the service that it replaces was.
-const SERVICE: &str = "knowledge-agent";
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(super) const SERVICE: &str = "knowledge-agent";
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Debug, Serialize)]
 struct IndexView {

@@ -4,6 +4,7 @@
 //! is the one `match` over what can happen, [`peers`] is where a client's bytes become requests and answers, and each
 //! other file holds functions over the two or three tables that it needs.
 
+pub mod about;
 pub mod access_log;
 pub mod breaker;
 pub mod caches;
@@ -26,9 +27,11 @@ pub mod routes;
 pub mod run_log;
 pub mod runs;
 pub mod service;
+pub mod step_log;
 pub mod tasks;
 pub mod tools;
 pub mod verify;
+pub mod views;
 pub mod work;
 
 use std::collections::VecDeque;
@@ -110,7 +113,7 @@ impl App {
     /// Begins to read the folder of notes.
     pub fn read_folder(&mut self, cx: &mut Cx<'_, '_>) {
         let Service { folder, library, works, .. } = &mut self.service;
-        folder.sync(None, library, cx.os.disk);
+        folder.sync(None, false, library, cx.os.disk);
         works.wake_index();
     }
 

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::keeping::{Keeping, Marks, Told};
 use super::record::Watcher;
 use super::run_log::Log;
+use super::step_log::StepLog;
 use crate::agent::{Input, Outcome, Run, RunEvent};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Kind, Slots, WallTime, tidy_queue};
@@ -116,6 +117,8 @@ pub struct Runs {
     question_bytes: usize,
     question_bytes_max: usize,
     scratch: String,
+    /// What the last of them have done.
+    steps: StepLog,
 }
 
 impl Runs {
@@ -149,6 +152,7 @@ impl Runs {
             question_bytes: 0,
             question_bytes_max: limits.question_bytes_unkept_max,
             scratch: String::new(),
+            steps: StepLog::new(limits.logged_runs_max, limits.logged_steps_max),
         }
     }
 
@@ -424,6 +428,16 @@ impl Runs {
         self.ended_unkept += 1;
         self.tell(key);
         self.keep(key);
+    }
+
+    /// What the last runs have done.
+    pub fn steps(&self) -> &StepLog {
+        &self.steps
+    }
+
+    /// The same, to add to it.
+    pub fn steps_mut(&mut self) -> &mut StepLog {
+        &mut self.steps
     }
 
     // --- Keeping --------------------------------------------------------------------------------------------------

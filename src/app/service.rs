@@ -29,6 +29,8 @@ pub struct Service {
     pub limits: Limits,
     /// Who may come in.
     pub doors: Doors,
+    /// The folder of notes, as it was named.
+    pub notes_folder: String,
     /// What is known of the notes.
     pub library: Library,
     /// The folder they are read from.
@@ -79,6 +81,7 @@ impl Service {
         let embedder = embedder.map(|embed| Embedder::new(embed, config.is_durable, &mut outbound, limits));
         Service {
             doors: Doors::new(config.listen, &config.allow_hosts),
+            notes_folder: config.notes.display().to_string(),
             library: Library::new(seed, limits),
             folder: Folder::new(limits.notes_max, limits.note_bytes_max),
             runs: Runs::new(config.runs_max, config.waiting_max, limits),

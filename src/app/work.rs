@@ -23,16 +23,25 @@ use crate::text::Terms;
 use super::embed::{Asked as Wish, Embedder};
 use super::folder::Folder;
 use super::model::{Asked, Heard, Model};
+use super::respond::Problem;
 use super::runs::{Left, Runs, Seek, Stage};
 use super::tools::look_up;
+use super::views::{View, Wanted};
 
 /// What a task does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Work {
     /// Takes a run further.
     Run(Key),
     /// Indexes what was read of the folder.
     Index,
+    /// Looks through the notes for a client.
+    View {
+        /// Its connection.
+        asker: Key,
+        /// How far it has come.
+        view: Box<View>,
+    },
 }
 
 /// The task queue and what each of its tasks does.
@@ -41,6 +50,21 @@ pub struct Works {
     works: SideTable<Work>,
     index_task: Key,
     bench: Bench,
+    views: usize,
+    views_max: usize,
+    /// Views that are whole.
+    viewed: VecDeque<Viewed>,
+}
+
+/// What has become of a client's view: the body of its answer.
+#[derive(Debug)]
+pub struct Viewed {
+    /// The connection that asked for it.
+    pub asker: Key,
+    /// The task that made it.
+    pub task: Key,
+    /// Its body, or why there is none.
+    pub body: Result<Vec<u8>, Problem>,
 }
 
 /// What every step of a run borrows.
@@ -83,9 +107,10 @@ const NO_VECTORS: &str =
     "The notes were searched by words alone, because none of them has been embedded so far.";
 
 impl Works {
-    /// One task for the index and one for each run at work.
+    /// One task for the index, one for each run at work, and one for each view.
     pub fn new(runs_max: usize, embeds: bool, limits: &Limits) -> Works {
-        let mut queue = TaskQueue::new(runs_max.saturating_add(1), limits.units_per_slice);
+        let tasks_max = runs_max.saturating_add(1).saturating_add(limits.views_max);
+        let mut queue = TaskQueue::new(tasks_max, limits.units_per_slice);
         let index_task = queue.spawn().expect("a new queue has room for its first task");
         let mut works = SideTable::default();
         works.insert(index_task, Work::Index);
@@ -98,7 +123,8 @@ impl Works {
             embeds,
             tool_result_bytes_max: limits.tool_result_bytes_max,
         };
-        Works { queue, works, index_task, bench }
+        let (views_max, viewed) = (limits.views_max, VecDeque::new());
+        Works { queue, works, index_task, bench, views: 0, views_max, viewed }
     }
 
     /// There may be something to index.
@@ -108,7 +134,41 @@ impl Works {
 
     /// The loop must not sleep.
     pub fn is_runnable(&self) -> bool {
-        self.queue.is_runnable() || !self.bench.to_ask.is_empty() || !self.bench.to_embed.is_empty()
+        self.queue.is_runnable()
+            || !self.bench.to_ask.is_empty()
+            || !self.bench.to_embed.is_empty()
+            || !self.viewed.is_empty()
+    }
+
+    /// Begins to make a view for a client; the task that does. `None` while too many are being made.
+    pub fn view(&mut self, asker: Key, wanted: Wanted, library: &Library) -> Option<Key> {
+        if self.views >= self.views_max {
+            return None;
+        }
+        let task = self.queue.spawn()?;
+        self.views += 1;
+        self.works.insert(task, Work::View { asker, view: Box::new(View::new(wanted, library)) });
+        Some(task)
+    }
+
+    /// Nobody wants the view any more.
+    pub fn drop_view(&mut self, task: Key) {
+        if self.works.at(task).is_some() {
+            self.queue.cancel(task);
+            self.works.remove(task);
+            self.views -= 1;
+        }
+        self.viewed.retain(|viewed| viewed.task != task);
+    }
+
+    /// A view that is whole, each once.
+    pub fn next_viewed(&mut self) -> Option<Viewed> {
+        self.viewed.pop_front()
+    }
+
+    /// Views in the making.
+    pub fn views(&self) -> usize {
+        self.views
     }
 
     /// What is kept of searches.
@@ -147,8 +207,8 @@ impl Works {
     ) {
         let clock = cx.os.clock;
         self.begin_waiting(plan, runs, library, clock);
-        let Works { queue, works, bench, .. } = self;
-        queue.run(cx.budget, |task, slice| match works.at(task) {
+        let Works { queue, works, bench, views, viewed, .. } = self;
+        queue.run(cx.budget, |task, slice| match works.at_mut(task) {
             Some(Work::Run(run)) => {
                 let run = *run;
                 let progress = step_run(run, slice, bench, runs, library, clock);
@@ -158,6 +218,13 @@ impl Works {
                 progress
             }
             Some(Work::Index) => step_index(slice, library, folder, cx.os.disk),
+            Some(Work::View { asker, view }) => {
+                let Some(body) = view.step(library, slice) else { return Progress::Again };
+                viewed.push_back(Viewed { asker: *asker, task, body });
+                works.remove(task);
+                *views -= 1;
+                Progress::Done
+            }
             None => Progress::Done,
         });
         // A place that was freed in this turn is taken in this turn, so that the loop can see that work is left.
@@ -290,7 +357,7 @@ impl Works {
         if let Some(record) = runs.at_mut(run) {
             record.stage = Stage::None;
         }
-        let effect = resume(run, input, &mut self.bench.told, runs);
+        let effect = resume(run, input, &mut self.bench.told, runs, clock);
         self.set_to_work(run, effect, runs, library, clock);
     }
 
@@ -298,7 +365,7 @@ impl Works {
     pub fn cancel(&mut self, run: Key, runs: &mut Runs, clock: &dyn Clock) {
         self.drop_task(run, runs);
         if runs.machine(run).is_some() {
-            let effect = resume(run, Input::Cancel, &mut self.bench.told, runs);
+            let effect = resume(run, Input::Cancel, &mut self.bench.told, runs, clock);
             debug_assert!(matches!(effect, Some(Effect::Finish(_))), "a cancelled run wants nothing more");
             if is_planted(Planted::EndsTwice) {
                 runs.told(run, &[RunEvent::Done { status: Outcome::Cancelled }]);
@@ -310,7 +377,7 @@ impl Works {
     /// Fails a run that is not at work.
     pub fn fail(&mut self, run: Key, why: String, runs: &mut Runs, clock: &dyn Clock) {
         if runs.machine(run).is_some() {
-            resume(run, Input::Failed(why), &mut self.bench.told, runs);
+            resume(run, Input::Failed(why), &mut self.bench.told, runs, clock);
             runs.finish(run, Outcome::Failed, clock.wall());
         }
     }
@@ -346,7 +413,7 @@ impl Works {
         clock: &dyn Clock,
     ) {
         let input = plan.map_or(Input::Start, |plan| Input::StartWith(plan.clone()));
-        let effect = resume(run, input, &mut self.bench.told, runs);
+        let effect = resume(run, input, &mut self.bench.told, runs, clock);
         self.set_to_work(run, effect, runs, library, clock);
     }
 
@@ -404,7 +471,7 @@ fn step_run(
         }
     };
     let Some(input) = input else { return Progress::Again };
-    let effect = resume(run, input, &mut bench.told, runs);
+    let effect = resume(run, input, &mut bench.told, runs, clock);
     if let Some(Effect::Ask(asking)) = &effect {
         slice.spend(u32::try_from(asking.bytes() / ASKED_BYTES_PER_UNIT).unwrap_or(u32::MAX));
     }
@@ -453,12 +520,20 @@ fn step_index(
 ///
 /// The input is recorded with what it causes: both leave in the same batch, so a process that takes over finds both or
 /// neither. An input that ends the run needs no record: nobody carries on behind an end.
-fn resume(run: Key, input: Input, told: &mut Vec<RunEvent>, runs: &mut Runs) -> Option<Effect> {
+fn resume(
+    run: Key,
+    input: Input,
+    told: &mut Vec<RunEvent>,
+    runs: &mut Runs,
+    clock: &dyn Clock,
+) -> Option<Effect> {
     told.clear();
     let recorded = input.clone();
     let effect = runs.machine(run)?.resume(input, told).expect("a run's stage here is the state it is in");
-    if let Some(record) = runs.at(run) {
-        log::debug!("run {}: {} events told, then {}", record.id, told.len(), step_name(&effect));
+    if let Some(id) = runs.at(run).map(|record| record.id) {
+        let step = step_name(&effect);
+        log::debug!("run {id}: {} events told, then: {step}", told.len());
+        runs.steps_mut().add(id, step, clock.wall());
     }
     if !matches!(effect, Effect::Finish(_)) && !is_planted(Planted::ForgetsAnInput) {
         runs.given(run, recorded);
@@ -467,16 +542,16 @@ fn resume(run: Key, input: Input, told: &mut Vec<RunEvent>, runs: &mut Runs) -> 
     Some(effect)
 }
 
-/// What a run does next, for the debug log.
+/// What a run does next, for those who watch.
 fn step_name(effect: &Effect) -> &'static str {
     match effect {
-        Effect::Search(_) => "it searches",
-        Effect::Compose(_) => "it composes its answer",
-        Effect::Ask(_) => "it asks the model",
-        Effect::Use(_) => "it uses a tool",
-        Effect::Finish(Outcome::Completed) => "it is completed",
-        Effect::Finish(Outcome::Failed) => "it has failed",
-        Effect::Finish(Outcome::Cancelled) => "it is cancelled",
+        Effect::Search(_) => "search",
+        Effect::Compose(_) => "compose",
+        Effect::Ask(_) => "ask_model",
+        Effect::Use(_) => "use_tool",
+        Effect::Finish(Outcome::Completed) => "completed",
+        Effect::Finish(Outcome::Failed) => "failed",
+        Effect::Finish(Outcome::Cancelled) => "cancelled",
     }
 }
 

@@ -110,7 +110,12 @@ impl Library {
 
     /// A listing of the folder begins. One that is under way is void; reads that were asked for still count.
     pub fn begin_scan(&mut self) {
-        self.scan.begin();
+        self.scan.begin(false);
+    }
+
+    /// The same, and every file is read again, whatever its size and time say.
+    pub fn begin_full_scan(&mut self) {
+        self.scan.begin(true);
     }
 
     /// Some files of the folder. Those that are no Markdown, or hidden, are passed over.
@@ -200,7 +205,17 @@ impl Library {
 
     /// All notes, in path order.
     pub fn notes(&self) -> impl Iterator<Item = &Note> {
-        self.scan.notes().filter_map(|id| self.shelf.note(id))
+        self.notes_after(None)
+    }
+
+    /// The notes behind a path, in path order: whoever looks at them a few at a time goes on from the last.
+    pub fn notes_after<'l>(&'l self, after: Option<&str>) -> impl Iterator<Item = &'l Note> + use<'l> {
+        self.scan.notes_after(after).filter_map(|id| self.shelf.note(id))
+    }
+
+    /// When a note's file was last written, in nanoseconds since 1970, as its last reading has told.
+    pub fn modified_ns(&self, path: &str) -> Option<i64> {
+        self.scan.modified_ns(path)
     }
 
     /// The links of a note in the order of its text, each with the note that it means, if that exists.

@@ -138,6 +138,8 @@ pub(super) struct Scan {
     /// Folders that could not be listed in this scan: what we know below them stays.
     unlisted: Vec<Box<str>>,
     is_complete: bool,
+    /// Files are read although they seem to be as they were.
+    forces: bool,
     /// The last path that the search for gone files has looked at.
     checked: Option<Box<str>>,
     report: ScanReport,
@@ -184,14 +186,17 @@ impl Scan {
             bytes_waiting: 0,
             unlisted: Vec::new(),
             is_complete: true,
+            forces: false,
             checked: None,
             report: ScanReport::default(),
         }
     }
 
-    /// Starts over with the listing; reads under way go on.
-    pub(super) fn begin(&mut self) {
+    /// Starts over with the listing; reads under way go on. With `force` every file is read again, whatever its size and
+    /// time say.
+    pub(super) fn begin(&mut self, force: bool) {
         self.state = State::Listing;
+        self.forces = force;
         self.number += 1;
         self.unlisted.clear();
         self.is_complete = true;
@@ -207,7 +212,7 @@ impl Scan {
         match self.files.get_mut(&entry.path) {
             Some(file) => {
                 file.seen = self.number;
-                if file.stamp == stamp || file.stage != Stage::Settled {
+                if (file.stamp == stamp && !self.forces) || file.stage != Stage::Settled {
                     return;
                 }
                 file.stage = Stage::ToRead(bytes);
@@ -375,9 +380,15 @@ impl Scan {
         files.take_while(move |(path, _)| is_below(path, folder)).filter_map(|(_, file)| file.note)
     }
 
-    /// Paths and notes, in path order.
-    pub(super) fn notes(&self) -> impl Iterator<Item = NoteId> {
-        self.files.values().filter_map(|file| file.note)
+    /// Notes behind a path, in path order; all of them behind none.
+    pub(super) fn notes_after<'s>(&'s self, after: Option<&str>) -> impl Iterator<Item = NoteId> + use<'s> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.files.range::<str, _>((from, Bound::Unbounded)).filter_map(|(_, file)| file.note)
+    }
+
+    /// When the file was last written, as its last reading has told.
+    pub(super) fn modified_ns(&self, path: &str) -> Option<i64> {
+        self.files.get(path)?.stamp.map(|(_, modified_ns)| modified_ns)
     }
 }
 

@@ -266,6 +266,32 @@ pub fn not_synced(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     serve(peer, service, cx);
 }
 
+/// A look at the notes: it is whole, or there is nothing to look at.
+pub fn viewed(
+    peer: &mut Peer,
+    task: Key,
+    body: Result<Vec<u8>, Problem>,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) {
+    if peer.gone || !matches!(peer.exchange, Exchange::AwaitView { task: awaited } if awaited == task) {
+        return;
+    }
+    peer.exchange = Exchange::Nothing;
+    match body {
+        Ok(body) if body.len() > peer.connection.outbox.free().saturating_sub(HEAD_ROOM) => {
+            let detail = "this is more than one answer has room for; ask for less with limit";
+            refuse(peer, &Problem::new(507, detail), service, cx);
+        }
+        Ok(body) => send_whole(peer, 200, None, &body, service, cx),
+        Err(problem) => refuse(peer, &problem, service, cx),
+    }
+    serve(peer, service, cx);
+}
+
+/// Bytes that the head of an answer may take.
+const HEAD_ROOM: usize = 1024;
+
 /// The head of an event stream, and for a reader that joins in, where the run is. The connection is among the run's
 /// watchers.
 pub(super) fn begin_stream(

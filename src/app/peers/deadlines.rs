@@ -48,7 +48,8 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
         Exchange::AwaitRun { .. }
         | Exchange::AwaitKept { .. }
         | Exchange::AwaitStore { .. }
-        | Exchange::AwaitSync => None,
+        | Exchange::AwaitSync
+        | Exchange::AwaitView { .. } => None,
     };
     match (stall, wait) {
         (Some(stall), Some(wait)) => Some(if stall.0 <= wait.0 { stall } else { wait }),

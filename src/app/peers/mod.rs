@@ -8,6 +8,7 @@
 //!       │                        │ ├─ stream, async ─► AwaitKept ─ kept ─┬──────────┤
 //!       │                        │ │                                     └► Streaming ─ read up ─┐
 //!       │                        │ ├─ long poll, cancel ───► AwaitEnd ──── ended ───┤           │
+//!       │                        │ ├─ a look at the notes ─► AwaitView ───── made ───┤           │
 //!       │                        │ └─ sync ────────────────► AwaitSync ─── scanned ─┤           │
 //!       └────────────────────────────────────────────────────────────────────────┴───────────┘
 //!    any of them ── last answer queued, or a peer that must go ──► Lingering ──► (closed)
@@ -40,7 +41,7 @@ use crate::reactor::{Cx, TimerId};
 use crate::store::{Idempotency, KeptRun, Row, Trouble};
 use crate::wire::http1::{After, Server};
 
-pub use answer::{not_synced, synced};
+pub use answer::{not_synced, synced, viewed};
 pub use deadlines::timer;
 pub use end::over;
 pub use receive::found;
@@ -69,6 +70,8 @@ enum Exchange {
     Streaming { run: Key, sent: u64, kept: bool },
     /// `/sync`: the answer is the scan's.
     AwaitSync,
+    /// A look at the notes, which this task makes.
+    AwaitView { task: Key },
     /// The last answer is out; what still arrives is dropped until the peer closes or the time is up.
     Lingering { bytes_left: usize },
 }
@@ -172,6 +175,8 @@ pub struct Holds {
     pub run: Option<Key>,
     /// It waits for a scan.
     pub awaits_sync: bool,
+    /// It waits for a view.
+    pub awaits_view: bool,
 }
 
 /// What one connection may do in one turn before others have theirs.
@@ -242,6 +247,7 @@ impl Peer {
             | Exchange::AwaitStore { .. }
             | Exchange::Streaming { .. }
             | Exchange::AwaitSync
+            | Exchange::AwaitView { .. }
             | Exchange::Lingering { .. } => 0,
         };
         Holds {
@@ -253,6 +259,7 @@ impl Peer {
             has_timer: self.timer.is_some(),
             run: self.run().filter(|_| !self.gone),
             awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
+            awaits_view: !self.gone && matches!(self.exchange, Exchange::AwaitView { .. }),
         }
     }
 
@@ -271,6 +278,7 @@ impl Peer {
             | Exchange::Receiving { .. }
             | Exchange::AwaitStore { .. }
             | Exchange::AwaitSync
+            | Exchange::AwaitView { .. }
             | Exchange::Lingering { .. } => None,
         }
     }
@@ -351,7 +359,7 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         Exchange::AwaitKept { run, then } => answer_kept(peer, run, then, service, cx),
         Exchange::AwaitEnd { run, until } => answer_end(peer, run, until, service, cx),
         Exchange::Streaming { run, sent, kept } => stream(peer, run, sent, kept, service, cx, allowance),
-        Exchange::AwaitSync | Exchange::AwaitStore { .. } => Stepped::Waits,
+        Exchange::AwaitSync | Exchange::AwaitStore { .. } | Exchange::AwaitView { .. } => Stepped::Waits,
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),
     }
 }

@@ -10,7 +10,7 @@ use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
-use crate::app::{caches, chat, health, tasks, verify};
+use crate::app::{about, caches, chat, health, step_log, tasks, verify};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::net::Fill;
@@ -42,6 +42,8 @@ enum Outcome {
     Store(Wish),
     /// With a scan's report.
     Sync,
+    /// With what this task makes of the notes.
+    View(Key),
 }
 
 pub(super) fn receive(
@@ -193,6 +195,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
         }
         Outcome::Store(wish) => ask_store(peer, wish, service, cx),
         Outcome::Sync => peer.exchange = Exchange::AwaitSync,
+        Outcome::View(task) => peer.exchange = Exchange::AwaitView { task },
     }
     service.scratch = scratch;
 }
@@ -293,10 +296,25 @@ fn perform(
         Route::Task { id, wait } => look_for(id, Deed::Show { wait }, service, cx, scratch),
         Route::TaskStream { id, after } => look_for(id, Deed::Stream { after }, service, cx, scratch),
         Route::CancelTask(id) => look_for(id, Deed::Cancel, service, cx, scratch),
-        Route::Sync => {
-            service.folder.sync(Some(connection), &mut service.library, cx.os.disk);
-            service.works.wake_index();
-            Ok(Outcome::Sync)
+        Route::Sync { force } => Ok(sync(connection, force, service, cx)),
+        Route::CacheRebuild => {
+            clear_caches(service, scratch);
+            Ok(sync(connection, true, service, cx))
+        }
+        Route::View(wanted) => {
+            let Service { works, library, .. } = service;
+            let task = works.view(connection, wanted, library);
+            task.map(Outcome::View).ok_or_else(|| {
+                Problem::busy("too many look through the notes at once; try again in a moment", 1)
+            })
+        }
+        Route::NotesConfig => Ok(Outcome::Whole(about::notes(service, scratch))),
+        Route::Agent => Ok(Outcome::Whole(about::agent(service, scratch))),
+        Route::AgentLogs { limit } => Ok(Outcome::Whole(step_log::show(limit, &service.runs, scratch))),
+        Route::AgentReset => {
+            clear_caches(service, scratch);
+            scratch.clear();
+            Ok(Outcome::Whole(about::reset(&mut service.runs, scratch)))
         }
         Route::Verify => {
             let Service { library, limits, .. } = &service;
@@ -310,15 +328,24 @@ fn perform(
             let Service { works, model, embedder, .. } = &service;
             Ok(Outcome::Whole(caches::stats(works, model.as_ref(), embedder.as_ref(), scratch)))
         }
-        Route::CacheClear => {
-            let Service { works, model, embedder, pool, .. } = service;
-            let (model, embedder) = (model.as_mut(), embedder.as_mut());
-            Ok(Outcome::Whole(caches::clear(works, model, embedder, pool, scratch)))
-        }
+        Route::CacheClear => Ok(Outcome::Whole(clear_caches(service, scratch))),
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),
     };
     done.unwrap_or_else(Outcome::Refuse)
+}
+
+fn clear_caches(service: &mut Service, scratch: &mut Vec<u8>) -> Reply {
+    let Service { works, model, embedder, pool, .. } = service;
+    caches::clear(works, model.as_mut(), embedder.as_mut(), pool, scratch)
+}
+
+/// Reads the folder again.
+fn sync(connection: Key, force: bool, service: &mut Service, cx: &mut Cx<'_, '_>) -> Outcome {
+    let Service { folder, library, works, .. } = service;
+    folder.sync(Some(connection), force, library, cx.os.disk);
+    works.wake_index();
+    Outcome::Sync
 }
 
 /// Does something about a run that is here, or has the store look for it.

@@ -317,10 +317,12 @@ impl Checker {
             census.with_sync,
             census.sync_waiters,
         )?;
+        equal("connections that wait for a view, and views", census.with_view, census.views)?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         if !census.is_parked {
-            let at_work = census.tasks + census.awaiting_attempt + census.asking + census.embedding;
+            let at_work =
+                census.tasks - census.views + census.awaiting_attempt + census.asking + census.embedding;
             equal("tasks, and runs at work with the index", at_work, census.runs.running + 1)?;
         }
         at_most("connections", census.connections, limits.connections_max + 1)?;

@@ -4,16 +4,20 @@
 //! `Allow`), the kind of body (415), the parameters (422). All of it is known from the head, so a body that is not
 //! wanted is never read.
 
+mod query;
+
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::limits::Limits;
-use crate::wire::http1::{Head, Method, QueryPairs, Target, decode_path};
+use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
 
 use super::doors::{Doors, Shut};
 use super::respond::{Invalid, Problem};
+use super::views::Wanted;
+use query::{flag, parameter};
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +50,23 @@ pub enum Route {
         after: u64,
     },
     /// `POST /sync`
-    Sync,
+    Sync {
+        /// Every file is read, be it unchanged.
+        force: bool,
+    },
+    /// Something of the notes to look at: `/notes` and `/knowledge`.
+    View(Wanted),
+    /// `GET /config/notes`
+    NotesConfig,
+    /// `GET /agent/info`
+    Agent,
+    /// `GET /agent/logs`
+    AgentLogs {
+        /// Runs at most.
+        limit: usize,
+    },
+    /// `POST /agent/reset`
+    AgentReset,
     /// `POST /verify`
     Verify,
     /// `GET /config/embeddings`
@@ -55,6 +75,8 @@ pub enum Route {
     CacheStats,
     /// `POST /cache/clear?confirm=true`
     CacheClear,
+    /// `POST /cache/rebuild`
+    CacheRebuild,
     /// `GET /tasks`
     Tasks {
         /// At most so many.
@@ -75,17 +97,7 @@ impl Route {
             Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify => {
                 limits.chat_body_bytes_max
             }
-            Route::Health
-            | Route::Embeddings
-            | Route::CacheStats
-            | Route::CacheClear
-            | Route::Info
-            | Route::Task { .. }
-            | Route::TaskStream { .. }
-            | Route::Sync
-            | Route::Tasks { .. }
-            | Route::CancelTask(_)
-            | Route::Options(_) => limits.body_bytes_max,
+            _ => limits.body_bytes_max,
         }
     }
 
@@ -96,7 +108,7 @@ impl Route {
 }
 
 /// What a path names, whatever the method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Resource {
     Health,
     Info,
@@ -107,11 +119,24 @@ enum Resource {
     TaskStream(Uuid),
     Sync,
     Verify,
+    NotesConfig,
     Embeddings,
     CacheStats,
     CacheClear,
+    CacheRebuild,
     Tasks,
     OneTask(Uuid),
+    Notes,
+    Structure,
+    NotesFor,
+    Category(Box<str>),
+    Graph,
+    Categories,
+    PassagesFor,
+    Lines,
+    Agent,
+    AgentLogs,
+    AgentReset,
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -119,21 +144,34 @@ const POST: &str = "POST, OPTIONS";
 const DELETE: &str = "DELETE, OPTIONS";
 
 impl Resource {
-    fn allow(self) -> &'static str {
+    fn allow(&self) -> &'static str {
         match self {
             Resource::Health
             | Resource::Info
+            | Resource::NotesConfig
             | Resource::Embeddings
             | Resource::CacheStats
             | Resource::Task(_)
             | Resource::TaskStream(_)
-            | Resource::Tasks => READ,
+            | Resource::Tasks
+            | Resource::Notes
+            | Resource::Structure
+            | Resource::NotesFor
+            | Resource::Category(_)
+            | Resource::Graph
+            | Resource::Categories
+            | Resource::PassagesFor
+            | Resource::Lines
+            | Resource::Agent
+            | Resource::AgentLogs => READ,
             Resource::Chat
             | Resource::ChatStream
             | Resource::ChatAsync
             | Resource::Sync
             | Resource::Verify
-            | Resource::CacheClear => POST,
+            | Resource::CacheClear
+            | Resource::CacheRebuild
+            | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
         }
     }
@@ -178,10 +216,22 @@ fn find(path: &str) -> Result<Resource, Problem> {
         "/chat/async" => Some(Resource::ChatAsync),
         "/sync" => Some(Resource::Sync),
         "/verify" => Some(Resource::Verify),
+        "/config/notes" => Some(Resource::NotesConfig),
         "/config/embeddings" => Some(Resource::Embeddings),
         "/cache/stats" => Some(Resource::CacheStats),
         "/cache/clear" => Some(Resource::CacheClear),
+        "/cache/rebuild" => Some(Resource::CacheRebuild),
         "/tasks" => Some(Resource::Tasks),
+        "/notes" => Some(Resource::Notes),
+        "/notes/structure" => Some(Resource::Structure),
+        "/notes/search" => Some(Resource::NotesFor),
+        "/knowledge/graph" => Some(Resource::Graph),
+        "/knowledge/categories" => Some(Resource::Categories),
+        "/knowledge/search" => Some(Resource::PassagesFor),
+        "/knowledge/search/content" => Some(Resource::Lines),
+        "/agent/info" => Some(Resource::Agent),
+        "/agent/logs" => Some(Resource::AgentLogs),
+        "/agent/reset" => Some(Resource::AgentReset),
         _ => None,
     };
     if let Some(resource) = fixed {
@@ -194,6 +244,9 @@ fn find(path: &str) -> Result<Resource, Problem> {
     }
     if let Some(id) = path.strip_prefix("/tasks/") {
         return parse_id(id).map(Resource::OneTask);
+    }
+    if let Some(category) = path.strip_prefix("/notes/").filter(|category| !category.is_empty()) {
+        return Ok(Resource::Category(category.into()));
     }
     Err(Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin"))
 }
@@ -209,28 +262,50 @@ fn parse_id(text: &str) -> Result<Uuid, Problem> {
 }
 
 fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits) -> Result<Route, Problem> {
-    match (head.method, resource) {
-        (Method::Options, resource) => Ok(Route::Options(resource.allow())),
-        (Method::Get | Method::Head, Resource::Health) => Ok(Route::Health),
-        (Method::Get | Method::Head, Resource::Info) => Ok(Route::Info),
-        (Method::Get | Method::Head, Resource::Embeddings) => Ok(Route::Embeddings),
-        (Method::Get | Method::Head, Resource::CacheStats) => Ok(Route::CacheStats),
-        (Method::Get | Method::Head, Resource::Task(id)) => {
-            Ok(Route::Task { id, wait: task_wait(query, limits)? })
-        }
-        (Method::Get | Method::Head, Resource::TaskStream(id)) => {
-            Ok(Route::TaskStream { id, after: stream_position(id, head, query)? })
-        }
-        (Method::Get | Method::Head, Resource::Tasks) => tasks_page(query),
-        (Method::Post, Resource::Chat) => Ok(Route::Chat),
-        (Method::Post, Resource::ChatStream) => Ok(Route::ChatStream),
-        (Method::Post, Resource::ChatAsync) => Ok(Route::ChatAsync { key: idempotency_key(head, limits)? }),
-        (Method::Post, Resource::Sync) => Ok(Route::Sync),
-        (Method::Post, Resource::Verify) => Ok(Route::Verify),
-        (Method::Post, Resource::CacheClear) => cache_clear(query),
-        (Method::Delete, Resource::OneTask(id)) => Ok(Route::CancelTask(id)),
-        (_, resource) => Err(Problem::method_not_allowed(resource.allow())),
+    let reads = matches!(head.method, Method::Get | Method::Head);
+    let is_allowed = match resource.allow() {
+        READ => reads,
+        POST => head.method == Method::Post,
+        _ => head.method == Method::Delete,
+    };
+    if head.method == Method::Options {
+        return Ok(Route::Options(resource.allow()));
     }
+    if !is_allowed {
+        return Err(Problem::method_not_allowed(resource.allow()));
+    }
+    Ok(match resource {
+        Resource::Health => Route::Health,
+        Resource::Info => Route::Info,
+        Resource::NotesConfig => Route::NotesConfig,
+        Resource::Embeddings => Route::Embeddings,
+        Resource::CacheStats => Route::CacheStats,
+        Resource::Task(id) => Route::Task { id, wait: task_wait(query, limits)? },
+        Resource::TaskStream(id) => Route::TaskStream { id, after: stream_position(id, head, query)? },
+        Resource::Tasks => {
+            let (limit, before) = query::tasks_page(query)?;
+            Route::Tasks { limit, before }
+        }
+        Resource::Notes => Route::View(query::notes(query, None)?),
+        Resource::Category(category) => Route::View(query::notes(query, Some(category))?),
+        Resource::Structure => Route::View(query::structure(query)?),
+        Resource::NotesFor => Route::View(query::notes_for(query)?),
+        Resource::Graph => Route::View(query::graph(query)?),
+        Resource::Categories => Route::View(Wanted::Categories),
+        Resource::PassagesFor => Route::View(query::passages_for(query)?),
+        Resource::Lines => Route::View(query::lines(query)?),
+        Resource::Agent => Route::Agent,
+        Resource::AgentLogs => Route::AgentLogs { limit: query::number(query, "limit", 20, 1, 100)? },
+        Resource::Chat => Route::Chat,
+        Resource::ChatStream => Route::ChatStream,
+        Resource::ChatAsync => Route::ChatAsync { key: idempotency_key(head, limits)? },
+        Resource::Sync => Route::Sync { force: flag(query, "force_rebuild")? },
+        Resource::Verify => Route::Verify,
+        Resource::CacheClear => cache_clear(query)?,
+        Resource::CacheRebuild => Route::CacheRebuild,
+        Resource::AgentReset => Route::AgentReset,
+        Resource::OneTask(id) => Route::CancelTask(id),
+    })
 }
 
 /// Where a reader of a run's log wants to go on: `?after=` before `Last-Event-ID`, as it is the more deliberate one.
@@ -281,40 +356,6 @@ fn cache_clear(query: &str) -> Result<Route, Problem> {
         Some("true") => Ok(Route::CacheClear),
         Some(_) | None => Err(Problem::new(400, "the caches are only emptied with ?confirm=true")),
     }
-}
-
-fn tasks_page(query: &str) -> Result<Route, Problem> {
-    let limit = match parameter(query, "limit")? {
-        None => TASKS_PER_PAGE,
-        Some(text) => match text.parse::<usize>() {
-            Ok(limit) if (1..=TASKS_PER_PAGE_MAX).contains(&limit) => limit,
-            Ok(_) => {
-                return Err(Problem::invalid(Invalid::out_of_range("query", "limit", 1, TASKS_PER_PAGE_MAX)));
-            }
-            Err(_) => return Err(Problem::invalid(Invalid::not_an_integer("query", "limit"))),
-        },
-    };
-    let before = match parameter(query, "before")? {
-        None => None,
-        Some(text) => Some(
-            Uuid::try_parse(&text).map_err(|_| Problem::invalid(Invalid::not_an_id("query", "before")))?,
-        ),
-    };
-    Ok(Route::Tasks { limit, before })
-}
-
-const TASKS_PER_PAGE: usize = 100;
-const TASKS_PER_PAGE_MAX: usize = 1000;
-
-/// The first value of a query parameter.
-fn parameter(query: &str, wanted: &str) -> Result<Option<String>, Problem> {
-    for pair in QueryPairs::new(query) {
-        let (name, value) = pair.map_err(|bad| Problem::new(400, bad.to_string()))?;
-        if name == wanted {
-            return Ok(Some(value.into_owned()));
-        }
-    }
-    Ok(None)
 }
 
 /// `application/json`, with or without parameters (RFC 9110 §8.3.1: type and subtype in any case).
@@ -369,8 +410,9 @@ mod tests {
             (format!("GET /chat/task/{ID}/stream"), Route::TaskStream { id, after: 0 }),
             (format!("GET /chat/task/{ID}/stream?after=7"), Route::TaskStream { id, after: 7 }),
             (format!("GET /chat/task/{ID}/stream|Last-Event-ID: {ID}-9"), Route::TaskStream { id, after: 9 }),
-            ("POST /sync".to_owned(), Route::Sync),
+            ("POST /sync".to_owned(), Route::Sync { force: false }),
             (format!("POST /verify{json}"), Route::Verify),
+            ("POST /sync?force_rebuild=true".to_owned(), Route::Sync { force: true }),
             ("GET /config/embeddings".to_owned(), Route::Embeddings),
             ("GET /cache/stats".to_owned(), Route::CacheStats),
             ("POST /cache/clear?confirm=true".to_owned(), Route::CacheClear),
