@@ -85,6 +85,10 @@ struct Serve {
     /// A name that requests may carry in their Host field, beside loopback names and the bound address; repeatable.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// An origin whose pages may use this server from a browser, such as https://notes.example; repeatable. Unless one is
+    /// given, a server on loopback lets in http://localhost:5173 and http://localhost:3000, where front ends are developed.
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    cors_origin: Vec<String>,
     /// How long a run goes on after the client that waits for it is gone.
     #[arg(long, default_value_t = 15, value_name = "SECONDS", allow_negative_numbers = true)]
     disconnect_grace: u64,
@@ -152,6 +156,20 @@ struct Ask {
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "it must be an address and a port, such as 127.0.0.1:8000 or [::1]:8000".to_owned())
+}
+
+/// An origin as browsers write it (RFC 6454 §6.2): what is written in another way would never be met.
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = "it must be a scheme, a host and perhaps a port, such as https://notes.example or http://localhost:5173";
+    let lower = text.to_ascii_lowercase();
+    let authority = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")).ok_or(wrong)?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte);
+    if authority.is_empty() || !authority.bytes().all(is_plain) {
+        return Err(wrong.to_owned());
+    }
+    // Browsers leave the usual port out.
+    let usual = if lower.starts_with("https:") { ":443" } else { ":80" };
+    Ok(lower.strip_suffix(usual).unwrap_or(&lower).to_owned())
 }
 
 fn positive(text: &str) -> Result<usize, String> {
@@ -226,6 +244,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         notes: serve.notes.clone(),
         listen: serve.listen,
         allow_hosts: serve.allow_host.clone(),
+        cors_origins: (!serve.cors_origin.is_empty()).then(|| serve.cors_origin.clone()),
         access_log: !serve.no_access_log,
         disconnect_grace: Duration::from_secs(serve.disconnect_grace),
         task_ttl: Duration::from_secs(serve.task_ttl),

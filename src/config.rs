@@ -19,6 +19,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Names that the `Host` field may carry beside loopback names and the bound address.
     pub allow_hosts: Vec<String>,
+    /// Origins whose pages may use this server from a browser; `None` for the usual ones.
+    pub cors_origins: Option<Vec<String>>,
     /// One line on standard error for each request.
     pub access_log: bool,
     /// How long a run goes on without the client that asked for it.
@@ -158,6 +160,7 @@ impl Default for Config {
             notes: PathBuf::from("notes"),
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             allow_hosts: Vec::new(),
+            cors_origins: None,
             access_log: true,
             disconnect_grace: Duration::from_secs(15),
             task_ttl: Duration::from_secs(86_400),

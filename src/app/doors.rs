@@ -4,6 +4,9 @@
 //! requests. Two checks shut that out. The `Host` door stops DNS rebinding, where a page's own name is made to point
 //! at 127.0.0.1: such a request still carries that name. The `Origin` door stops a foreign page from changing
 //! anything here: browsers put the page's origin on such requests, and scripts can't forge it.
+//!
+//! Some pages of other origins are welcome: those that the operator has named. They pass, and answers to them say so, or
+//! their browser would not let them read what we answer (Fetch Standard, "CORS protocol").
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,7 +28,9 @@ impl Shut {
             Shut::Host => {
                 "this server does not answer to that Host; start it with --allow-host NAME if it should"
             }
-            Shut::Origin => "requests from pages of another origin are not accepted",
+            Shut::Origin => {
+                "requests from pages of another origin are not accepted; start the server with --cors-origin ORIGIN if they should be"
+            }
         }
     }
 }
@@ -35,14 +40,40 @@ impl Shut {
 pub struct Doors {
     bound: IpAddr,
     allowed: Vec<String>,
+    /// Other origins whose pages are welcome, as browsers write them.
+    origins: Vec<String>,
 }
 
+/// A welcome origin, by its place among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin(usize);
+
+/// Whose pages are welcome where the operator has not said: those of the development servers of Vite and of Create React
+/// App, and only on a server that no other machine reaches.
+const DEVELOPMENT: [&str; 2] = ["http://localhost:5173", "http://localhost:3000"];
+
 impl Doors {
-    /// For a server bound to `bound` that also answers to `allowed`.
-    pub fn new(bound: SocketAddr, allowed: &[String]) -> Doors {
+    /// For a server bound to `bound` that also answers to `allowed`, and to pages of `origins`.
+    pub fn new(bound: SocketAddr, allowed: &[String], origins: Option<&[String]>) -> Doors {
+        let origins = match origins {
+            Some(origins) => origins.to_vec(),
+            None if bound.ip().is_loopback() => DEVELOPMENT.map(ToOwned::to_owned).to_vec(),
+            None => Vec::new(),
+        };
         let allowed =
             allowed.iter().map(|name| host_of(name).trim_end_matches('.').to_ascii_lowercase()).collect();
-        Doors { bound: bound.ip(), allowed }
+        Doors { bound: bound.ip(), allowed, origins }
+    }
+
+    /// The origin of the page that a request was made by, if it is another than ours and welcome.
+    pub fn origin(&self, head: &Head<'_>) -> Option<Origin> {
+        let origin = head.field("origin")?;
+        self.origins.iter().position(|welcome| welcome.as_bytes() == origin).map(Origin)
+    }
+
+    /// What an answer says to the page of a welcome origin.
+    pub fn origin_text(&self, origin: Origin) -> &str {
+        self.origins.get(origin.0).map_or("", String::as_str)
     }
 
     /// Lets a request pass, or says which door stayed shut.
@@ -57,7 +88,9 @@ impl Doors {
             return Err(Shut::Host);
         }
         let reads_only = matches!(head.method, Method::Get | Method::Head | Method::Options);
-        if !reads_only && head.fields("origin").any(|origin| !is_own_origin(origin, head.authority)) {
+        let is_welcome = |origin: &[u8]| self.origins.iter().any(|welcome| welcome.as_bytes() == origin);
+        let is_shut = |origin: &[u8]| !is_own_origin(origin, head.authority) && !is_welcome(origin);
+        if !reads_only && head.fields("origin").any(is_shut) {
             return Err(Shut::Origin);
         }
         Ok(())
@@ -99,7 +132,11 @@ mod tests {
     use super::*;
 
     fn doors(bound: &str) -> Doors {
-        Doors::new(bound.parse().unwrap(), &["Notes.Example".to_owned(), "docs.example:8000".to_owned()])
+        Doors::new(
+            bound.parse().unwrap(),
+            &["Notes.Example".to_owned(), "docs.example:8000".to_owned()],
+            None,
+        )
     }
 
     #[test]
@@ -143,6 +180,17 @@ mod tests {
         assert_eq!(host_of("localhost:8000"), "localhost");
         assert_eq!(host_of("[::1]:8000"), "[::1]");
         assert_eq!(host_of("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn development_servers_are_welcome_on_loopback_unless_the_operator_has_named_others() {
+        let origins =
+            |bound: &str, named: Option<&[String]>| Doors::new(bound.parse().unwrap(), &[], named).origins;
+        assert_eq!(origins("127.0.0.1:80", None), DEVELOPMENT);
+        assert!(origins("10.1.2.3:80", None).is_empty());
+        let named = ["https://notes.example".to_owned()];
+        assert_eq!(origins("127.0.0.1:80", Some(&named)), named);
+        assert!(origins("127.0.0.1:80", Some(&[])).is_empty());
     }
 
     #[test]
