@@ -108,6 +108,15 @@ limits! {
     /// Bytes of one note that are indexed. A longer note is indexed up to there and reported.
     NOTE_BYTES_MAX / note_bytes_max: usize = 512 * KIB;
 
+    /// Longest file that `GET /notes/file/{path}` answers with, in bytes: it must fit into an outbox. Over it: 413.
+    NOTE_FILE_BYTES_MAX / note_file_bytes_max: usize = 960 * KIB;
+
+    /// Requests for single files that wait for the disk helper. Over it: 503 with `Retry-After`.
+    NOTE_JOBS_WAITING_MAX / note_jobs_waiting_max: usize = 1024;
+
+    /// Bytes of notes that are to be written. Over it: 503 with `Retry-After`.
+    NOTE_BYTES_TO_WRITE_MAX / note_bytes_to_write_max: usize = 64 * MIB;
+
     /// Markdown that is parsed without a pause, in bytes; about 0.2 ms. A longer note is cut, before a heading where
     /// there is one; a link definition is known only in its own piece, and a list or table that is cut goes on as text.
     NOTE_PIECE_BYTES_MAX / note_piece_bytes_max: usize = 16 * KIB;
@@ -531,6 +540,12 @@ const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "one turn must be a
 
 const _: () =
     assert!(STORE_JOBS_MAX >= STORE_READS_MAX + 2, "a batch and a sweep have room beside the reads");
+
+const _: () = assert!(
+    NOTE_FILE_BYTES_MAX + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
+    "a file at its bound must fit into an outbox"
+);
+const _: () = assert!(NOTE_BYTES_MAX <= NOTE_FILE_BYTES_MAX, "what can be written can be read");
 
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a target at its bound must fit into a head");
 const _: () =

@@ -43,6 +43,10 @@ pub struct Census {
     pub with_view: usize,
     /// Views of the notes in the making.
     pub views: usize,
+    /// Connections that wait for a file to be read or changed.
+    pub with_file: usize,
+    /// Files that are being read or changed for somebody, who may have gone since.
+    pub note_files: usize,
     /// Connections that are to be told of news.
     pub news: usize,
     /// Runs by state.
@@ -102,6 +106,7 @@ impl App {
             queued: service.runs.queued(),
             tasks: service.works.tasks(),
             views: service.works.views(),
+            note_files: service.note_files.count(),
             slices: service.works.slices(),
             longest_wait_turns: service.works.longest_wait_turns(),
             ended_kept: service.journal.figures().ended,
@@ -124,6 +129,7 @@ impl App {
             census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
             census.with_sync += usize::from(holds.awaits_sync);
             census.with_view += usize::from(holds.awaits_view);
+            census.with_file += usize::from(holds.awaits_file);
         }
         if let Some(model) = &service.model {
             let (askers, timers) = model.holds();

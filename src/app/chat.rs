@@ -76,7 +76,7 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
     if wrong.is_empty() {
         return Ok(Chat { question: Question { message, history, strategy }, on_disconnect });
     }
-    Err(Problem { status: 422, detail: Detail::Fields(wrong), allow: None, retry_after: None })
+    Err(Problem { status: 422, detail: Detail::Fields(wrong), allow: None, retry_after: None, etag: None })
 }
 
 /// A client's own name for what it asks, with a digest of that: the same name for something else is a mistake.

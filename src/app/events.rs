@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use super::embed::{EMBEDDER, EMBEDDING};
+use super::folder::Ended;
 use super::journal::NO_HELPER;
 use super::model::{CALL, Model};
+use super::note_files::Settling;
 use super::peers::{self, Found, Peer};
 use super::runs::RUN;
 use super::service::Service;
@@ -15,7 +17,8 @@ use crate::limits::KIB;
 use crate::net::outbound::EXCHANGE;
 use crate::net::{Listener, Next};
 use crate::notes::IndexState;
-use crate::os::{Completion, LISTENER, OUTBOUND, Ready, STREAM, Signal};
+use crate::os::disk::ChangeProblem;
+use crate::os::{Completion, DiskDone, LISTENER, OUTBOUND, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
 use crate::store::{Cause, Done, Trouble};
 
@@ -34,11 +37,7 @@ impl Host for App {
                 }
             }
             Event::Timer(id, owner) => self.timer(id, owner, cx),
-            Event::Done(Completion::Disk(news)) => {
-                let Service { folder, library, works, .. } = &mut self.service;
-                folder.done(news, library, cx.os.disk);
-                works.wake_index();
-            }
+            Event::Done(Completion::Disk(news)) => self.disk_done(news, cx),
             Event::Done(Completion::Store(done)) => self.store_done(done, cx),
             Event::Done(Completion::Names(done)) => {
                 let Service { outbound, limits, .. } = &mut self.service;
@@ -274,6 +273,7 @@ impl App {
         self.service.hear_servers(cx);
         self.tell_scan(cx);
         self.tell_views(cx);
+        self.tell_changes(cx);
         self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.accept(cx);
@@ -317,8 +317,10 @@ impl App {
 
     fn tell_scan(&mut self, cx: &mut Cx<'_, '_>) {
         let Service { folder, library, .. } = &mut self.service;
-        let Some((report, waiting)) = folder.ended(library, cx.os.disk) else { return };
-        log::info!(
+        let Some(ended) = folder.ended(library, cx.os.disk) else { return };
+        let Ended { report, is_whole, waiting } = ended;
+        log::log!(
+            if is_whole { log::Level::Info } else { log::Level::Debug },
             "{} notes: {} added, {} changed, {} removed",
             library.counts().notes,
             report.added,
@@ -339,8 +341,67 @@ impl App {
         }
     }
 
+    /// The disk helper has done something.
+    fn disk_done(&mut self, news: DiskDone, cx: &mut Cx<'_, '_>) {
+        let fetched = match &news {
+            DiskDone::Listed { .. } | DiskDone::ListEnded { .. } | DiskDone::Read(_) => None,
+            DiskDone::Fetched { asker, outcome } => Some((*asker, outcome.clone())),
+            DiskDone::Changed { asker, path, outcome } => {
+                self.service.note_files.done();
+                match outcome {
+                    Ok(changed) => self.service.note_files.settle(*asker, path.clone(), *changed),
+                    Err(problem) => self.not_changed(*asker, problem, cx),
+                }
+                None
+            }
+        };
+        if let Some((asker, outcome)) = fetched {
+            self.service.note_files.done();
+            if let Some(peer) = self.peers.at_mut(asker) {
+                peers::fetched(peer, outcome, &mut self.service, cx);
+            }
+        }
+        let Service { folder, note_files, library, works, .. } = &mut self.service;
+        folder.done(news, library, cx.os.disk);
+        note_files.send(cx.os.disk);
+        works.wake_index();
+    }
+
+    fn not_changed(&mut self, asker: Key, problem: &ChangeProblem, cx: &mut Cx<'_, '_>) {
+        if let Some(peer) = self.peers.at_mut(asker) {
+            peers::not_changed(peer, problem, &mut self.service, cx);
+        }
+    }
+
+    /// Answers those whose changes are in the index.
+    fn tell_changes(&mut self, cx: &mut Cx<'_, '_>) {
+        loop {
+            let Service { note_files, library, .. } = &mut self.service;
+            let Some(settled) = note_files.next_settled(library) else { return };
+            self.changed(&settled, cx);
+        }
+    }
+
+    fn changed(&mut self, settled: &Settling, cx: &mut Cx<'_, '_>) {
+        if let Some(peer) = self.peers.at_mut(settled.asker) {
+            peers::changed(peer, &settled.path, &settled.changed, &mut self.service, cx);
+        }
+    }
+
     /// While the disk helper can't be started: tries again after a while, and lets nobody wait for it.
     fn see_to_stuck_folder(&mut self, cx: &mut Cx<'_, '_>) {
+        let Service { folder, note_files, .. } = &mut self.service;
+        // If it has a job of either kind, there will be news, and room.
+        let has_jobs = folder.has_jobs() || note_files.under_way() > 0;
+        if has_jobs || !(folder.is_stuck() || note_files.is_stuck()) {
+            return;
+        }
+        for asker in self.service.note_files.give_up() {
+            self.not_changed(asker, &ChangeProblem::System(std::io::ErrorKind::ResourceBusy), cx);
+        }
+        for settled in self.service.note_files.take_settling() {
+            self.changed(&settled, cx);
+        }
         if !self.service.folder.is_stuck() {
             return;
         }

@@ -16,7 +16,7 @@
 use crate::base::Key;
 use crate::base::planted::{Planted, is_planted};
 use crate::notes::{Entry, Library, Problem, ReadFile, ScanReport};
-use crate::os::disk::{Disk, DiskDone, FileProblem, Job};
+use crate::os::disk::{ChangeProblem, Disk, DiskDone, FileProblem, Job};
 
 /// Jobs that may be with the helper at once: one at work and one waiting keep it busy.
 const READS_IN_FLIGHT_MAX: usize = 2;
@@ -26,6 +26,17 @@ const READS_IN_FLIGHT_MAX: usize = 2;
 enum State {
     Resting,
     Scanning,
+}
+
+/// What a scan has come to.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it found.
+    pub report: ScanReport,
+    /// The whole folder was read, and not just what was written by us.
+    pub is_whole: bool,
+    /// Who waits to hear of it.
+    pub waiting: Vec<Key>,
 }
 
 /// The driver of scans.
@@ -103,6 +114,16 @@ impl Folder {
                 self.lists = false;
                 library.list_ended(complete);
             }
+            // These are for those who have asked for one file.
+            DiskDone::Fetched { .. } => {}
+            DiskDone::Changed { path, outcome, .. } => match outcome {
+                // Or it is another than we knew.
+                Ok(_) | Err(ChangeProblem::Stale(_) | ChangeProblem::Exists(_)) => {
+                    library.file_changed(&path)
+                }
+                Err(ChangeProblem::Absent) if library.note(&path).is_some() => library.file_changed(&path),
+                Err(_) => {}
+            },
             DiskDone::Read(files) => {
                 self.reads_in_flight = self.reads_in_flight.saturating_sub(1);
                 for (path, outcome) in files {
@@ -135,9 +156,14 @@ impl Folder {
         }
     }
 
-    /// The helper has refused a job and has no other: nothing will come from it that we could wait for.
+    /// The helper has refused a job and has none of ours.
     pub fn is_stuck(&self) -> bool {
-        (self.owes_listing || self.parked.is_some()) && !self.lists && self.reads_in_flight == 0
+        (self.owes_listing || self.parked.is_some()) && !self.has_jobs()
+    }
+
+    /// The helper has jobs of ours.
+    pub fn has_jobs(&self) -> bool {
+        self.lists || self.reads_in_flight > 0
     }
 
     /// Who waits, for this scan or the next; they are forgotten here.
@@ -148,15 +174,16 @@ impl Folder {
     }
 
     /// If a scan has ended since the last call: what it found, and who waits to hear. Begins the next if one is wanted.
-    pub fn ended(&mut self, library: &mut Library, disk: &mut dyn Disk) -> Option<(ScanReport, Vec<Key>)> {
+    pub fn ended(&mut self, library: &mut Library, disk: &mut dyn Disk) -> Option<Ended> {
         let report = library.take_scan_report()?;
+        let is_whole = self.state == State::Scanning;
         self.state = State::Resting;
         let waiting = std::mem::take(&mut self.waiting);
         if !self.waiting_next.is_empty() {
             self.waiting = std::mem::take(&mut self.waiting_next);
             self.begin(library, disk);
         }
-        Some((report, waiting))
+        Some(Ended { report, is_whole, waiting })
     }
 
     fn begin(&mut self, library: &mut Library, disk: &mut dyn Disk) {

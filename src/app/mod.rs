@@ -18,6 +18,7 @@ pub mod health;
 pub mod journal;
 pub mod keeping;
 pub mod model;
+pub mod note_files;
 
 pub mod peers;
 pub mod record;

@@ -22,6 +22,8 @@ pub struct Problem {
     pub allow: Option<&'static str>,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u32>,
+    /// The version that is there, for whoever has named another.
+    pub etag: Option<String>,
 }
 
 /// What was wrong with a request: a sentence, or a list of invalid fields.
@@ -83,12 +85,18 @@ impl Invalid {
 impl Problem {
     /// A refusal with a sentence.
     pub fn new(status: u16, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { status, detail: Detail::Text(detail.into()), allow: None, retry_after: None }
+        Problem { status, detail: Detail::Text(detail.into()), allow: None, retry_after: None, etag: None }
     }
 
     /// 422 for one invalid field.
     pub fn invalid(field: Invalid) -> Problem {
-        Problem { status: 422, detail: Detail::Fields(vec![field]), allow: None, retry_after: None }
+        Problem {
+            status: 422,
+            detail: Detail::Fields(vec![field]),
+            allow: None,
+            retry_after: None,
+            etag: None,
+        }
     }
 
     /// 404 for an id that no run has.
@@ -104,7 +112,13 @@ impl Problem {
     /// 405 with what is allowed instead.
     pub fn method_not_allowed(allow: &'static str) -> Problem {
         let detail = format!("this path takes {allow}");
-        Problem { status: 405, detail: Detail::Text(detail.into()), allow: Some(allow), retry_after: None }
+        Problem {
+            status: 405,
+            detail: Detail::Text(detail.into()),
+            allow: Some(allow),
+            retry_after: None,
+            etag: None,
+        }
     }
 
     /// 503 with a hint when to come back.
@@ -114,6 +128,7 @@ impl Problem {
             detail: Detail::Text(detail.into()),
             allow: None,
             retry_after: Some(retry_after),
+            etag: None,
         }
     }
 
@@ -129,7 +144,7 @@ impl Problem {
             Cause::Failed | Cause::Contradiction => 503,
         };
         let detail = format!("this can't be kept for now: {trouble}");
-        Problem { status, detail: Detail::Text(detail.into()), allow: None, retry_after: Some(1) }
+        Problem { status, detail: Detail::Text(detail.into()), allow: None, retry_after: Some(1), etag: None }
     }
 
     /// 503: what is kept can't be looked into for now.

@@ -11,6 +11,7 @@ use super::embed::{Embedder, Granted};
 use super::folder::Folder;
 use super::journal::Journal;
 use super::model::{Heard, Model};
+use super::note_files::NoteFiles;
 use super::runs::{OnDisconnect, Runs, Stage};
 use super::work::Works;
 use crate::base::planted::{Planted, is_planted};
@@ -35,6 +36,8 @@ pub struct Service {
     pub library: Library,
     /// The folder they are read from.
     pub folder: Folder,
+    /// What is read and written of single notes.
+    pub note_files: NoteFiles,
     /// Runs and their logs.
     pub runs: Runs,
     /// What goes to the store, and comes back.
@@ -80,10 +83,11 @@ impl Service {
         let embedder = config.embed.as_ref();
         let embedder = embedder.map(|embed| Embedder::new(embed, config.is_durable, &mut outbound, limits));
         Service {
-            doors: Doors::new(config.listen, &config.allow_hosts),
+            doors: Doors::new(config.listen, &config.allow_hosts, config.cors_origins.as_deref()),
             notes_folder: config.notes.display().to_string(),
             library: Library::new(seed, limits),
             folder: Folder::new(limits.notes_max, limits.note_bytes_max),
+            note_files: NoteFiles::new(limits),
             runs: Runs::new(config.runs_max, config.waiting_max, limits),
             journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),
             works: Works::new(config.runs_max, embedder.is_some(), limits),
@@ -244,6 +248,12 @@ impl Service {
     pub fn drop_body(&mut self, body: Vec<u8>) {
         self.body_bytes_in_flight = self.body_bytes_in_flight.saturating_sub(body.len());
         self.pool.count_freed(body.capacity());
+    }
+
+    /// Takes a body that was kept, for whoever keeps it from here on.
+    pub fn take_body(&mut self, body: &mut Vec<u8>) -> Vec<u8> {
+        self.body_bytes_in_flight = self.body_bytes_in_flight.saturating_sub(body.len());
+        std::mem::take(body)
     }
 
     /// Cancels a run, by request.

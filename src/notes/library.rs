@@ -16,6 +16,7 @@ use std::fmt;
 
 use super::graph::Graph;
 use super::index::{Index, PassageId};
+use super::link::is_note_path;
 use super::note::{Link, Note, Passage};
 use super::parse::Parsing;
 use super::scan::{Entry, Problem, Progress, ReadFile, Scan, ScanReport};
@@ -110,11 +111,13 @@ impl Library {
 
     /// A listing of the folder begins. One that is under way is void; reads that were asked for still count.
     pub fn begin_scan(&mut self) {
+        self.report = None;
         self.scan.begin(false);
     }
 
     /// The same, and every file is read again, whatever its size and time say.
     pub fn begin_full_scan(&mut self) {
+        self.report = None;
         self.scan.begin(true);
     }
 
@@ -154,6 +157,18 @@ impl Library {
             }
             Err(problem) => self.scan.problem(path, problem, &self.limits),
         }
+    }
+
+    /// A file was changed, written or removed by us: it is read again, whatever a listing says of it.
+    pub fn file_changed(&mut self, path: &str) {
+        if is_note_path(path) {
+            self.scan.changed(path);
+        }
+    }
+
+    /// The index holds what the last reading of this file has brought, and no other is to come.
+    pub fn is_settled(&self, path: &str) -> bool {
+        self.scan.is_settled(path) && !self.gone.iter().any(|gone| **gone == *path)
     }
 
     /// Whether [`index_step`](Library::index_step) would do anything.

@@ -160,6 +160,8 @@ struct File {
     seen: u32,
     stage: Stage,
     note: Option<NoteId>,
+    /// It was changed while it waited to be indexed: what it was read as is old by now.
+    is_stale: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,11 +221,52 @@ impl Scan {
                 self.settled -= 1;
             }
             None => {
-                let file = File { stamp: None, seen: self.number, stage: Stage::ToRead(bytes), note: None };
+                let file = File {
+                    stamp: None,
+                    seen: self.number,
+                    stage: Stage::ToRead(bytes),
+                    note: None,
+                    is_stale: false,
+                };
                 self.files.insert(entry.path.clone(), file);
             }
         }
         self.to_read.push_back(entry.path);
+    }
+
+    /// A file was changed, written or removed, and is to be read by itself. Between two scans this makes a small one of
+    /// its own, which ends with a report and takes nothing for gone but what could not be read.
+    pub(super) fn changed(&mut self, path: &str) {
+        match self.files.get_mut(path) {
+            Some(file) => {
+                file.seen = self.number;
+                match file.stage {
+                    // It is read after the change: the disk does one thing after the other.
+                    Stage::ToRead(_) | Stage::Reading(_) => {}
+                    Stage::ToIndex(_) => file.is_stale = true,
+                    Stage::Settled => {
+                        file.stage = Stage::ToRead(1);
+                        self.settled -= 1;
+                        self.to_read.push_front(path.into());
+                    }
+                }
+            }
+            None => {
+                let stage = Stage::ToRead(1);
+                let file = File { stamp: None, seen: self.number, stage, note: None, is_stale: false };
+                self.files.insert(path.into(), file);
+                self.to_read.push_front(path.into());
+            }
+        }
+        if self.state == State::Settled {
+            self.state = State::Settling;
+            self.is_complete = false;
+        }
+    }
+
+    /// What is known of this file is in the index.
+    pub(super) fn is_settled(&self, path: &str) -> bool {
+        self.files.get(path).is_none_or(|file| file.stage == Stage::Settled)
     }
 
     pub(super) fn problem(&mut self, path: &str, problem: Problem, limits: &Limits) {
@@ -299,8 +342,13 @@ impl Scan {
         let Some(file) = self.files.get_mut(path) else { return };
         if let Stage::ToIndex(bytes) = file.stage {
             self.bytes_waiting -= bytes;
-            self.settled += 1;
-            file.stage = Stage::Settled;
+            if std::mem::take(&mut file.is_stale) {
+                file.stage = Stage::ToRead(bytes);
+                self.to_read.push_front(path.into());
+            } else {
+                self.settled += 1;
+                file.stage = Stage::Settled;
+            }
         }
         match (file.note, note) {
             (None, Some(_)) => self.report.added += 1,

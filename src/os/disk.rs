@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::base::Key;
+
 /// Something for the disk helper to do within the notes folder. Paths are relative to it, parted by `/`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Job {
@@ -19,6 +21,58 @@ pub enum Job {
         /// Bytes read of each at most.
         bytes_max: usize,
     },
+    /// Read one whole file for somebody: answered by one [`DiskDone::Fetched`].
+    Fetch {
+        /// Who asks.
+        asker: Key,
+        /// Which.
+        path: Box<str>,
+        /// A longer one is not read.
+        bytes_max: usize,
+    },
+    /// Write or remove one file: answered by one [`DiskDone::Changed`].
+    Change(Change),
+}
+
+/// A change of one file, all of it or nothing: whoever reads meanwhile, or after a crash, finds the file as it was or as
+/// it is to be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Who asks.
+    pub asker: Key,
+    /// Which file. Folders on the way to it are made.
+    pub path: Box<str>,
+    /// What it is to be.
+    pub deed: Deed,
+    /// What it must be before. Nothing else is ever overwritten or removed.
+    pub expected: Expected,
+}
+
+/// What is to become of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It holds these bytes.
+    Write(Vec<u8>),
+    /// It is gone.
+    Remove,
+}
+
+/// What a file must be for a change to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Not there, be it under a name that differs in nothing but case or composition.
+    Absent,
+    /// There, in one of these versions; in any if there are none.
+    Present(Vec<FileHash>),
+}
+
+/// SHA-256 of a file's bytes.
+pub type FileHash = [u8; 32];
+
+/// The hash of these bytes.
+pub fn hash_of(bytes: &[u8]) -> FileHash {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// What the disk helper has done.
@@ -38,6 +92,92 @@ pub enum DiskDone {
     },
     /// The files of one [`Job::Read`], each with its outcome.
     Read(Vec<(Box<str>, Result<FileText, FileProblem>)>),
+    /// The file of one [`Job::Fetch`].
+    Fetched {
+        /// Who has asked.
+        asker: Key,
+        /// The file, or why not.
+        outcome: Result<Fetched, ChangeProblem>,
+    },
+    /// One [`Job::Change`] was made, or not.
+    Changed {
+        /// Who has asked.
+        asker: Key,
+        /// The file.
+        path: Box<str>,
+        /// What it was and is, or why nothing was changed.
+        outcome: Result<Changed, ChangeProblem>,
+    },
+}
+
+/// A whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Their hash.
+    pub hash: FileHash,
+}
+
+/// A change that was made, and that a loss of power does not undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// What the file was before; `None` if there was none.
+    pub before: Option<FileHash>,
+    /// What it is now; `None` if there is none.
+    pub after: Option<FileHash>,
+}
+
+/// Why a file was not read whole, or not changed. Whichever it is, nothing was lost: the file is as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeProblem {
+    /// There is no such file.
+    Absent,
+    /// There is one already, in this version.
+    Exists(FileHash),
+    /// It is another version than was expected.
+    Stale(FileHash),
+    /// There is one whose name differs in nothing but case or composition, which other systems take for the same.
+    Similar(Box<str>),
+    /// The path leads over a symbolic link, or out of the folder.
+    Link,
+    /// Something on the way to it is a file, or it is itself a folder.
+    NotAFile,
+    /// It has more bytes than are dealt with.
+    TooLong(u64),
+    /// A part of its path is longer than the file system takes.
+    NameTooLong,
+    /// The file system is full, or the quota used up.
+    Full,
+    /// The folder is read-only, or we may not write there.
+    Denied,
+    /// The system's own reason.
+    System(std::io::ErrorKind),
+}
+
+impl fmt::Display for ChangeProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeProblem::Absent => f.write_str("there is no such note"),
+            ChangeProblem::Exists(_) => f.write_str("there is such a note already"),
+            ChangeProblem::Stale(_) => f.write_str("the note was changed in the meantime"),
+            ChangeProblem::Similar(name) => {
+                write!(
+                    f,
+                    "there is {name:?}, which differs in case or composition alone and is the same file elsewhere"
+                )
+            }
+            ChangeProblem::Link => f.write_str("the path leads over a symbolic link, which is not followed"),
+            ChangeProblem::NotAFile => f.write_str("a part of the path is a file, or all of it is a folder"),
+            ChangeProblem::TooLong(bytes) => write!(f, "the file has {bytes} bytes, which is too much"),
+            ChangeProblem::NameTooLong => {
+                f.write_str("a part of the path is longer than the file system takes")
+            }
+            ChangeProblem::Full => f.write_str("there is no room left on the disk"),
+            ChangeProblem::Denied => f.write_str("the notes folder can't be written to"),
+            ChangeProblem::System(kind) => write!(f, "the system says: {kind}"),
+        }
+    }
 }
 
 /// One file in a listing.

@@ -82,6 +82,8 @@ faults! {
     StoreUnreadable = "what is kept can't be read (EIO)";
     /// A file can't be read although it was listed.
     UnreadableFile = "a file can't be read";
+    /// A file can't be written: the folder is read-only, or the disk is full.
+    NotesUnwritable = "a file can't be written (EROFS, ENOSPC)";
     /// A folder can't be listed to its end.
     BrokenListing = "a listing ends incomplete";
     /// The monotonic clock leaps ahead, as it does when a machine was suspended.

@@ -19,7 +19,7 @@ use crate::store::Trouble;
 use crate::wire::http1::{Answer, AnswerBody};
 use crate::wire::sse;
 
-fn answer(
+pub(super) fn answer(
     peer: &mut Peer,
     status: u16,
     fields: &[(&str, &str)],
@@ -29,6 +29,20 @@ fn answer(
     cx: &mut Cx<'_, '_>,
 ) {
     let close = service.is_stopping();
+    // Only browsers ask for it, so only their answers cost the list.
+    let mut with_origin = Vec::new();
+    let fields = match peer.origin {
+        Some(origin) => {
+            with_origin.extend_from_slice(fields);
+            with_origin.extend([
+                ("Access-Control-Allow-Origin", service.doors.origin_text(origin)),
+                ("Access-Control-Expose-Headers", EXPOSED),
+                ("Vary", "Origin"),
+            ]);
+            &with_origin[..]
+        }
+        None => fields,
+    };
     let date = service.date.text(cx.os.clock.wall());
     let answer = Answer { status, date, content_type, fields, body, close };
     if peer.connection.outbox.is_empty() {
@@ -67,6 +81,26 @@ pub(super) fn send_empty(
     answer(peer, 204, fields, None, AnswerBody::Empty, service, cx);
 }
 
+/// What is allowed on a path; and, for a browser that asks before it sends a page's request, what pages may send there
+/// (Fetch Standard, "CORS-preflight fetch").
+pub(super) fn send_allowed(peer: &mut Peer, allow: &str, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    let allowed = [
+        ("Allow", allow),
+        ("Access-Control-Allow-Methods", allow),
+        ("Access-Control-Allow-Headers", SENT_BY_PAGES),
+        ("Access-Control-Max-Age", "600"),
+    ];
+    let count = if peer.origin.is_some() { allowed.len() } else { 1 };
+    send_empty(peer, &allowed[..count], service, cx);
+}
+
+/// Fields of a request that a page may set, beside those that it always may.
+const SENT_BY_PAGES: &str =
+    "Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Authorization, Cache-Control";
+
+/// Fields of an answer that a page may read, beside those that it always may.
+const EXPOSED: &str = "Allow, ETag, Location, Retry-After";
+
 pub(super) fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, cx: &mut Cx<'_, '_>) {
     release_body(peer, service);
     peer.exchange = Exchange::Nothing;
@@ -77,6 +111,7 @@ pub(super) fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, 
     let mut fields = Vec::new();
     fields.extend(problem.allow.map(|allow| ("Allow", allow)));
     fields.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
+    fields.extend(problem.etag.as_deref().map(|etag| ("ETag", etag)));
     answer(peer, problem.status, &fields, Some(JSON), AnswerBody::Whole(&body), service, cx);
 }
 
@@ -96,7 +131,7 @@ pub(super) fn finished(peer: &mut Peer, status: u16, service: &mut Service, cx: 
     }
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// Fields of an event stream: it is never kept, never changed on its way, never gathered by a proxy.
 const STREAM_FIELDS: [(&str, &str); 2] =

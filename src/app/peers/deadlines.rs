@@ -49,7 +49,8 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
         | Exchange::AwaitKept { .. }
         | Exchange::AwaitStore { .. }
         | Exchange::AwaitSync
-        | Exchange::AwaitView { .. } => None,
+        | Exchange::AwaitView { .. }
+        | Exchange::AwaitFile { .. } => None,
     };
     match (stall, wait) {
         (Some(stall), Some(wait)) => Some(if stall.0 <= wait.0 { stall } else { wait }),

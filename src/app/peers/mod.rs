@@ -8,6 +8,7 @@
 //!       │                        │ ├─ stream, async ─► AwaitKept ─ kept ─┬──────────┤
 //!       │                        │ │                                     └► Streaming ─ read up ─┐
 //!       │                        │ ├─ long poll, cancel ───► AwaitEnd ──── ended ───┤           │
+//!       │                        │ ├─ a note's file ───────► AwaitFile ───── done ───┤           │
 //!       │                        │ ├─ a look at the notes ─► AwaitView ───── made ───┤           │
 //!       │                        │ └─ sync ────────────────► AwaitSync ─── scanned ─┤           │
 //!       └────────────────────────────────────────────────────────────────────────┴───────────┘
@@ -18,11 +19,12 @@
 //! through the same short list until nothing can be done without waiting. What we owe goes out before more is taken
 //! in, so a peer that doesn't read stops being read from: that is all the backpressure there is.
 //!
-//! The steps of the list are in the four files beside this one: `receive`, `answer`, `end`, and `deadlines`.
+//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `end`, and `deadlines`.
 
 mod answer;
 mod deadlines;
 mod end;
+mod file;
 mod receive;
 
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::doors::Origin;
+use super::note_files::Versions;
 use super::routes::Route;
 use super::service::Service;
 use crate::base::planted::{Planted, is_planted};
@@ -44,6 +48,7 @@ use crate::wire::http1::{After, Server};
 pub use answer::{not_synced, synced, viewed};
 pub use deadlines::timer;
 pub use end::over;
+pub use file::{changed, fetched, not_changed};
 pub use receive::found;
 
 use answer::{answer_end, answer_kept, answer_run, stream};
@@ -72,8 +77,21 @@ enum Exchange {
     AwaitSync,
     /// A look at the notes, which this task makes.
     AwaitView { task: Key },
+    /// A file that is read, or changed.
+    AwaitFile { wanted: FileWanted },
     /// The last answer is out; what still arrives is dropped until the peer closes or the time is up.
     Lingering { bytes_left: usize },
+}
+
+/// What a client wants of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum FileWanted {
+    /// Its bytes, unless the client has them.
+    Bytes { unless: Versions },
+    /// That it is written.
+    Written,
+    /// That it is gone.
+    Gone,
 }
 
 /// What is done once a run is kept.
@@ -140,6 +158,8 @@ pub struct Peer {
     exchange: Exchange,
     /// The request being answered is a HEAD: a stream for it has a head and no events.
     by_head: bool,
+    /// The request being answered was made by a page of this origin, which is welcome.
+    origin: Option<Origin>,
     told: Option<Told>,
     bytes_sent: u64,
     /// Some request has been begun: from here on the silence between requests is idle time.
@@ -177,6 +197,8 @@ pub struct Holds {
     pub awaits_sync: bool,
     /// It waits for a view.
     pub awaits_view: bool,
+    /// It waits for a file.
+    pub awaits_file: bool,
 }
 
 /// What one connection may do in one turn before others have theirs.
@@ -210,6 +232,7 @@ impl Peer {
             server: Server::new(),
             exchange: Exchange::Nothing,
             by_head: false,
+            origin: None,
             told: None,
             bytes_sent: 0,
             has_asked: false,
@@ -248,6 +271,7 @@ impl Peer {
             | Exchange::Streaming { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
+            | Exchange::AwaitFile { .. }
             | Exchange::Lingering { .. } => 0,
         };
         Holds {
@@ -260,6 +284,7 @@ impl Peer {
             run: self.run().filter(|_| !self.gone),
             awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
             awaits_view: !self.gone && matches!(self.exchange, Exchange::AwaitView { .. }),
+            awaits_file: !self.gone && matches!(self.exchange, Exchange::AwaitFile { .. }),
         }
     }
 
@@ -279,6 +304,7 @@ impl Peer {
             | Exchange::AwaitStore { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
+            | Exchange::AwaitFile { .. }
             | Exchange::Lingering { .. } => None,
         }
     }
@@ -359,7 +385,10 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         Exchange::AwaitKept { run, then } => answer_kept(peer, run, then, service, cx),
         Exchange::AwaitEnd { run, until } => answer_end(peer, run, until, service, cx),
         Exchange::Streaming { run, sent, kept } => stream(peer, run, sent, kept, service, cx, allowance),
-        Exchange::AwaitSync | Exchange::AwaitStore { .. } | Exchange::AwaitView { .. } => Stepped::Waits,
+        Exchange::AwaitSync
+        | Exchange::AwaitStore { .. }
+        | Exchange::AwaitView { .. }
+        | Exchange::AwaitFile { .. } => Stepped::Waits,
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),
     }
 }

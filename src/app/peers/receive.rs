@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
-use super::answer::{accept, begin_stream, refuse, send_empty, send_whole, tell_malformed, watch};
-use super::{Allowance, Deed, Exchange, Found, Peer, Stepped, Then, Told, Wish, serve};
+use super::answer::{
+    accept, begin_stream, refuse, send_allowed, send_empty, send_whole, tell_malformed, watch,
+};
+use super::{Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve};
 use crate::agent::Question;
 use crate::app::access_log::shown;
 use crate::app::respond::{Problem, Reply};
@@ -44,6 +46,8 @@ enum Outcome {
     Sync,
     /// With what this task makes of the notes.
     View(Key),
+    /// With a file, once it is read or changed.
+    File(FileWanted),
 }
 
 pub(super) fn receive(
@@ -64,6 +68,7 @@ pub(super) fn receive(
         Ok(step) => step,
         Err(error) => {
             tell_malformed(peer, service, cx);
+            peer.origin = None;
             refuse(peer, &Problem::new(error.status(), error.to_string()), service, cx);
             return Stepped::On;
         }
@@ -75,6 +80,7 @@ pub(super) fn receive(
             service.requests_this_turn += 1;
             let routed = route(&head, &service.doors, &service.limits);
             peer.by_head = head.method == Method::Head;
+            peer.origin = service.doors.origin(&head);
             if !matches!(routed, Ok(Route::Health)) && service.access_log.is_on() {
                 let request = shown(head.method.as_str(), head.target);
                 peer.told = Some(Told { request, began: cx.now, bytes_before: peer.queued(), run: None });
@@ -174,7 +180,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
             send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
         }
         Outcome::Refuse(problem) => refuse(peer, &problem, service, cx),
-        Outcome::Allowed(allow) => send_empty(peer, &[("Allow", allow)], service, cx),
+        Outcome::Allowed(allow) => send_allowed(peer, allow, service, cx),
         Outcome::NoContent => send_empty(peer, &[], service, cx),
         Outcome::Accepted(id, status) => accept(peer, id, status, service, cx),
         Outcome::Run(run) => {
@@ -195,6 +201,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
         }
         Outcome::Store(wish) => ask_store(peer, wish, service, cx),
         Outcome::Sync => peer.exchange = Exchange::AwaitSync,
+        Outcome::File(wanted) => peer.exchange = Exchange::AwaitFile { wanted },
         Outcome::View(task) => peer.exchange = Exchange::AwaitView { task },
     }
     service.scratch = scratch;
@@ -308,6 +315,7 @@ fn perform(
                 Problem::busy("too many look through the notes at once; try again in a moment", 1)
             })
         }
+        Route::File { path, deed } => file::ask(connection, path, deed, body, service, cx).map(Outcome::File),
         Route::NotesConfig => Ok(Outcome::Whole(about::notes(service, scratch))),
         Route::Agent => Ok(Outcome::Whole(about::agent(service, scratch))),
         Route::AgentLogs { limit } => Ok(Outcome::Whole(step_log::show(limit, &service.runs, scratch))),

@@ -15,6 +15,7 @@ use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
 
 use super::doors::{Doors, Shut};
+use super::note_files::{FileDeed, expected, note_path, versions};
 use super::respond::{Invalid, Problem};
 use super::views::Wanted;
 use query::{flag, parameter};
@@ -56,6 +57,13 @@ pub enum Route {
     },
     /// Something of the notes to look at: `/notes` and `/knowledge`.
     View(Wanted),
+    /// `/notes/file/{path}`
+    File {
+        /// The note.
+        path: Box<str>,
+        /// What is to be done with it.
+        deed: FileDeed,
+    },
     /// `GET /config/notes`
     NotesConfig,
     /// `GET /agent/info`
@@ -97,12 +105,18 @@ impl Route {
             Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify => {
                 limits.chat_body_bytes_max
             }
+            Route::File { deed: FileDeed::Write { .. }, .. } => limits.note_bytes_max,
             _ => limits.body_bytes_max,
         }
     }
 
     /// The route looks at its body; others read and drop it.
     pub fn wants_body(&self) -> bool {
+        self.wants_json() || matches!(self, Route::File { deed: FileDeed::Write { .. }, .. })
+    }
+
+    /// Its body is JSON.
+    fn wants_json(&self) -> bool {
         matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify)
     }
 }
@@ -130,6 +144,7 @@ enum Resource {
     Structure,
     NotesFor,
     Category(Box<str>),
+    File(Box<str>),
     Graph,
     Categories,
     PassagesFor,
@@ -142,6 +157,7 @@ enum Resource {
 const READ: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const DELETE: &str = "DELETE, OPTIONS";
+const FILE: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 
 impl Resource {
     fn allow(&self) -> &'static str {
@@ -173,6 +189,7 @@ impl Resource {
             | Resource::CacheRebuild
             | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
+            Resource::File(_) => FILE,
         }
     }
 }
@@ -188,7 +205,7 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     })?;
     let (path, query) = match head.target {
         Target::Path { path, query } => (path, query.unwrap_or("")),
-        Target::Asterisk => return Ok(Route::Options("GET, HEAD, POST, DELETE, OPTIONS")),
+        Target::Asterisk => return Ok(Route::Options("GET, HEAD, POST, PUT, DELETE, OPTIONS")),
         Target::Authority(_) => {
             return Err(Problem::new(501, "this server is no proxy: CONNECT is not supported"));
         }
@@ -201,8 +218,13 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
         find(path)?
     };
     let route = with_method(resource, head, query, limits)?;
-    if route.wants_body() && !is_json(head) {
+    if route.wants_json() && !has_type(head, &["application/json"]) {
         return Err(Problem::new(415, "the body must be application/json, and its Content-Type must say so"));
+    }
+    // A client that says nothing of what it sends means what the path says.
+    let is_told = head.field("content-type").is_some();
+    if route.wants_body() && !route.wants_json() && is_told && !has_type(head, &MARKDOWN) {
+        return Err(Problem::new(415, "a note is text/markdown, text/plain or application/octet-stream"));
     }
     Ok(route)
 }
@@ -245,6 +267,9 @@ fn find(path: &str) -> Result<Resource, Problem> {
     if let Some(id) = path.strip_prefix("/tasks/") {
         return parse_id(id).map(Resource::OneTask);
     }
+    if let Some(note) = path.strip_prefix("/notes/file/") {
+        return note_path(note).map(Resource::File);
+    }
     if let Some(category) = path.strip_prefix("/notes/").filter(|category| !category.is_empty()) {
         return Ok(Resource::Category(category.into()));
     }
@@ -266,6 +291,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
     let is_allowed = match resource.allow() {
         READ => reads,
         POST => head.method == Method::Post,
+        FILE => reads || matches!(head.method, Method::Put | Method::Delete),
         _ => head.method == Method::Delete,
     };
     if head.method == Method::Options {
@@ -305,6 +331,14 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::CacheRebuild => Route::CacheRebuild,
         Resource::AgentReset => Route::AgentReset,
         Resource::OneTask(id) => Route::CancelTask(id),
+        Resource::File(path) => {
+            let deed = match head.method {
+                Method::Put => FileDeed::Write { expected: expected(head)? },
+                Method::Delete => FileDeed::Remove { expected: expected(head)? },
+                _ => FileDeed::Read { unless: versions(head, "if-none-match", true)?.unwrap_or_default() },
+            };
+            Route::File { path, deed }
+        }
     })
 }
 
@@ -358,12 +392,15 @@ fn cache_clear(query: &str) -> Result<Route, Problem> {
     }
 }
 
-/// `application/json`, with or without parameters (RFC 9110 §8.3.1: type and subtype in any case).
-fn is_json(head: &Head<'_>) -> bool {
+/// What a note may be sent as.
+const MARKDOWN: [&str; 3] = ["text/markdown", "text/plain", "application/octet-stream"];
+
+/// The body is of one of these types, with or without parameters (RFC 9110 §8.3.1: type and subtype in any case).
+fn has_type(head: &Head<'_>, types: &[&str]) -> bool {
     let media_type = head.field("content-type").and_then(|value| std::str::from_utf8(value).ok());
     media_type.is_some_and(|value| {
-        let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
-        essence.trim().eq_ignore_ascii_case("application/json")
+        let essence = value.split_once(';').map_or(value, |(essence, _)| essence).trim();
+        types.iter().any(|wanted| essence.eq_ignore_ascii_case(wanted))
     })
 }
 
@@ -373,7 +410,7 @@ mod tests {
     use crate::wire::http1::{RequestEvent, Server};
 
     fn routed(request: &str) -> Result<Route, u16> {
-        let doors = Doors::new("127.0.0.1:8000".parse().unwrap(), &[]);
+        let doors = Doors::new("127.0.0.1:8000".parse().unwrap(), &[], None);
         let text = format!("{request}\r\nHost: localhost\r\n\r\n");
         let (line, rest) =
             text.split_once('|').map_or((text.as_str(), None), |(line, rest)| (line, Some(rest)));

@@ -1,4 +1,4 @@
-//! The disk helper: one thread that lists and reads files, started by its first job.
+//! The disk helper: one thread that lists, reads and changes files, started by its first job.
 //!
 //! Every path is opened beneath one descriptor of the notes folder with `openat2` and `RESOLVE_BENEATH`, so that no
 //! `..`, absolute path or symbolic link leads out of it, not even one that is swapped in while we look.
@@ -13,10 +13,14 @@ use std::thread;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2};
 use rustix::io::Errno;
 
+use super::change;
 use super::poller::{LoopGone, Mailbox};
+use crate::base::Key;
 use crate::limits::Limits;
 use crate::os::Completion;
-use crate::os::disk::{Disk, DiskDone, File, FileProblem, FileText, Job};
+use crate::os::disk::{
+    Change, ChangeProblem, Disk, DiskDone, Fetched, File, FileProblem, FileText, Job, hash_of,
+};
 
 /// Files told at once while listing.
 const FILES_PER_LISTING_MAX: usize = 512;
@@ -107,7 +111,9 @@ fn serve(notes: &Path, jobs: &Receiver<Job>, mailbox: &Mailbox) {
                 // Opened anew for each listing: the folder may have been replaced by another of the same name.
                 root = open_root(notes);
                 match &root {
-                    Ok(root) => Listing::new(root, jobs, mailbox, files_max).run().map(|job| next = job),
+                    Ok(root) => {
+                        Listing::new(notes, root, jobs, mailbox, files_max).run().map(|job| next = job)
+                    }
                     Err(errno) => tell_no_root(*errno, mailbox),
                 }
             }
@@ -115,6 +121,8 @@ fn serve(notes: &Path, jobs: &Receiver<Job>, mailbox: &Mailbox) {
                 let root = root.as_ref().map_err(|errno| *errno);
                 read_files(root, paths, bytes_max, mailbox)
             }
+            Job::Fetch { asker, path, bytes_max } => fetch(notes, asker, &path, bytes_max, mailbox),
+            Job::Change(wanted) => make_change(notes, wanted, mailbox),
         };
         if told.is_err() {
             return;
@@ -135,6 +143,34 @@ fn read_files(
     mailbox.send(Completion::Disk(DiskDone::Read(read.collect())))
 }
 
+/// Reads one file as it is now, in the folder that has the name now.
+fn fetch(notes: &Path, asker: Key, path: &str, bytes_max: usize, mailbox: &Mailbox) -> Result<(), LoopGone> {
+    let outcome = open_root(notes).map_err(change::problem).and_then(|root| {
+        let file = read_file(&root, path, bytes_max).map_err(|trouble| match trouble {
+            FileProblem::Gone => ChangeProblem::Absent,
+            FileProblem::NotAFile => ChangeProblem::NotAFile,
+            FileProblem::LinkOut | FileProblem::LinkToFolder => ChangeProblem::Link,
+            FileProblem::NameNotUtf8 | FileProblem::TooDeep => ChangeProblem::NotAFile,
+            FileProblem::System(io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory) => {
+                ChangeProblem::NotAFile
+            }
+            FileProblem::System(io::ErrorKind::InvalidFilename) => ChangeProblem::NameTooLong,
+            FileProblem::System(kind) => ChangeProblem::System(kind),
+        })?;
+        if file.total_bytes > file.bytes.len() as u64 {
+            return Err(ChangeProblem::TooLong(file.total_bytes));
+        }
+        Ok(Fetched { hash: hash_of(&file.bytes), bytes: file.bytes })
+    });
+    mailbox.send(Completion::Disk(DiskDone::Fetched { asker, outcome }))
+}
+
+fn make_change(notes: &Path, wanted: Change, mailbox: &Mailbox) -> Result<(), LoopGone> {
+    let outcome = open_root(notes).map_err(change::problem).and_then(|root| change::change(&root, &wanted));
+    let Change { asker, path, .. } = wanted;
+    mailbox.send(Completion::Disk(DiskDone::Changed { asker, path, outcome }))
+}
+
 /// Without a folder nothing is known to be gone: what was read before stays.
 fn tell_no_root(errno: Errno, mailbox: &Mailbox) -> Result<(), LoopGone> {
     let trouble = FileProblem::System(io::Error::from(errno).kind());
@@ -147,9 +183,10 @@ fn tell_no_root(errno: Errno, mailbox: &Mailbox) -> Result<(), LoopGone> {
 
 /// One walk over the folder, breadth first and without recursion.
 struct Listing<'r> {
+    notes: &'r Path,
     root: &'r OwnedFd,
     jobs: &'r Receiver<Job>,
-    /// A job that came in the meantime and is none of reading.
+    /// Another listing that is wanted meanwhile.
     next: Option<Job>,
     mailbox: &'r Mailbox,
     files_left: usize,
@@ -161,6 +198,7 @@ struct Listing<'r> {
 
 impl<'r> Listing<'r> {
     fn new(
+        notes: &'r Path,
         root: &'r OwnedFd,
         jobs: &'r Receiver<Job>,
         mailbox: &'r Mailbox,
@@ -169,7 +207,18 @@ impl<'r> Listing<'r> {
         let folders = VecDeque::from([(String::new(), 0)]);
         let (files, problems) = (Vec::new(), Vec::new());
         let files_left = files_max;
-        Listing { root, jobs, next: None, mailbox, files_left, folders, files, problems, complete: true }
+        Listing {
+            notes,
+            root,
+            jobs,
+            next: None,
+            mailbox,
+            files_left,
+            folders,
+            files,
+            problems,
+            complete: true,
+        }
     }
 
     /// Walks to the end; the job that is to be done next, if one was met on the way.
@@ -179,21 +228,26 @@ impl<'r> Listing<'r> {
                 self.complete = false;
                 self.problems.push((folder.into(), problem(errno)));
             }
-            self.read_wanted()?;
+            self.do_wanted()?;
         }
         self.tell()?;
         self.mailbox.send(Completion::Disk(DiskDone::ListEnded { complete: self.complete }))?;
         Ok(self.next)
     }
 
-    /// Reads what is wanted by now: the first notes need not wait until the last is listed.
-    fn read_wanted(&mut self) -> Result<(), LoopGone> {
+    /// Does what is wanted by now: the first notes need not wait until the last is listed, and neither need whoever
+    /// writes one.
+    fn do_wanted(&mut self) -> Result<(), LoopGone> {
         if self.next.is_none() {
             self.next = self.jobs.try_recv().ok();
         }
         match self.next.take() {
             Some(Job::Read { paths, bytes_max }) => read_files(Ok(self.root), paths, bytes_max, self.mailbox),
-            job => {
+            Some(Job::Fetch { asker, path, bytes_max }) => {
+                fetch(self.notes, asker, &path, bytes_max, self.mailbox)
+            }
+            Some(Job::Change(wanted)) => make_change(self.notes, wanted, self.mailbox),
+            job @ (Some(Job::List { .. }) | None) => {
                 self.next = job;
                 Ok(())
             }
@@ -214,6 +268,11 @@ impl<'r> Listing<'r> {
             let name = entry.file_name().to_bytes();
             // Hidden files and folders (`.git`, `.obsidian`, our own state) are not notes; this covers `.` and `..`.
             if name.starts_with(b".") {
+                if change::is_temporary(name)
+                    && let Ok(here) = self.open_folder(folder)
+                {
+                    change::remove_left(&here, entry.file_name());
+                }
                 continue;
             }
             let Ok(name) = std::str::from_utf8(name) else {
@@ -226,7 +285,7 @@ impl<'r> Listing<'r> {
             self.sort_entry(path, entry.file_type(), depth);
             if self.files.len() + self.problems.len() >= FILES_PER_LISTING_MAX {
                 self.tell()?;
-                self.read_wanted()?;
+                self.do_wanted()?;
             }
         }
         Ok(Ok(()))
@@ -317,7 +376,12 @@ fn read_file(root: &OwnedFd, path: &str, bytes_max: usize) -> Result<FileText, F
     Ok(FileText { bytes, total_bytes, modified_ns: modified_ns(&stat) })
 }
 
-fn open_beneath(root: &OwnedFd, path: &str, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn open_beneath(
+    root: &OwnedFd,
+    path: &str,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
     let resolve = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     // A rename elsewhere in the tree can make the kernel give up with EAGAIN (openat2(2)); it asks for a retry.
     let mut opened = Err(Errno::AGAIN);
@@ -398,7 +462,8 @@ mod tests {
             .and_then(|()| sender.try_send(Job::List { files_max: 1 }))
             .expect("there is room");
         let root = open_root(&folder).expect("it is there");
-        let next = Listing::new(&root, &jobs, &poller.mailbox(), 10).run().expect("the poller listens");
+        let next =
+            Listing::new(&folder, &root, &jobs, &poller.mailbox(), 10).run().expect("the poller listens");
         assert!(matches!(next, Some(Job::List { files_max: 1 })));
 
         let mut woken = Woken::default();

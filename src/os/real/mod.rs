@@ -1,6 +1,7 @@
 //! The real world: `mio` for sockets and sleeping, a helper thread each for the disk, for names and for the
 //! store, the system's clocks and randomness.
 
+mod change;
 mod clock;
 mod diagnostics;
 mod helper;

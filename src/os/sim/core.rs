@@ -13,6 +13,7 @@ use super::random::Random;
 use super::store::{self, Mishap};
 use super::trace::{Happened, Line, Side, Trace};
 use crate::base::{Key, Time};
+use crate::os::disk::ChangeProblem;
 use crate::os::faults::{Fault, Faults};
 use crate::os::{Completion, DiskDone, Ready, Signal, Woken};
 use crate::store::Done;
@@ -386,11 +387,20 @@ impl Core {
             trouble.unreadable = Some(random.below(8));
         }
         trouble.incomplete = self.strikes(Fault::BrokenListing).is_some();
-        let Some(news) = self.disk.step(trouble) else { return };
+        let unwritable = self.strikes(Fault::NotesUnwritable);
+        trouble.unwritable = unwritable.map(|mut random| match random.below(2) {
+            0 => ChangeProblem::Full,
+            _ => ChangeProblem::Denied,
+        });
+        let Some(news) = self.disk.step(trouble, self.now as i64) else { return };
         let (words, count) = match &news {
             DiskDone::Listed { files, problems } => ("files listed:", files.len() + problems.len()),
             DiskDone::ListEnded { complete } => ("the listing has ended, complete:", usize::from(*complete)),
             DiskDone::Read(files) => ("files read:", files.len()),
+            DiskDone::Fetched { outcome, .. } => {
+                ("a file fetched, bytes:", outcome.as_ref().map_or(0, |file| file.bytes.len()))
+            }
+            DiskDone::Changed { outcome, .. } => ("a file changed:", usize::from(outcome.is_ok())),
         };
         self.note(&Happened::JobDone { news: words, count });
         self.completions.push_back(Completion::Disk(news));

@@ -6,7 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 
-use crate::os::disk::{DiskDone, File, FileProblem, FileText, Job};
+use crate::base::Key;
+use crate::os::disk::{
+    Change, ChangeProblem, Changed, Deed, DiskDone, Expected, Fetched, File, FileProblem, FileText, Job,
+    hash_of,
+};
 
 /// One note on the simulated disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,10 @@ enum Work {
     Listing { after: Option<String>, files_left: usize, complete: bool },
     /// Is about to read these.
     Reading { paths: Vec<Box<str>>, bytes_max: usize },
+    /// Is about to read one for somebody.
+    Fetching { asker: Key, path: Box<str>, bytes_max: usize },
+    /// Is about to change one.
+    Changing(Change),
 }
 
 /// The folder and its helper.
@@ -39,12 +47,14 @@ pub(super) struct Disk {
 }
 
 /// What goes wrong with one piece of the helper's work.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Trouble {
     /// Of the files to be read, this one can't be.
     pub unreadable: Option<usize>,
     /// The listing misses something.
     pub incomplete: bool,
+    /// Why nothing can be written, if so.
+    pub unwritable: Option<ChangeProblem>,
 }
 
 impl Disk {
@@ -63,7 +73,7 @@ impl Disk {
     }
 
     /// Does one piece of work and answers its news; `None` when there is nothing to do.
-    pub fn step(&mut self, trouble: Trouble) -> Option<DiskDone> {
+    pub fn step(&mut self, trouble: Trouble, now_ns: i64) -> Option<DiskDone> {
         let work = match self.work.take() {
             Some(work) => work,
             None => match self.jobs.pop_front()? {
@@ -71,6 +81,8 @@ impl Disk {
                     Work::Listing { after: None, files_left: files_max, complete: true }
                 }
                 Job::Read { paths, bytes_max } => Work::Reading { paths, bytes_max },
+                Job::Fetch { asker, path, bytes_max } => Work::Fetching { asker, path, bytes_max },
+                Job::Change(change) => Work::Changing(change),
             },
         };
         Some(match work {
@@ -84,6 +96,23 @@ impl Disk {
                     (path, outcome)
                 });
                 DiskDone::Read(read.collect())
+            }
+            Work::Fetching { asker, path, bytes_max } => {
+                let outcome = match self.notes.get(&*path) {
+                    Some(note) if note.bytes.len() > bytes_max => {
+                        Err(ChangeProblem::TooLong(note.bytes.len() as u64))
+                    }
+                    Some(note) => Ok(Fetched { bytes: note.bytes.clone(), hash: hash_of(&note.bytes) }),
+                    None => Err(ChangeProblem::Absent),
+                };
+                DiskDone::Fetched { asker, outcome }
+            }
+            Work::Changing(change) => {
+                let outcome = match trouble.unwritable {
+                    Some(problem) => Err(problem),
+                    None => self.change(&change, now_ns),
+                };
+                DiskDone::Changed { asker: change.asker, path: change.path, outcome }
             }
         })
     }
@@ -136,6 +165,34 @@ impl Disk {
         let files = files.collect();
         self.work = Some(Work::Listing { after: last, files_left, complete });
         DiskDone::Listed { files, problems }
+    }
+
+    /// The real helper takes several steps, and each of them may be the last of the process. But between any two the
+    /// file is whole, as it was or as it is to be: so one step does for all.
+    fn change(&mut self, change: &Change, now_ns: i64) -> Result<Changed, ChangeProblem> {
+        let before = self.notes.get(&*change.path).map(|note| hash_of(&note.bytes));
+        match (&change.expected, before) {
+            (Expected::Absent, Some(hash)) => return Err(ChangeProblem::Exists(hash)),
+            (Expected::Present(_), None) => return Err(ChangeProblem::Absent),
+            (Expected::Present(versions), Some(hash))
+                if !versions.is_empty() && !versions.contains(&hash) =>
+            {
+                return Err(ChangeProblem::Stale(hash));
+            }
+            (Expected::Absent, None) | (Expected::Present(_), Some(_)) => {}
+        }
+        let after = match &change.deed {
+            Deed::Write(bytes) => {
+                let note = Note { bytes: bytes.clone(), modified_ns: now_ns };
+                self.notes.insert(change.path.to_string(), note);
+                Some(hash_of(bytes))
+            }
+            Deed::Remove => {
+                self.notes.remove(&*change.path);
+                None
+            }
+        };
+        Ok(Changed { before, after })
     }
 
     fn read(&self, path: &str, bytes_max: usize) -> Result<FileText, FileProblem> {

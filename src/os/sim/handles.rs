@@ -119,6 +119,8 @@ impl Disk for Handle<'_> {
         let words = match &job {
             Job::List { .. } => "listing",
             Job::Read { .. } => "reading",
+            Job::Fetch { .. } => "fetching a file",
+            Job::Change(_) => "changing a file",
         };
         if core.call_is_last() || core.strikes(Fault::NoHelper).is_some() {
             return Err(job);
