@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::respond::{Problem, write_json};
 use crate::base::Key;
+use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 use crate::notes::{Library, is_note_path};
 use crate::os::disk::{Change, ChangeProblem, Changed, Deed, Disk, Expected, FileHash, Job};
@@ -107,7 +108,9 @@ impl NoteFiles {
 
     /// A change whose note is indexed by now, each once.
     pub fn next_settled(&mut self, library: &Library) -> Option<Settling> {
-        let place = self.settling.iter().position(|settling| library.is_settled(&settling.path))?;
+        let place = self.settling.iter().position(|settling| {
+            library.is_settled(&settling.path) || is_planted(Planted::AnswersBeforeIndexed)
+        })?;
         Some(self.settling.remove(place))
     }
 
@@ -251,6 +254,7 @@ fn hash_of_tag(tag: &str) -> Option<FileHash> {
 pub fn expected(head: &Head<'_>) -> Result<Expected, Problem> {
     let (if_match, if_none) = (versions(head, "if-match", false)?, versions(head, "if-none-match", true)?);
     match (if_match, if_none) {
+        (Some(_), None) if is_planted(Planted::IgnoresTheVersion) => Ok(Expected::Present(Vec::new())),
         (Some(Versions::Any), None) => Ok(Expected::Present(Vec::new())),
         // A list of tags none of which can be ours is a condition that fails.
         (Some(Versions::These(hashes)), None) if hashes.is_empty() => Ok(Expected::Present(vec![[0; 32]])),
@@ -304,7 +308,7 @@ pub fn not_read(problem: &ChangeProblem) -> Problem {
         ChangeProblem::Absent | ChangeProblem::NotAFile => {
             Problem::new(404, ChangeProblem::Absent.to_string())
         }
-        other => Problem { etag: None, ..Problem::new(status(other), other.to_string()) },
+        other => refused(other, other.to_string()),
     }
 }
 
@@ -314,9 +318,14 @@ pub fn not_changed(problem: &ChangeProblem) -> Problem {
         ChangeProblem::Exists(hash) | ChangeProblem::Stale(hash) => Some(entity_tag(hash)),
         _ => None,
     };
-    let status = status(problem);
-    let retry_after = (status == 503).then_some(1);
-    Problem { retry_after, etag, ..Problem::new(status, format!("{problem}; nothing was written")) }
+    Problem { etag, ..refused(problem, format!("{problem}; nothing was written")) }
+}
+
+fn refused(problem: &ChangeProblem, detail: String) -> Problem {
+    match status(problem) {
+        503 => Problem::busy(detail, 1),
+        status => Problem::new(status, detail),
+    }
 }
 
 fn status(problem: &ChangeProblem) -> u16 {

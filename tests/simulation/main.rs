@@ -65,6 +65,10 @@ const SOMETIMES: &[&str] = &[
     "a model server was left within an answer",
     "a model server went away",
     "a model was told what its tools had found",
+    "a note could not be written",
+    "a note that others write as well was written",
+    "a note that was written had its answer lost",
+    "a note was made, read, removed and missed",
     "a note was saved, synced and found",
     "a source was verified and has changed",
     "a source was verified and has moved",
@@ -102,10 +106,12 @@ const SOMETIMES: &[&str] = &[
     "a task was accepted",
     "a timer fired in a turn that closed a connection",
     "a timer fired while stopping",
+    "a writer was told that somebody else was faster",
     "accepting paused for want of descriptors",
     "accepting paused while runs were at work",
     "an answer of the model's was given once more",
     "many sockets were ready at once",
+    "notes were listed page by page",
     "nonsense was refused",
     "one call was let through to see whether the model answers",
     "one connection more than the bound was let in",
@@ -121,6 +127,7 @@ const SOMETIMES: &[&str] = &[
     "two clients waited for one scan",
     "two runs shared a call of the model",
     "what the model had answered before was not asked again",
+    "what was written was found at once",
 ];
 
 #[test]

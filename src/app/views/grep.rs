@@ -73,23 +73,19 @@ impl Grep {
         }
     }
 
-    fn look_through(&mut self, note: &Note, from: usize, mut lines: usize, slice: &mut Budget) {
-        let mut from = from.min(note.text.len());
-        while from < note.text.len() {
-            if slice.is_spent() {
-                self.within = Some((note.path.clone(), from, lines));
-                return;
-            }
-            let Some(rest) = note.text.get(from..) else { return };
+    fn look_through(&mut self, note: &Note, mut from: usize, mut lines: usize, slice: &mut Budget) {
+        while let Some(rest) = note.text.get(from..).filter(|rest| !rest.is_empty()) {
             let piece = whole_lines(rest, PIECE_BYTES);
             slice
                 .spend(u32::try_from(piece.len() / LOOKED_AT_PER_UNIT).unwrap_or(u32::MAX).saturating_add(1));
             self.look_at(note, piece, lines);
-            if self.is_cut {
-                return;
-            }
             lines += memchr::memchr_iter(b'\n', piece.as_bytes()).count();
             from += piece.len();
+            // One piece at least, however small the slice is: or it would never go on.
+            if self.is_cut || (slice.is_spent() && from < note.text.len()) {
+                self.within = Some((note.path.clone(), from, lines));
+                return;
+            }
         }
     }
 

@@ -138,6 +138,11 @@ impl World {
         core.disk.notes.insert(path.to_owned(), Note { bytes, modified_ns });
     }
 
+    /// What a note holds now.
+    pub fn saved(&self, path: &str) -> Option<Vec<u8>> {
+        self.core.borrow().disk.notes.get(path).map(|note| note.bytes.clone())
+    }
+
     /// A host that the resolver knows from the start, and its addresses in the order in which they are told.
     pub fn put_name(&self, host: &str, addresses: Vec<IpAddr>) {
         self.core.borrow_mut().names.known.insert(host.to_owned(), addresses);

@@ -169,6 +169,11 @@ impl<'c> Outside<'c> {
         self.core.disk.notes.insert(path.to_owned(), Note { bytes, modified_ns });
     }
 
+    /// What a note holds now.
+    pub fn saved(&self, path: &str) -> Option<Vec<u8>> {
+        self.core.disk.notes.get(path).map(|note| note.bytes.clone())
+    }
+
     /// Deletes a note.
     pub fn delete(&mut self, path: &str) {
         self.core.note(&Happened::FileGone { path: path.into() });

@@ -17,6 +17,7 @@ use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId, TurnReport};
 
 use super::scenario::Scenario;
 use super::town::{Shared, Town};
+use super::visitor::TALLY;
 
 /// How a world went.
 #[derive(Debug, Clone)]
@@ -572,6 +573,9 @@ impl Checker {
             self.seen.insert("all passages were embedded in the end");
         }
         let oracle = town.oracle.borrow();
+        let tally = world.saved(TALLY).unwrap_or_default();
+        oracle.check_tally(&String::from_utf8_lossy(&tally))?;
+        equal("files that are read or changed", census.note_files, 0)?;
         world.with_store(|store| {
             let mut kept = BTreeMap::new();
             for run in store.runs() {

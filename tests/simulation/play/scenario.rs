@@ -15,7 +15,7 @@ use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::town::{SUBJECTS, Shared, Town, code};
-use super::visitor::{Errand, Temper, Visitor};
+use super::visitor::{Errand, LOOKS, OwnStep, Temper, Visitor};
 
 /// What is left out of a scenario, to find the smallest that still fails.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Scenario {
     model: Option<ModelScenario>,
     /// The embedding server, if there is one.
     embed: Option<Habits>,
+    /// Those who write notes.
+    scribes: usize,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -83,6 +85,7 @@ const SHAPE: u64 = 10;
 const MODEL: u64 = 11;
 const MODEL_CALLS: u64 = 12;
 const EMBED: u64 = 13;
+const SCRIBES: u64 = 15;
 const ACTORS: u64 = 1000;
 
 /// How long everybody has in calm weather. Nobody needs it: what waits is woken by what it waits for.
@@ -141,6 +144,17 @@ impl Scenario {
             limits.vectors_kept_max = random.pick(&[5, 1_000_000]);
             Habits::draw(&mut random)
         });
+        // And all about those who write notes.
+        let mut random = Random::new(seed, SCRIBES);
+        let scribes = if random.chance(300) { random.between(1, 6) } else { 0 };
+        if scribes > 0 {
+            let weight = random.spread(most(Fault::NotesUnwritable)) as u16;
+            if random.chance(250) {
+                weather.per_mille.push((Fault::NotesUnwritable, weight));
+            }
+            limits.views_max = random.pick(&[1, 2, 64]);
+            limits.note_jobs_waiting_max = random.pick(&[1, 2, 1024]);
+        }
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -158,11 +172,16 @@ impl Scenario {
             comes_back,
             model,
             embed,
+            scribes,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
+        self.without_scribes() + self.scribes
+    }
+
+    fn without_scribes(&self) -> usize {
         self.people_and_stops() + usize::from(self.model.is_some()) + usize::from(self.embed.is_some())
     }
 
@@ -188,12 +207,14 @@ impl Scenario {
         town.comes_back = self.comes_back;
         town.has_model = self.model.is_some();
         town.embeds = self.embed.is_some();
-        town.is_embedded = town.embeds && !self.omitted.actors.contains(&(self.actors() - 1));
+        town.is_embedded = town.embeds && !self.omitted.actors.contains(&(self.without_scribes() - 1));
         town.has_roomy_prompts = self.limits.cited_sources_max > 2
             && self.config.model.as_ref().is_some_and(|model| model.context_tokens >= 4096)
             && self.model.as_ref().is_some_and(|model| model.manners.question_bytes_max == usize::MAX);
         let store = [Fault::NoStoreHelper, Fault::StoreFull, Fault::SyncFails, Fault::StoreUnreadable];
         town.store_fails = self.weather.per_mille.iter().any(|(fault, _)| store.contains(fault));
+        let has = |fault| self.weather.per_mille.iter().any(|(kind, _)| *kind == fault);
+        (town.notes_fail, town.reads_fail) = (has(Fault::NotesUnwritable), has(Fault::UnreadableFile));
         // Ended runs are swept away by the wall clock.
         town.forgets_runs |= self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::WallClockSet);
         let resets = [Fault::Reset, Fault::AbortedAccept];
@@ -235,9 +256,14 @@ impl Scenario {
             return Box::new(Model::new(town, wanted, manners.clone(), listens.clone(), calls));
         }
         if let Some(habits) = &self.embed
-            && index + 1 == self.actors()
+            && index + 1 == self.without_scribes()
         {
             return Box::new(Embeddings::new(town, habits.clone(), Random::new(self.seed, EMBED + 1)));
+        }
+        if index >= self.without_scribes() {
+            let temper = temper(&mut random);
+            let errands = scribbles(&mut random);
+            return Box::new(Visitor::new(town, temper, own, errands));
         }
         if index >= self.actors {
             let first = random.between(1, self.calm_after.as_millis() as usize);
@@ -265,7 +291,9 @@ fn weather(random: &mut Random) -> Weather {
     let share = random.pick(&[0, 100, 300, 300, 600]);
     let mut per_mille = Vec::new();
     // What strikes connections to others is drawn apart, so that worlds without any are what they were before.
-    for fault in Fault::ALL.iter().filter(|fault| !Fault::OUTBOUND.contains(fault)) {
+    // So is what strikes writers.
+    let is_apart = |fault: &Fault| Fault::OUTBOUND.contains(fault) || *fault == Fault::NotesUnwritable;
+    for fault in Fault::ALL.iter().filter(|fault| !is_apart(fault)) {
         // Drawn in any case, so that kinds do not shift each other's numbers.
         let (is_on, weight) = (random.chance(share), random.spread(most(*fault)) as u16);
         if is_on {
@@ -369,6 +397,7 @@ fn most(fault: Fault) -> usize {
         Fault::Descheduled => 500,
         Fault::SlowDelivery | Fault::AbortedAccept | Fault::FullLogPipe => 200,
         Fault::SlowHelper | Fault::UnreadableFile | Fault::BrokenListing | Fault::NoHelper => 300,
+        Fault::NotesUnwritable => 500,
         Fault::Killed => 150,
         Fault::SlowStore | Fault::NoStoreHelper | Fault::StoreFull => 100,
         Fault::SyncFails | Fault::StoreUnreadable => 100,
@@ -525,6 +554,23 @@ fn errands(random: &mut Random) -> Vec<Errand> {
                 24 => Errand::CacheStats,
                 _ => Errand::Stream { subject },
             }
+        })
+        .collect()
+}
+
+/// What a scribe comes for.
+fn scribbles(random: &mut Random) -> Vec<Errand> {
+    let count = random.spread(12);
+    (0..count)
+        .map(|_| match random.below(12) {
+            0 | 1 => Errand::Edit,
+            2 | 3 => {
+                let token = format!("o{:016x}", random.number());
+                Errand::Own { token, step: OwnStep::Make, etag: None }
+            }
+            4 => Errand::Page { after: None },
+            5..7 => Errand::Look { place: random.below(LOOKS.len()) },
+            _ => Errand::Scribble,
         })
         .collect()
 }

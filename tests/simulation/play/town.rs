@@ -3,7 +3,7 @@
 //! The oracle is where answers are compared with each other: two readers of one run must have been told the same.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,6 +51,10 @@ pub struct Town {
     pub comes_back: bool,
     /// The store may fail.
     pub store_fails: bool,
+    /// Notes may not be written, for want of room or leave.
+    pub notes_fail: bool,
+    /// Notes may not be read.
+    pub reads_fail: bool,
     /// A scan that was asked for in calm weather was answered: every subject's note is known from here on.
     pub is_indexed: Cell<bool>,
     /// A model answers, if it does.
@@ -79,6 +83,8 @@ impl Town {
             is_down: Cell::new(false),
             ends: Cell::new(0),
             store_fails: false,
+            notes_fail: false,
+            reads_fail: false,
             comes_back: false,
             is_indexed: Cell::new(false),
             has_model: false,
@@ -136,6 +142,8 @@ pub struct Oracle {
     attempts_max: u32,
     /// The task that each idempotency key has named.
     by_key: BTreeMap<u32, String>,
+    /// What somebody was told to be written into the note that all share.
+    written: BTreeSet<String>,
     runs: BTreeMap<String, Known>,
 }
 
@@ -178,6 +186,27 @@ impl Oracle {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Somebody was told that this stands in the note that all share: from here on it is never lost.
+    pub fn wrote(&mut self, token: &str) {
+        self.written.insert(token.to_owned());
+    }
+
+    /// The note that all share has all that was written into it, each once, and the rest of nobody's.
+    ///
+    /// # Errors
+    /// In words, what it has not.
+    pub fn check_tally(&self, text: &str) -> Result<(), String> {
+        for token in &self.written {
+            let count = text.lines().filter(|line| line == token).count();
+            if count != 1 {
+                return Err(format!(
+                    "{token} was written into the shared note and stands there {count} times"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Runs of which somebody was told that they were accepted.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::parser::{Head, Piece, show};
 use super::super::town::{SUBJECTS, code, is_terminal, rank};
-use super::errand::{Errand, Verdict, note_code};
+use super::errand::{Errand, OwnStep, TALLY, Verdict, note_code, own_text};
 use super::{Loss, Question, Sent, Visitor};
 
 /// In calm weather whatever is asked for is done within this time, before some timeout wakes a loop that has forgotten
@@ -210,6 +210,7 @@ impl Visitor {
         let took = outside.now().since(began);
         let prompt = match errand {
             Errand::Sync | Errand::SyncNote { .. } => PROMPT_SCAN,
+            _ if errand.is_a_scribes() => PROMPT_SCAN,
             // A run that was taken over waits for the notes to be read.
             _ if self.town.has_model && errand.is_about_a_run() => PROMPT_MODEL,
             Errand::Rejoin { .. } if self.town.ends.get() > 0 => PROMPT_SCAN,
@@ -238,6 +239,12 @@ impl Visitor {
                 self.agenda.push_front(errand);
                 return Ok(());
             }
+            403 | 507 if errand.is_a_scribes() && self.town.notes_fail => {
+                self.see("a note could not be written");
+                self.next_errand = outside.now().after(Duration::from_secs(1));
+                self.agenda.push_front(errand);
+                return Ok(());
+            }
             503 | 507 if errand.needs_the_store() && self.town.store_fails => {
                 self.see("something could not be kept, or not be looked up");
                 self.next_errand = outside.now().after(Duration::from_secs(1));
@@ -251,8 +258,11 @@ impl Visitor {
             _ => {}
         }
         let json: Value = match status {
-            200 | 202 if errand != Errand::HeadOnly && position.is_none() => serde_json::from_slice(&body)
-                .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?,
+            200 | 202 if errand.is_answered_with_a_note() => Value::Null,
+            200 | 201 | 202 if errand != Errand::HeadOnly && position.is_none() => {
+                serde_json::from_slice(&body)
+                    .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?
+            }
             _ => Value::Null,
         };
         self.done_count += 1;
@@ -340,6 +350,105 @@ impl Visitor {
                 Ok(())
             }
             Errand::Follow | Errand::Meddle | Errand::Write => Err("is undecided".to_owned()),
+            Errand::Scribble | Errand::Edit => Err("is undecided".to_owned()),
+            Errand::Add { token } => match status {
+                404 => {
+                    self.agenda.push_front(Errand::Put { token, etag: None, text: String::new() });
+                    Ok(())
+                }
+                200 => {
+                    let text = String::from_utf8(body).map_err(|_| "was sent a note that is not UTF-8")?;
+                    if text.lines().any(|line| line == token) {
+                        self.see("a note that was written had its answer lost");
+                        self.town.oracle.borrow_mut().wrote(&token);
+                        return Ok(());
+                    }
+                    let etag = head.field("etag").ok_or("was sent a note without its version")?;
+                    let etag = Some(etag.to_owned());
+                    self.agenda.push_front(Errand::Put { token, etag, text });
+                    Ok(())
+                }
+                _ => expect(200),
+            },
+            Errand::Put { token, etag, text } => match status {
+                200 | 201 => {
+                    if (status == 201) != etag.is_none() {
+                        return Err(format!("was answered {status} for a note with the version {etag:?}"));
+                    }
+                    let on_disk = outside.saved(TALLY).unwrap_or_default();
+                    if !String::from_utf8_lossy(&on_disk).contains(&token) {
+                        return Err(format!("was told that {token} is written, and it is not"));
+                    }
+                    if !text.is_empty() {
+                        self.see("a note that others write as well was written");
+                    }
+                    self.town.oracle.borrow_mut().wrote(&token);
+                    if asked_ends == self.town.ends.get() {
+                        self.agenda.push_front(Errand::Find { token, ends: asked_ends });
+                    }
+                    Ok(())
+                }
+                412 => {
+                    self.see("a writer was told that somebody else was faster");
+                    self.agenda.push_front(Errand::Add { token });
+                    Ok(())
+                }
+                _ => expect(200),
+            },
+            Errand::Find { token, ends } => {
+                expect(200)?;
+                let lines = json["results"].as_array().ok_or("was told no lines")?;
+                let excused = ends != self.town.ends.get() || self.town.reads_fail;
+                if json["complete"] == json!(true) && !excused && lines.is_empty() {
+                    return Err(format!("has written {token}, and the index does not hold it: {json}"));
+                }
+                if !lines.is_empty() {
+                    self.see("what was written was found at once");
+                }
+                Ok(())
+            }
+            Errand::Own { token, step, .. } => {
+                let next = match (step, status) {
+                    // It may be the second try, the answer to the first being lost.
+                    (OwnStep::Make, 201 | 412) => Some(OwnStep::Read),
+                    (OwnStep::Read, 200) if body == own_text(&token).as_bytes() => Some(OwnStep::Remove),
+                    (OwnStep::Remove, 200 | 404) => Some(OwnStep::Miss),
+                    (OwnStep::Miss, 404) => None,
+                    _ => return Err(format!("was answered {status} at {step:?}: {}", show(&body))),
+                };
+                let etag = head.field("etag").map(ToOwned::to_owned);
+                match next {
+                    Some(step) => self.agenda.push_front(Errand::Own { token, step, etag }),
+                    None => self.see("a note was made, read, removed and missed"),
+                }
+                Ok(())
+            }
+            Errand::Page { after } => {
+                expect(200)?;
+                let paths: Vec<&str> = json["notes"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|note| note["path"].as_str())
+                    .collect();
+                let before = after.as_deref().into_iter();
+                let all: Vec<&str> = before.chain(paths.iter().copied()).collect();
+                if paths.len() > 3 || !all.windows(2).all(|pair| pair[0] < pair[1]) {
+                    return Err(format!("was told of notes out of order: {all:?}"));
+                }
+                match json["next"].as_str() {
+                    Some(next) if Some(&next) == paths.last() => {
+                        self.see("notes were listed page by page");
+                        self.agenda.push_front(Errand::Page { after: Some(next.to_owned()) });
+                        Ok(())
+                    }
+                    Some(next) => Err(format!("is to go on behind {next}, and was told {paths:?}")),
+                    None => Ok(()),
+                }
+            }
+            // The note in the middle of a graph may not be indexed yet, or be one that can't be read.
+            Errand::Look { .. } if status == 404 => Ok(()),
+            Errand::Look { .. } => expect(200),
             Errand::SyncNote { name } => {
                 expect(200)?;
                 // What could not be read is told, and may be the note.

@@ -41,6 +41,22 @@ pub enum Errand {
     ClearCaches,
     /// `GET /cache/stats`.
     CacheStats,
+    /// Something to write into the note that all scribes share, once its time comes.
+    Scribble,
+    /// The same by an editor that knows nothing of the server.
+    Edit,
+    /// `GET /notes/file/shared/tally.md`, to write a token behind what it holds.
+    Add { token: String },
+    /// `PUT` of what was read with the token behind it, on condition that it still is what was read.
+    Put { token: String, etag: Option<String>, text: String },
+    /// `GET /knowledge/search/content` of a token that was written in this process.
+    Find { token: String, ends: u32 },
+    /// A note of its own, which is made, read, removed and missed.
+    Own { token: String, step: OwnStep, etag: Option<String> },
+    /// `GET /notes`, page by page.
+    Page { after: Option<String> },
+    /// Another look at the notes.
+    Look { place: usize },
     /// `POST /chat`.
     Chat { subject: usize },
     /// `POST /chat/async`, then what becomes of it. With a key it is the same task however often it is asked.
@@ -57,6 +73,34 @@ pub enum Errand {
     Stream { subject: usize },
     /// `GET /chat/task/{id}/stream` from behind event `after`; `done` if its last event was seen.
     Rejoin { id: String, after: u64, done: bool },
+}
+
+/// How far a scribe has come with a note of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnStep {
+    Make,
+    Read,
+    Remove,
+    Miss,
+}
+
+/// Looks at the notes whose answers are only checked for being JSON.
+pub const LOOKS: [&str; 7] = [
+    "/notes/structure",
+    "/notes/codes?content=true&limit=3",
+    "/notes/search?query=code",
+    "/knowledge/categories",
+    "/knowledge/search?query=pebble&limit=2",
+    "/knowledge/graph?limit=2",
+    "/knowledge/graph?around=codes/pebble.md&depth=2&limit=5",
+];
+
+/// The note that all scribes share.
+pub const TALLY: &str = "shared/tally.md";
+
+/// What a scribe's own note says.
+pub fn own_text(token: &str) -> String {
+    format!("# {token}\n\nSee [[pebble]].\n")
 }
 
 /// What has become of a source, and where it is.
@@ -78,7 +122,31 @@ impl Errand {
             Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write => false,
+            errand => {
+                debug_assert!(errand.is_a_scribes());
+                false
+            }
         }
+    }
+
+    /// It is about notes as files, or looks at them.
+    pub(super) fn is_a_scribes(&self) -> bool {
+        matches!(
+            self,
+            Errand::Scribble
+                | Errand::Edit
+                | Errand::Add { .. }
+                | Errand::Put { .. }
+                | Errand::Find { .. }
+                | Errand::Own { .. }
+                | Errand::Page { .. }
+                | Errand::Look { .. }
+        )
+    }
+
+    /// Its answer is no JSON, even if all is well.
+    pub(super) fn is_answered_with_a_note(&self) -> bool {
+        matches!(self, Errand::Add { .. } | Errand::Own { step: OwnStep::Read | OwnStep::Miss, .. })
     }
 
     /// The server may have too much to do for it: it takes room for a body, a run or a scan.
@@ -92,6 +160,7 @@ impl Errand {
             Errand::ClearCaches | Errand::CacheStats => false,
             Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
             Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => false,
+            errand => errand.is_a_scribes(),
         }
     }
 
@@ -106,6 +175,10 @@ impl Errand {
             Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
+            errand => {
+                debug_assert!(errand.is_a_scribes());
+                false
+            }
         }
     }
 }
@@ -119,6 +192,15 @@ impl Visitor {
                 let text = format!("# {name}\n\nThe code of {name} is {}.\n", note_code(&name));
                 outside.save(&format!("written/{name}.md"), text.into_bytes());
                 Some(Errand::SyncNote { name })
+            }
+            Errand::Scribble => Some(Errand::Add { token: format!("k{:016x}", self.random.number()) }),
+            Errand::Edit => {
+                let token = format!("e{:016x}", self.random.number());
+                let mut text = outside.saved(TALLY).unwrap_or_default();
+                text.extend_from_slice(format!("{token}\n").as_bytes());
+                outside.save(TALLY, text);
+                self.town.oracle.borrow_mut().wrote(&token);
+                None
             }
             Errand::Follow => {
                 let id = self.town.oracle.borrow().any_run(&mut self.random)?;
@@ -166,6 +248,25 @@ impl Visitor {
                 ("POST", "/chat/stream".to_owned(), ask(self, SUBJECTS[*subject], false))
             }
             Errand::Follow | Errand::Meddle | Errand::Write => unreachable!("decided before"),
+            Errand::Scribble | Errand::Edit => unreachable!("decided before"),
+            Errand::Add { .. } => ("GET", format!("/notes/file/{TALLY}"), None),
+            Errand::Put { token, text, .. } => {
+                ("PUT", format!("/notes/file/{TALLY}"), Some(format!("{text}{token}\n")))
+            }
+            Errand::Find { token, .. } => {
+                ("GET", format!("/knowledge/search/content?query={token}&case_sensitive=true"), None)
+            }
+            Errand::Own { token, step, .. } => {
+                let path = format!("/notes/file/scribes/{token}.md");
+                match step {
+                    OwnStep::Make => ("PUT", path, Some(own_text(token))),
+                    OwnStep::Read | OwnStep::Miss => ("GET", path, None),
+                    OwnStep::Remove => ("DELETE", path, None),
+                }
+            }
+            Errand::Page { after: None } => ("GET", "/notes?limit=3".to_owned(), None),
+            Errand::Page { after: Some(after) } => ("GET", format!("/notes?limit=3&after={after}"), None),
+            Errand::Look { place } => ("GET", LOOKS[*place].to_owned(), None),
             Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
             Errand::Verify { source, .. } => {
                 ("POST", "/verify".to_owned(), Some(format!("{{\"sources\":[{source}]}}")))
@@ -194,6 +295,15 @@ impl Visitor {
         }
         if let Errand::Begin { key: Some(key), .. } = &errand {
             head += &format!("Idempotency-Key: visit-{key}\r\n");
+        }
+        match &errand {
+            Errand::Put { etag: Some(etag), .. }
+            | Errand::Own { step: OwnStep::Remove, etag: Some(etag), .. } => {
+                head += &format!("If-Match: {etag}\r\n");
+            }
+            Errand::Own { step: OwnStep::Remove, .. } => head += "If-Match: *\r\n",
+            Errand::Put { .. } | Errand::Own { step: OwnStep::Make, .. } => head += "If-None-Match: *\r\n",
+            _ => {}
         }
         if method == "POST" {
             head += "Content-Type: application/json\r\n";
