@@ -68,9 +68,7 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     if matches!(peer.exchange, Exchange::AwaitSync) && !is_planted(Planted::KeepsSyncWaiter) {
         service.folder.forget(key);
     }
-    if let Exchange::AwaitView { task } = peer.exchange
-        && !is_planted(Planted::ForgetsViews)
-    {
+    if let Exchange::AwaitView { task } = peer.exchange {
         service.works.drop_view(task);
     }
     if peer.told.is_some() {
