@@ -19,7 +19,7 @@ use crate::agent::{AnsweredBy, Response};
 use crate::app::App;
 use crate::app::runs::Record;
 use crate::base::HashSeed;
-use crate::config::Config;
+use crate::config::{Config, Writes};
 use crate::limits::{Limits, MIB, STATE_BYTES_MAX};
 use crate::os::Entropy;
 use crate::os::real::{
@@ -104,6 +104,9 @@ struct Serve {
     /// Runs that may wait; beyond it requests are answered 503.
     #[arg(long, default_value_t = 1024, value_name = "COUNT", value_parser = positive)]
     waiting_max: usize,
+    /// What the agent may write: nothing, new notes in the folder Inbox, or new notes anywhere and additions to others.
+    #[arg(long, default_value = "inbox", value_name = "WHAT")]
+    writes: Writing,
     /// Where runs are kept, so that they survive the process: disk, or none for memory only.
     #[arg(long, default_value = "disk", value_name = "WHERE")]
     state: State,
@@ -129,6 +132,27 @@ enum State {
     Disk,
     /// In memory only.
     None,
+}
+
+/// What the agent may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Writing {
+    /// Nothing.
+    Off,
+    /// New notes in the folder Inbox.
+    Inbox,
+    /// New notes anywhere, and additions to others.
+    All,
+}
+
+impl Writing {
+    fn config(self) -> Writes {
+        match self {
+            Writing::Off => Writes::Off,
+            Writing::Inbox => Writes::Inbox,
+            Writing::All => Writes::All,
+        }
+    }
 }
 
 const STATE_MIB_MAX: u64 = STATE_BYTES_MAX / MIB as u64;
@@ -251,6 +275,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         task_keep: serve.task_keep,
         runs_max: serve.runs_max,
         waiting_max: serve.waiting_max,
+        writes: serve.writes.config(),
         is_durable: serve.state == State::Disk,
         model: serve.model.config(&limits).map_err(Failure::Usage)?,
         embed: serve.embed.config(&limits).map_err(Failure::Usage)?,

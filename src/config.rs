@@ -35,10 +35,23 @@ pub struct Config {
     pub runs_max: usize,
     /// Runs that wait for a place.
     pub waiting_max: usize,
+    /// What the agent may write into the notes.
+    pub writes: Writes,
     /// The model that answers; without one the notes do.
     pub model: Option<ModelConfig>,
     /// The model that embeds; without one searches go by words alone.
     pub embed: Option<EmbedConfig>,
+}
+
+/// What the agent may write into the notes. A client's own writes are its own affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Nothing.
+    Off,
+    /// New notes, in the folder `Inbox` alone.
+    Inbox,
+    /// New notes anywhere, and additions to others.
+    All,
 }
 
 /// An embedding model behind an OpenAI-compatible server.
@@ -168,6 +181,7 @@ impl Default for Config {
             is_durable: false,
             runs_max: 64,
             waiting_max: 1024,
+            writes: Writes::Inbox,
             model: None,
             embed: None,
         }

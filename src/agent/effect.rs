@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Composer;
 use super::event::Answer;
 use super::model::{ModelReply, ModelRequest};
+use super::organise::Draft;
 use super::tools::ToolUse;
 
 /// How a run comes to its answer, if it is not to be put together from the notes alone. It is a part of the first input,
@@ -53,6 +54,10 @@ pub enum Input {
     },
     /// What a tool has brought: the answer to [`Effect::Use`].
     Used(Brought),
+    /// How a wish can be fulfilled, or why not: the answer to [`Effect::Plan`].
+    Planned(Result<Edit, String>),
+    /// It was written, or why not: the answer to [`Effect::Write`].
+    Wrote(Result<(), Unwritten>),
     /// The outstanding effect could not be carried out; the text says why, in one sentence for the reader.
     Failed(String),
     /// Nobody wants the answer any more.
@@ -70,6 +75,11 @@ pub enum Effect {
     Ask(Box<Asking>),
     /// Use this tool; answered by [`Input::Used`].
     Use(ToolUse),
+    /// Find out how this can be written, without writing; answered by [`Input::Planned`].
+    Plan(Wish),
+    /// Write this, once it is kept that it is to be written; answered by [`Input::Wrote`]. Whoever is asked again, because a
+    /// process has ended meanwhile, may find it written, and then does not write it twice.
+    Write(Edit),
     /// Nothing more: the run has ended and wants no further input.
     Finish(Outcome),
 }
@@ -110,6 +120,40 @@ pub enum Brought {
     Passages(Vec<Passage>),
     /// Something to read that is no part of a note: a list, or why there is nothing.
     Text(String),
+}
+
+/// A new note that is wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wish {
+    /// The folder that it goes to; empty for the notes' own.
+    pub folder: String,
+    /// The note.
+    pub draft: Draft,
+    /// Names that were taken when it was tried before.
+    pub taken: u32,
+}
+
+/// A note as it is to be written: the same bytes, whoever writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Where.
+    pub path: String,
+    /// Its title.
+    pub title: String,
+    /// All of it.
+    pub text: String,
+    /// The hash of the file, in hexadecimal.
+    pub hash: String,
+}
+
+/// Why something was not written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unwritten {
+    /// Somebody else has taken its name since it was planned.
+    Overtaken,
+    /// It can't be; one sentence for the reader, without a full stop.
+    Refused(String),
 }
 
 /// How a run ended.
@@ -168,6 +212,7 @@ impl Findings {
                 + passage.category.len()
                 + passage.lead.len()
                 + passage.hash.len()
+                + passage.tags.iter().map(String::len).sum::<usize>()
                 + dangling
         };
         let passages: usize = self.passages.iter().map(|passage| size_of::<Passage>() + texts(passage)).sum();
@@ -218,6 +263,9 @@ pub struct Passage {
     pub category: String,
     /// Notes that this note links to and that do not exist.
     pub dangling: Vec<String>,
+    /// The note's tags, without `#`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// SHA-256 of the note's content, in hexadecimal.
     #[serde(default)]
     pub hash: String,

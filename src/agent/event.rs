@@ -16,7 +16,7 @@ use super::support::Unsupported;
 
 /// One thing that happened in a run.
 ///
-/// In order: `status`+ → `sources` → `token`* → `complete` → `done`. A failure puts `error` and `done` in the
+/// In order: `status`+ → `sources` → `token`* → `complete` → `done`; an `update` may stand behind any `status`. A failure puts `error` and `done` in the
 /// place of what is left, a cancel only `done`. `done` comes exactly once and is the last event of every run.
 ///
 /// Where a model answers, `status`, `sources` and `reasoning` may stand anywhere before `complete`, and a `revision` makes
@@ -53,6 +53,11 @@ pub enum RunEvent {
         /// For people: one sentence.
         detail: String,
     },
+    /// A note was written.
+    Update {
+        /// What was done.
+        update: KnowledgeUpdate,
+    },
     /// The whole answer, once more in one piece.
     Complete {
         /// The same object that `POST /chat` answers with.
@@ -82,6 +87,8 @@ pub enum Stage {
     Asking,
     /// A tool is used for the model.
     UsingTool,
+    /// A note is being written.
+    Writing,
 }
 
 /// One quoted piece of a note.
@@ -128,7 +135,7 @@ pub struct Response {
     pub sources: Vec<Source>,
     /// The distinct categories of the notes quoted, in the order of `sources`.
     pub categories: Vec<String>,
-    /// Changes made to the notes: none, as a run cannot write yet.
+    /// Changes that the run has made to the notes, in their order.
     pub knowledge_updates: Vec<KnowledgeUpdate>,
     /// What the reader could do next, as whole sentences.
     pub suggested_actions: Vec<String>,
@@ -157,9 +164,28 @@ pub struct Response {
     pub run_id: String,
 }
 
-/// A change that a run made to the notes. No such thing exists yet, and this type has no value to say so.
+/// A change that a run has made to the notes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnowledgeUpdate {
+    /// The run's id, and which of its changes this is, from 1.
+    pub id: String,
+    /// What was done.
+    pub action: Action,
+    /// The note.
+    pub path: String,
+    /// Its title.
+    pub title: String,
+    /// SHA-256 of the note as it was written, in hexadecimal.
+    pub hash: String,
+}
+
+/// What was done to a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KnowledgeUpdate {}
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is new.
+    Created,
+}
 
 /// Who wrote an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

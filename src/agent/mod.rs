@@ -9,7 +9,7 @@
 //! makes out what is asked, with the turns before it. [`answer`] is the built-in answerer: it reads the passages
 //! that a search found, block by block (`blocks`), looks for what this kind of question wants (`kind`, `marks`),
 //! weighs what each piece covers (`evidence`), leaves out repeats (`sketch`) and the question itself (`echo`), and
-//! writes what it picked as plain text (`render`).
+//! writes what it picked as plain text (`render`). What a message tells instead of asking becomes a note ([`organise`]).
 
 pub mod answer;
 mod blocks;
@@ -21,6 +21,7 @@ mod evidence;
 mod kind;
 mod marks;
 pub mod model;
+pub mod organise;
 pub mod prompt;
 pub mod question;
 mod reading;
@@ -32,12 +33,13 @@ pub mod tools;
 
 pub use answer::Composer;
 pub use effect::{
-    Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, Refusal, SearchRequest,
+    Asking, Brought, Edit, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, Refusal,
+    SearchRequest, Unwritten, Wish,
 };
-pub use event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
+pub use event::{Action, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};
 pub use prompt::{Prompt, Round};
-pub use question::{Question, Role, Strategy, Turn};
+pub use question::{Question, Role, Strategy, Turn, Writes};
 pub use run::{Run, Unexpected};
 pub use support::Unsupported;
 pub use tools::ToolUse;

@@ -25,6 +25,29 @@ pub struct Question {
     /// Who is to answer.
     #[serde(default, skip_serializing_if = "Strategy::is_usual")]
     pub strategy: Strategy,
+    /// What may be written for its sake. The operator's to say, not the asker's; a part of the question all the same, as a
+    /// process that takes the run over may have been started with other wishes.
+    #[serde(default, skip_serializing_if = "Writes::is_off")]
+    pub writes: Writes,
+}
+
+/// What the agent may write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writes {
+    /// Nothing.
+    #[default]
+    Off,
+    /// New notes in one folder, `Inbox`.
+    Inbox,
+    /// New notes anywhere, and additions to others.
+    All,
+}
+
+impl Writes {
+    fn is_off(&self) -> bool {
+        *self == Writes::Off
+    }
 }
 
 /// Who is to answer a question.

@@ -13,6 +13,10 @@
 //!                                     / ask    └─────────── AwaitTool ◄─┐                              │
 //!                                                Used / ask      └──────┘ Used / use                   │
 //!
+//!  of a statement:  AwaitFindings ── Found / plan ──► AwaitPlan ── Planned / write ──► AwaitWrite ── Wrote / finish ──► Ended
+//!                                                       ▲                               │
+//!                                                       └─── Wrote (overtaken) / plan ──┘
+//!
 //!  every state but the last: Failed / error, done      Cancel / done ──────────────────────────────────┘
 //! ```
 //!
@@ -30,11 +34,14 @@ use crate::limits::Limits;
 
 use super::answer::Composer;
 use super::citations::{self, Marks, quotes};
-use super::effect::{Asking, Brought, Effect, Findings, Input, Outcome, Passage, Plan, Refusal};
-use super::event::{Answer, AnsweredBy, Response, RunEvent, Source, Stage};
+use super::effect::{
+    Asking, Brought, Edit, Effect, Findings, Input, Outcome, Passage, Plan, Refusal, Unwritten, Wish,
+};
+use super::event::{Action, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 use super::model::{Finish, ModelReply, ModelRequest, ToolCall, Usage};
+use super::organise;
 use super::prompt::{self, Prompt, Round};
-use super::question::{Asked, Question, Strategy};
+use super::question::{Asked, Question, Strategy, Writes};
 use super::support::unsupported;
 use super::tools::{self, ToolUse};
 
@@ -51,6 +58,21 @@ pub struct Run {
     modelled: Option<Box<Modelled>>,
     /// How the search fell short.
     degraded: Vec<String>,
+    /// What is to be written, while it is not.
+    writing: Option<Box<Writing>>,
+    /// What was written.
+    updates: Vec<KnowledgeUpdate>,
+}
+
+/// A change of the notes on its way.
+#[derive(Debug)]
+struct Writing {
+    wish: Wish,
+    planned: Option<Edit>,
+    /// How often somebody else was faster.
+    overtaken: u32,
+    /// What could be done next, once it is written.
+    suggested_actions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +89,10 @@ enum State {
     AwaitTool,
     /// A composer is at work.
     AwaitAnswer,
+    /// It is being found out how something can be written.
+    AwaitPlan,
+    /// Something is being written.
+    AwaitWrite,
     /// The last event was told.
     Ended,
 }
@@ -114,6 +140,8 @@ impl Run {
             state: State::ExpectStart,
             modelled: None,
             degraded: Vec::new(),
+            writing: None,
+            updates: Vec::new(),
         }
     }
 
@@ -128,7 +156,7 @@ impl Run {
         let (state, effect) = match (self.state, input) {
             (State::ExpectStart, Input::Start) => self.search(told),
             (State::ExpectStart, Input::StartWith(plan)) => {
-                if self.question.strategy != Strategy::Notes {
+                if self.question.strategy != Strategy::Notes && self.statement().is_none() {
                     self.modelled = Some(Box::new(Modelled::new(plan)));
                 }
                 self.search(told)
@@ -140,6 +168,8 @@ impl Run {
             (State::AwaitModel, Input::Unanswered { why, said }) => self.unanswered(why, said, told),
             (State::AwaitTool, Input::Used(brought)) => self.used(brought, told),
             (State::AwaitAnswer, Input::Composed(answer)) => self.complete_from_notes(answer, true, told),
+            (State::AwaitPlan, Input::Planned(planned)) => self.planned(planned, told),
+            (State::AwaitWrite, Input::Wrote(wrote)) => self.wrote(wrote, told),
 
             (
                 State::ExpectStart
@@ -147,7 +177,9 @@ impl Run {
                 | State::AwaitFirst
                 | State::AwaitModel
                 | State::AwaitTool
-                | State::AwaitAnswer,
+                | State::AwaitAnswer
+                | State::AwaitPlan
+                | State::AwaitWrite,
                 Input::Failed(why),
             ) => fail(why, told),
             (
@@ -156,7 +188,9 @@ impl Run {
                 | State::AwaitFirst
                 | State::AwaitModel
                 | State::AwaitTool
-                | State::AwaitAnswer,
+                | State::AwaitAnswer
+                | State::AwaitPlan
+                | State::AwaitWrite,
                 Input::Cancel,
             ) => (State::Ended, finish(Outcome::Cancelled, told)),
 
@@ -200,6 +234,10 @@ impl Run {
 
     fn found(&mut self, findings: Findings, told: &mut Vec<RunEvent>) -> (State, Effect) {
         self.degraded = findings.degraded.clone();
+        if let Some(statement) = self.statement() {
+            let (wish, suggested_actions) = self.keep(statement, &findings);
+            return self.plan(wish, suggested_actions, told);
+        }
         let Some(modelled) = &mut self.modelled else {
             return (State::AwaitAnswer, self.compose(findings, told));
         };
@@ -236,6 +274,113 @@ impl Run {
         }
         // What the model cites is told with its revision: until then the sources are the first answer's.
         self.ask(false, told)
+    }
+
+    // --- What is to be kept ---------------------------------------------------------------------------------------
+
+    /// What the message wants to be kept, if that is what it wants and it may be.
+    fn statement(&self) -> Option<&str> {
+        if self.question.writes == Writes::Off { None } else { organise::statement(&self.question.message) }
+    }
+
+    /// The note that is made of a statement, and what could be done then.
+    fn keep(&self, statement: &str, findings: &Findings) -> (Wish, Vec<String>) {
+        let draft = organise::draft(statement, &findings.passages);
+        let mut suggested_actions = Vec::new();
+        if let Some(twin) = organise::near_duplicate(statement, &findings.passages) {
+            suggested_actions
+                .push(format!("Merge it with {} ({}), which says much the same.", twin.title, twin.path));
+        }
+        let near = findings
+            .passages
+            .iter()
+            .filter(|passage| draft.related.iter().any(|(path, _)| *path == passage.path));
+        if let Some((name, passage)) = near.filter_map(|near| Some((near.dangling.first()?, near))).next() {
+            suggested_actions.push(format!("Write the note {name}, which {} links to.", passage.title));
+        }
+        let folder = match self.question.writes {
+            Writes::All => draft.category.clone(),
+            Writes::Off | Writes::Inbox => String::new(),
+        };
+        let folder = if folder.is_empty() { INBOX.to_owned() } else { folder };
+        (Wish { folder, draft, taken: 0 }, suggested_actions)
+    }
+
+    fn plan(
+        &mut self,
+        wish: Wish,
+        suggested_actions: Vec<String>,
+        told: &mut Vec<RunEvent>,
+    ) -> (State, Effect) {
+        told.push(RunEvent::Status { status: Stage::Writing, detail: "Writing a note.".to_owned() });
+        let effect = Effect::Plan(wish.clone());
+        self.writing = Some(Box::new(Writing { wish, planned: None, overtaken: 0, suggested_actions }));
+        (State::AwaitPlan, effect)
+    }
+
+    fn planned(&mut self, planned: Result<Edit, String>, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        match (planned, &mut self.writing) {
+            (Ok(planned), Some(writing)) => {
+                writing.planned = Some(planned.clone());
+                (State::AwaitWrite, Effect::Write(planned))
+            }
+            (Ok(_), None) => fail("nothing was to be written".to_owned(), told),
+            (Err(why), _) => self.not_written(&why, told),
+        }
+    }
+
+    fn wrote(&mut self, wrote: Result<(), Unwritten>, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let Some(mut writing) = self.writing.take() else {
+            return fail("nothing was to be written".to_owned(), told);
+        };
+        match (wrote, writing.planned.take()) {
+            (Ok(()), Some(planned)) => {
+                let Edit { path, title, hash, .. } = planned;
+                let id = format!("{}-{}", self.run_id, self.updates.len() + 1);
+                let update = KnowledgeUpdate { id, action: Action::Created, path, title, hash };
+                told.push(RunEvent::Update { update: update.clone() });
+                self.updates.push(update);
+                self.kept(*writing, told)
+            }
+            (Ok(()), None) => fail("nothing was planned".to_owned(), told),
+            (Err(Unwritten::Overtaken), _) if writing.overtaken < OVERTAKEN_MAX => {
+                writing.overtaken += 1;
+                writing.wish.taken += 1;
+                let effect = Effect::Plan(writing.wish.clone());
+                self.writing = Some(writing);
+                (State::AwaitPlan, effect)
+            }
+            (Err(Unwritten::Overtaken), _) => {
+                self.not_written("every name for it was taken by others meanwhile", told)
+            }
+            (Err(Unwritten::Refused(why)), _) => self.not_written(&why, told),
+        }
+    }
+
+    /// A statement is kept, and its asker told where.
+    fn kept(&mut self, writing: Writing, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        let path = self.updates.last().map_or("", |update| &*update.path);
+        let mut response = format!("Noted in {path}.");
+        let draft = &writing.wish.draft;
+        if !draft.category.is_empty() {
+            response.push_str(&format!(" Its category is {}.", draft.category));
+        }
+        let related: Vec<&str> = draft.related.iter().map(|(_, title)| &**title).collect();
+        if !related.is_empty() {
+            response.push_str(&format!(" It is linked to {}.", related.join(", ")));
+        }
+        let suggested_actions = writing.suggested_actions;
+        let answer = Answer { response, sources: Vec::new(), categories: Vec::new(), suggested_actions };
+        self.complete_from_notes(answer, true, told)
+    }
+
+    fn not_written(&mut self, why: &str, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        self.writing = None;
+        self.degraded.push(format!("Nothing was written, because {why}."));
+        let response = format!("This could not be noted: {why}.");
+        let answer =
+            Answer { response, sources: Vec::new(), categories: Vec::new(), suggested_actions: Vec::new() };
+        self.complete_from_notes(answer, true, told)
     }
 
     // --- The model ------------------------------------------------------------------------------------------------
@@ -419,7 +564,7 @@ impl Run {
             unsupported: unsupported(&modelled.said, &modelled.sources, &self.limits),
             response: modelled.said,
             sources: modelled.sources,
-            knowledge_updates: Vec::new(),
+            knowledge_updates: std::mem::take(&mut self.updates),
             suggested_actions: Vec::new(),
             answered_by: AnsweredBy::Model,
             degraded: [std::mem::take(&mut self.degraded), modelled.degraded].concat(),
@@ -449,7 +594,7 @@ impl Run {
             response: answer.response,
             sources: answer.sources,
             categories: answer.categories,
-            knowledge_updates: Vec::new(),
+            knowledge_updates: std::mem::take(&mut self.updates),
             suggested_actions: answer.suggested_actions,
             answered_by: AnsweredBy::Notes,
             degraded,
@@ -648,6 +793,12 @@ impl Modelled {
     }
 }
 
+/// The folder of what was noted, for whoever puts it in order.
+const INBOX: &str = "Inbox";
+
+/// How often a note is planned anew because somebody else has taken its name.
+const OVERTAKEN_MAX: u32 = 8;
+
 fn fail(why: String, told: &mut Vec<RunEvent>) -> (State, Effect) {
     told.push(RunEvent::Error { detail: why });
     (State::Ended, finish(Outcome::Failed, told))
@@ -695,6 +846,8 @@ pub enum Unexpected {
     NotAsking,
     /// What a tool has brought, but none is at work.
     NotUsing,
+    /// Something about a note that is written, but none is.
+    NotWriting,
     /// The run has ended.
     Ended,
 }
@@ -710,6 +863,7 @@ impl Unexpected {
                 Unexpected::NotAsking
             }
             (_, Input::Used(_)) => Unexpected::NotUsing,
+            (_, Input::Planned(_) | Input::Wrote(_)) => Unexpected::NotWriting,
             (_, Input::Composed(_) | Input::Failed(_) | Input::Cancel) => Unexpected::NotComposing,
         }
     }
@@ -724,6 +878,7 @@ impl fmt::Display for Unexpected {
             Unexpected::NotComposing => "the run awaits no answer",
             Unexpected::NotAsking => "the run awaits no model",
             Unexpected::NotUsing => "the run awaits no tool",
+            Unexpected::NotWriting => "the run writes no note",
             Unexpected::Ended => "the run has ended",
         })
     }

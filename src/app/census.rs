@@ -75,6 +75,8 @@ pub struct Census {
     pub embedding: usize,
     /// Runs of which the embedding server's calls believe that they wait.
     pub embedding_askers: usize,
+    /// Runs for which a note is read or written.
+    pub writing: usize,
     /// Tasks, one for each run at work that does not wait for the model, one for each view, and one for the index.
     pub tasks: usize,
     /// Slices of work that tasks have had so far.
@@ -150,6 +152,7 @@ impl App {
             census.log_bytes_most = census.log_bytes_most.max(record.log_bytes());
             census.watchers += record.watchers();
             census.asking += usize::from(matches!(record.stage, Stage::Asking(_)));
+            census.writing += usize::from(record.stage.is_writing());
             census.embedding += usize::from(matches!(record.stage, Stage::Embedding(..)));
             census.timers += usize::from(record.grace.is_some());
         }

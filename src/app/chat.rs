@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::agent::{Question, Role, Run, Strategy, Turn};
+use crate::agent::{Question, Role, Run, Strategy, Turn, Writes};
 use crate::base::Key;
 use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
@@ -21,7 +21,7 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 /// A chat request that is in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chat {
-    /// What is asked, with what was said before.
+    /// What is asked, with what was said before. What may be written for it is not the client's to say.
     pub question: Question,
     /// What the client wants for the case that it goes away; `None` if it did not say.
     pub on_disconnect: Option<OnDisconnect>,
@@ -74,7 +74,10 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
         Strategy::default()
     });
     if wrong.is_empty() {
-        return Ok(Chat { question: Question { message, history, strategy }, on_disconnect });
+        return Ok(Chat {
+            question: Question { message, history, strategy, writes: Writes::Off },
+            on_disconnect,
+        });
     }
     Err(Problem { status: 422, detail: Detail::Fields(wrong), allow: None, retry_after: None, etag: None })
 }

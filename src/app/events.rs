@@ -53,11 +53,12 @@ impl Host for App {
     }
 
     fn is_runnable(&self) -> bool {
-        let Service { works, runs, journal, .. } = &self.service;
+        let Service { works, runs, journal, note_files, library, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news() || self.service.has_unheard();
         let has_news = has_news || self.service.could_embed();
         // A process that is to end must not sleep on it.
-        let has_work = !self.service.is_parked() && (works.is_runnable() || runs.could_begin());
+        let has_work = works.is_runnable() || runs.could_begin() || works.could_write(note_files, runs);
+        let has_work = (has_work && !self.service.is_parked()) || note_files.has_settled(library);
         self.exit.is_some() || has_news || has_work || journal.could_send(runs) || self.could_accept()
     }
 }
@@ -118,8 +119,9 @@ impl App {
             }
             _ if self.disk_timer == Some(id) => {
                 self.disk_timer = None;
-                let Service { folder, library, works, .. } = &mut self.service;
+                let Service { folder, note_files, library, works, .. } = &mut self.service;
                 folder.ask_for_more(library, cx.os.disk);
+                note_files.send(cx.os.disk);
                 works.wake_index();
                 self.see_to_stuck_folder(cx);
             }
@@ -256,10 +258,12 @@ impl App {
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
-            let Service { works, runs, library, folder, outbound, model, embedder, .. } = &mut self.service;
+            let Service { works, runs, library, folder, note_files, outbound, model, embedder, .. } =
+                &mut self.service;
             works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
             works.ask(model, outbound, runs, library, cx);
             works.embed(embedder, outbound, runs, library, cx);
+            works.write(note_files, runs, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
                 self.release_left(cx);
             }
@@ -368,7 +372,10 @@ impl App {
     }
 
     fn not_changed(&mut self, asker: Key, problem: &ChangeProblem, cx: &mut Cx<'_, '_>) {
-        if let Some(peer) = self.peers.at_mut(asker) {
+        if asker.kind() == RUN {
+            let Service { works, runs, library, .. } = &mut self.service;
+            works.hear_change(asker, Err(problem.clone()), runs, library, cx.os.clock);
+        } else if let Some(peer) = self.peers.at_mut(asker) {
             peers::not_changed(peer, problem, &mut self.service, cx);
         }
     }
@@ -383,7 +390,10 @@ impl App {
     }
 
     fn changed(&mut self, settled: &Settling, cx: &mut Cx<'_, '_>) {
-        if let Some(peer) = self.peers.at_mut(settled.asker) {
+        if settled.asker.kind() == RUN {
+            let Service { works, runs, library, .. } = &mut self.service;
+            works.hear_change(settled.asker, Ok(()), runs, library, cx.os.clock);
+        } else if let Some(peer) = self.peers.at_mut(settled.asker) {
             peers::changed(peer, &settled.path, &settled.changed, &mut self.service, cx);
         }
     }
@@ -402,7 +412,7 @@ impl App {
         for settled in self.service.note_files.take_settling() {
             self.changed(&settled, cx);
         }
-        if !self.service.folder.is_stuck() {
+        if !(self.service.folder.is_stuck() || self.service.note_files.is_stuck()) {
             return;
         }
         if self.disk_timer.is_none() {

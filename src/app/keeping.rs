@@ -95,6 +95,11 @@ impl Keeping {
         self.inputs.push_back(input);
     }
 
+    /// All that it was given is kept.
+    pub fn has_kept_inputs(&self) -> bool {
+        self.kept.admitted && self.inputs.is_empty()
+    }
+
     /// Reserves `block` further event numbers when half of those before have been given.
     pub fn reserve(&mut self, last: u64, block: u64) {
         let block = block.max(1);

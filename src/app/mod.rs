@@ -34,6 +34,7 @@ pub mod tools;
 pub mod verify;
 pub mod views;
 pub mod work;
+pub mod writes;
 
 use std::collections::VecDeque;
 use std::io;

@@ -16,9 +16,10 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use super::respond::{Problem, write_json};
+use super::runs::RUN;
 use crate::base::Key;
 use crate::base::planted::{Planted, is_planted};
-use crate::limits::Limits;
+use crate::limits::{Limits, NOTE_BYTES_MAX};
 use crate::notes::{Library, is_note_path};
 use crate::os::disk::{Change, ChangeProblem, Changed, Deed, Disk, Expected, FileHash, Job};
 use crate::wire::http1::Head;
@@ -46,6 +47,9 @@ pub struct Settling {
     /// What it was and is.
     pub changed: Changed,
 }
+
+/// Bytes that one job writes at most, whoever wants it.
+const JOB_BYTES_MAX: usize = NOTE_BYTES_MAX;
 
 /// Jobs that may be with the helper at once.
 const UNDER_WAY_MAX: usize = 4;
@@ -106,6 +110,16 @@ impl NoteFiles {
         self.settling.push(Settling { asker, path, changed });
     }
 
+    /// There is room for one more job.
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < self.waiting_max && self.bytes_max.saturating_sub(self.bytes) >= JOB_BYTES_MAX
+    }
+
+    /// Some change is indexed by now.
+    pub fn has_settled(&self, library: &Library) -> bool {
+        self.settling.iter().any(|settling| library.is_settled(&settling.path))
+    }
+
     /// A change whose note is indexed by now, each once.
     pub fn next_settled(&mut self, library: &Library) -> Option<Settling> {
         let place = self.settling.iter().position(|settling| {
@@ -129,10 +143,14 @@ impl NoteFiles {
         !self.waiting.is_empty() && self.under_way == 0
     }
 
-    /// Those whose job was never begun, as the helper can't be started; they are forgotten here.
+    /// Clients whose job was never begun, as the helper can't be started; they are forgotten here. Runs can wait.
     pub fn give_up(&mut self) -> Vec<Key> {
-        self.bytes = 0;
-        self.waiting.drain(..).filter_map(|job| asker(&job)).collect()
+        let (gone, left) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<VecDeque<Job>, _>(|job| asker(job).is_some_and(|asker| asker.kind() != RUN));
+        self.waiting = left;
+        self.bytes = self.waiting.iter().map(bytes_of).sum();
+        gone.iter().filter_map(asker).collect()
     }
 
     /// Changes that are made, although the index may not hold them for long.
@@ -200,10 +218,14 @@ impl Versions {
     }
 }
 
+/// A hash as answers show it.
+pub fn hexadecimal(hash: &FileHash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The version that is meant, in the form of an entity tag.
 pub fn entity_tag(hash: &FileHash) -> String {
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hash}\"")
+    format!("\"{}\"", hexadecimal(hash))
 }
 
 /// The tags of a field like `If-Match` (RFC 9110 §8.8.3, §13.1.1). `weak` ones count only where the field compares weakly.
@@ -228,7 +250,7 @@ pub fn versions(head: &Head<'_>, field: &str, takes_weak: bool) -> Result<Option
                 return Err(Problem::new(400, detail));
             };
             if !is_weak || takes_weak {
-                hashes.extend(hash_of_tag(tag));
+                hashes.extend(hash_of_text(tag));
             }
             rest = behind.trim_start_matches([' ', '\t', ',']);
         }
@@ -236,7 +258,8 @@ pub fn versions(head: &Head<'_>, field: &str, takes_weak: bool) -> Result<Option
     Ok(found.map(Versions::These))
 }
 
-fn hash_of_tag(tag: &str) -> Option<FileHash> {
+/// A hash that was written in hexadecimal.
+pub fn hash_of_text(tag: &str) -> Option<FileHash> {
     let mut hash = [0; 32];
     if tag.len() != 2 * hash.len() {
         return None;
@@ -376,8 +399,8 @@ mod tests {
     fn an_entity_tag_is_the_hash_of_the_file() {
         let hash = [0xAB; 32];
         let tag = entity_tag(&hash);
-        assert_eq!(hash_of_tag(tag.trim_matches('"')), Some(hash));
-        assert_eq!(hash_of_tag("ab"), None);
-        assert_eq!(hash_of_tag(&"zz".repeat(32)), None);
+        assert_eq!(hash_of_text(tag.trim_matches('"')), Some(hash));
+        assert_eq!(hash_of_text("ab"), None);
+        assert_eq!(hash_of_text(&"zz".repeat(32)), None);
     }
 }

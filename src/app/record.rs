@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::keeping::Keeping;
 use super::run_log::{Log, Read};
 use crate::agent::tools::Lookup;
-use crate::agent::{Composer, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
+use crate::agent::{Composer, Edit, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};
 use crate::notes::Search;
@@ -100,6 +100,19 @@ pub enum Stage {
     SearchingMore(Box<Search>),
     /// Something else that the model wants to see.
     LookingUp(Lookup),
+    /// How something can be written.
+    Planned(Box<Result<Edit, String>>),
+    /// It is written once it is kept that it is to be.
+    ToWrite(Box<Edit>),
+    /// It is with the disk helper, or behind it with the index.
+    Writing(Box<Edit>),
+}
+
+impl Stage {
+    /// A note is written for it, and no task is at work.
+    pub fn is_writing(&self) -> bool {
+        matches!(self, Stage::ToWrite(_) | Stage::Writing(_))
+    }
 }
 
 /// What a search is for.
@@ -152,7 +165,9 @@ pub struct Record {
     pub refused: Option<Trouble>,
     pub(super) machine: Option<Run>,
     pub(super) log: Log,
-    /// Where a process before this one left it, until it is set to work again.
+    /// A process before this one had begun it, and may have done more than is kept.
+    pub taken_over: bool,
+    /// Where that process left it, until it is set to work again.
     pub(super) left: Option<Left>,
     pub(super) watchers: Vec<Watcher>,
     pub(super) told: bool,
@@ -188,6 +203,7 @@ impl Record {
             refused: None,
             machine: None,
             log: Log::new(),
+            taken_over: false,
             left: None,
             watchers: Vec::new(),
             told: false,
@@ -285,6 +301,7 @@ impl Record {
             | RunEvent::Token { .. }
             | RunEvent::Reasoning { .. }
             | RunEvent::Revision { .. }
+            | RunEvent::Update { .. }
             | RunEvent::Done { .. } => self.log.append(&json(event)),
         }
     }

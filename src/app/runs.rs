@@ -237,6 +237,7 @@ impl Runs {
         record.keeping.reserve(record.log.last(), self.events_reserved);
         let has_begun = matches!(left, Left::At(_));
         record.left = Some(left);
+        record.taken_over = true;
         let key = self.records.insert(record).ok()?;
         self.by_id.insert(admitted.run, key);
         if let Some(idempotency) = &admitted.key {

@@ -14,9 +14,10 @@ use super::model::{Heard, Model};
 use super::note_files::NoteFiles;
 use super::runs::{OnDisconnect, Runs, Stage};
 use super::work::Works;
+use crate::agent::Writes;
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{HashSeed, Key, Pool, WallTime};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::limits::Limits;
 use crate::net::outbound::{Lines, Outbound};
 use crate::notes::Library;
@@ -36,6 +37,8 @@ pub struct Service {
     pub library: Library,
     /// The folder they are read from.
     pub folder: Folder,
+    /// What runs may write.
+    pub writes: Writes,
     /// What is read and written of single notes.
     pub note_files: NoteFiles,
     /// Runs and their logs.
@@ -87,6 +90,11 @@ impl Service {
             notes_folder: config.notes.display().to_string(),
             library: Library::new(seed, limits),
             folder: Folder::new(limits.notes_max, limits.note_bytes_max),
+            writes: match config.writes {
+                config::Writes::Off => Writes::Off,
+                config::Writes::Inbox => Writes::Inbox,
+                config::Writes::All => Writes::All,
+            },
             note_files: NoteFiles::new(limits),
             runs: Runs::new(config.runs_max, config.waiting_max, limits),
             journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),

@@ -71,6 +71,7 @@ fn read(note: &Note, start: u64, bytes_max: usize) -> Brought {
         text: text[start..end].to_owned(),
         category: note.category.to_string(),
         dangling: Vec::new(),
+        tags: Vec::new(),
         hash: note.hash_text(),
         likeness: None,
         date: None,

@@ -16,17 +16,20 @@ use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
 use crate::net::outbound::Outbound;
 use crate::notes::{Found, Hit, Library, Query, UnitVector};
+use crate::os::disk::ChangeProblem;
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
 use crate::text::Terms;
 
-use super::embed::{Asked as Wish, Embedder};
+use super::embed::{Asked as Vector, Embedder};
 use super::folder::Folder;
 use super::model::{Asked, Heard, Model};
+use super::note_files::NoteFiles;
 use super::respond::Problem;
 use super::runs::{Left, Runs, Seek, Stage};
 use super::tools::look_up;
 use super::views::{View, Wanted};
+use super::writes;
 
 /// What a task does.
 #[derive(Debug)]
@@ -77,6 +80,8 @@ struct Bench {
     to_ask: VecDeque<(Key, Box<Asking>)>,
     /// Runs that want the vector of what they look for, and that.
     to_embed: VecDeque<(Key, Seek)>,
+    /// Runs that want a note to be written.
+    to_write: VecDeque<Key>,
     /// There is an embedding server to ask for it.
     embeds: bool,
     tool_result_bytes_max: usize,
@@ -120,6 +125,7 @@ impl Works {
             found: Lru::new(limits.search_cache_bytes_max),
             to_ask: VecDeque::new(),
             to_embed: VecDeque::new(),
+            to_write: VecDeque::new(),
             embeds,
             tool_result_bytes_max: limits.tool_result_bytes_max,
         };
@@ -264,6 +270,61 @@ impl Works {
         }
     }
 
+    /// Some run wants a note to be written, and it can be handed on.
+    pub fn could_write(&self, files: &NoteFiles, runs: &Runs) -> bool {
+        let is_due = |run: &Key| match runs.at(*run) {
+            Some(record) => match record.stage {
+                Stage::ToWrite(_) => record.keeping.has_kept_inputs(),
+                _ => true,
+            },
+            None => true,
+        };
+        files.has_room() && self.bench.to_write.iter().any(is_due)
+    }
+
+    /// Hands on what runs want to be written, once it is kept that they do. What can't be handed on now is tried again when
+    /// there is news of the store or the disk.
+    pub fn write(&mut self, files: &mut NoteFiles, runs: &mut Runs, cx: &mut Cx<'_, '_>) {
+        for _ in 0..self.bench.to_write.len() {
+            let Some(run) = self.bench.to_write.pop_front() else { return };
+            // It may have ended meanwhile.
+            let Some(record) = runs.at_mut(run) else { continue };
+            let Stage::ToWrite(edit) = &record.stage else { continue };
+            let is_kept = record.keeping.has_kept_inputs() || is_planted(Planted::WritesUnkept);
+            if !is_kept || files.add(writes::job(run, edit), cx.os.disk).is_err() {
+                self.bench.to_write.push_back(run);
+                continue;
+            }
+            record.stage = match std::mem::replace(&mut record.stage, Stage::None) {
+                Stage::ToWrite(edit) => Stage::Writing(edit),
+                other => other,
+            };
+        }
+    }
+
+    /// What a run wanted to be written is, and is indexed; or it is not.
+    pub fn hear_change(
+        &mut self,
+        run: Key,
+        outcome: Result<(), ChangeProblem>,
+        runs: &mut Runs,
+        library: &Library,
+        clock: &dyn Clock,
+    ) {
+        let Some(record) = runs.at_mut(run) else { return };
+        let input = match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Writing(edit) => Input::Wrote(writes::outcome(&edit, outcome, record.taken_over)),
+            other => {
+                record.stage = other;
+                return;
+            }
+        };
+        // What it wants next no process before this one can have done.
+        record.taken_over = false;
+        let effect = resume(run, input, &mut self.bench.told, runs, clock);
+        self.set_to_work(run, effect, runs, library, clock);
+    }
+
     /// Asks the embedding server for the runs that want the vector of what they look for.
     pub fn embed(
         &mut self,
@@ -280,13 +341,13 @@ impl Works {
                 continue;
             };
             let asked = match embedder {
-                Some(_) if library.vectors().is_empty() => Wish::Now(Err(NO_VECTORS.to_owned())),
+                Some(_) if library.vectors().is_empty() => Vector::Now(Err(NO_VECTORS.to_owned())),
                 Some(embedder) => embedder.ask(run, &seek.text(), outbound, cx),
-                None => Wish::Now(Err(NO_VECTORS.to_owned())),
+                None => Vector::Now(Err(NO_VECTORS.to_owned())),
             };
             match asked {
-                Wish::Call(call) => record.stage = Stage::Embedding(call, seek),
-                Wish::Now(vector) => self.search(run, seek, vector, runs, library),
+                Vector::Call(call) => record.stage = Stage::Embedding(call, seek),
+                Vector::Now(vector) => self.search(run, seek, vector, runs, library),
             }
         }
     }
@@ -454,6 +515,12 @@ fn step_run(
         Stage::None | Stage::ToAsk | Stage::Asking(_) | Stage::ToEmbed | Stage::Embedding(..) => {
             return Progress::Done;
         }
+        Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
+        Stage::Planned(planned) => {
+            slice.spend(PLAN_COST);
+            let planned = std::mem::replace(&mut **planned, Err(String::new()));
+            Some(Input::Planned(planned))
+        }
         Stage::Searching(search, request, degraded) => search.step(library, slice).map(|found| {
             let findings = findings(found, std::mem::take(degraded), library);
             bench.keep(request, &findings);
@@ -477,6 +544,9 @@ fn step_run(
     }
     carry_out(run, effect, bench, runs, library, clock)
 }
+
+/// Units that it costs to plan a note: its text is put together and hashed.
+const PLAN_COST: u32 = 50;
 
 /// Units that a look at one note, or at a list, costs at most; about.
 const LOOKUP_COST: u32 = 50;
@@ -549,6 +619,8 @@ fn step_name(effect: &Effect) -> &'static str {
         Effect::Compose(_) => "compose",
         Effect::Ask(_) => "ask_model",
         Effect::Use(_) => "use_tool",
+        Effect::Plan(_) => "plan_note",
+        Effect::Write(_) => "write_note",
         Effect::Finish(Outcome::Completed) => "completed",
         Effect::Finish(Outcome::Failed) => "failed",
         Effect::Finish(Outcome::Cancelled) => "cancelled",
@@ -581,6 +653,11 @@ fn carry_out(
         Some(Effect::Use(ToolUse::Search { query, limit })) => {
             bench.seek(run, Seek::Tool { query, limit }, library)
         }
+        Some(Effect::Plan(wish)) => Stage::Planned(Box::new(writes::plan(&wish, library, clock.wall()))),
+        Some(Effect::Write(planned)) => {
+            bench.to_write.push_back(run);
+            Stage::ToWrite(Box::new(planned))
+        }
         Some(Effect::Finish(outcome)) => {
             runs.finish(run, outcome, clock.wall());
             return Progress::Done;
@@ -588,7 +665,7 @@ fn carry_out(
         None => return Progress::Done,
     };
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
-    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed);
+    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed) && !stage.is_writing();
     record.stage = stage;
     if !needs_task {
         record.task = None;
@@ -651,6 +728,7 @@ fn passage(hit: Hit) -> Passage {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        tags: hit.tags,
         hash: hit.hash,
         date: hit.date,
         lead: hit.lead,

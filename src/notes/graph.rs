@@ -63,6 +63,11 @@ impl Graph {
         }
     }
 
+    /// Some note has this path, as far as names are compared here.
+    pub fn has_path(&self, path: &str) -> bool {
+        self.paths.contains_key(key_of(path).as_str())
+    }
+
     /// Remembers one link of a note, so that it can be found from the other end.
     pub fn want(&mut self, id: NoteId, link: &Link) {
         let key = key_of(&link.target);

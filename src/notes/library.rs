@@ -218,6 +218,11 @@ impl Library {
         self.shelf.note(self.scan.note(path)?)
     }
 
+    /// Some note has this path, be it in another case, another composition or with the other extension.
+    pub fn has_name(&self, path: &str) -> bool {
+        self.graph.has_path(path)
+    }
+
     /// All notes, in path order.
     pub fn notes(&self) -> impl Iterator<Item = &Note> {
         self.notes_after(None)

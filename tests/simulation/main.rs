@@ -68,6 +68,7 @@ const SOMETIMES: &[&str] = &[
     "a note could not be written",
     "a note that others write as well was written",
     "a note that was written had its answer lost",
+    "a note of the agent's was taken away again",
     "a note was made, read, removed and missed",
     "a note was saved, synced and found",
     "a source was verified and has changed",
@@ -127,6 +128,7 @@ const SOMETIMES: &[&str] = &[
     "two clients waited for one scan",
     "two runs shared a call of the model",
     "what the model had answered before was not asked again",
+    "what was told was kept as a note",
     "what was written was found at once",
 ];
 

@@ -1,7 +1,7 @@
 //! A note's file: asking the disk helper for it, and answering with what has become of that.
 
 use super::answer::{JSON, answer, refuse};
-use super::{Exchange, FileWanted, Peer, serve};
+use super::{Exchange, FileWanted, Peer, serve, undo};
 use crate::app::note_files::{self, FileDeed, entity_tag};
 use crate::app::respond::{Invalid, Place, Problem};
 use crate::app::service::Service;
@@ -67,7 +67,7 @@ pub fn fetched(
                 answer(peer, 200, &fields, Some("text/markdown; charset=utf-8"), body, service, cx);
             }
         }
-        (Ok(_), FileWanted::Written | FileWanted::Gone) => {
+        (Ok(_), FileWanted::Written | FileWanted::Gone | FileWanted::Undone { .. }) => {
             refuse(peer, &Problem::new(500, "the disk has answered another question"), service, cx);
         }
     }
@@ -76,8 +76,10 @@ pub fn fetched(
 
 /// A file was changed, and the index holds it as it is now.
 pub fn changed(peer: &mut Peer, path: &str, done: &Changed, service: &mut Service, cx: &mut Cx<'_, '_>) {
-    if awaited(peer).is_none() {
-        return;
+    let Some(wanted) = awaited(peer) else { return };
+    if let FileWanted::Undone { id } = wanted {
+        undo::answer_undone(peer, &id, path, service, cx);
+        return serve(peer, service, cx);
     }
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
@@ -98,6 +100,7 @@ pub fn not_changed(peer: &mut Peer, problem: &ChangeProblem, service: &mut Servi
         // Without its condition it would be refused all the same, and then that is what counts (RFC 9110 §13.2.1).
         FileWanted::Gone if *problem == ChangeProblem::Absent => note_files::not_read(problem),
         FileWanted::Written | FileWanted::Gone => note_files::not_changed(problem),
+        FileWanted::Undone { .. } => undo::not_undone(problem),
     };
     refuse(peer, &problem, service, cx);
     serve(peer, service, cx);

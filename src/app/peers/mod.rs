@@ -26,6 +26,7 @@ mod deadlines;
 mod end;
 mod file;
 mod receive;
+mod undo;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -92,6 +93,11 @@ enum FileWanted {
     Written,
     /// That it is gone.
     Gone,
+    /// That a note which the agent has made is gone again.
+    Undone {
+        /// The change, by its id.
+        id: Box<str>,
+    },
 }
 
 /// What is done once a run is kept.
@@ -125,6 +131,11 @@ enum Deed {
     Cancel,
     /// Say that it was accepted: it was asked for again under its idempotency key.
     Accept,
+    /// Undo this one of the changes that it has made.
+    Undo {
+        /// From 1.
+        number: u32,
+    },
 }
 
 /// What the store has found.

@@ -5,7 +5,9 @@ use uuid::Uuid;
 use super::answer::{
     accept, begin_stream, refuse, send_allowed, send_empty, send_whole, tell_malformed, watch,
 };
-use super::{Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve};
+use super::{
+    Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve, undo,
+};
 use crate::agent::Question;
 use crate::app::access_log::shown;
 use crate::app::respond::{Problem, Reply};
@@ -244,7 +246,8 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
     let outcome = match (wish, found) {
         (_, Found::Nothing(trouble)) => Err(Problem::not_read(&trouble)),
         (Wish::About(id, deed), Found::Run(kept)) => {
-            fetched(id, kept, service).and_then(|run| about(run, deed, service, cx, &mut scratch))
+            let asker = peer.connection.key;
+            fetched(id, kept, service).and_then(|run| about(run, deed, asker, service, cx, &mut scratch))
         }
         (Wish::List { limit, .. }, Found::Rows(mut rows)) => {
             rows.retain(|row| !service.runs.is_refused(row.run));
@@ -300,9 +303,11 @@ fn perform(
             begin(body, OnDisconnect::Continue, service, cx).map(|run| Outcome::Kept(run, Then::Accept))
         }
         Route::ChatAsync { key: Some(key) } => look_for_key(body, key, service),
-        Route::Task { id, wait } => look_for(id, Deed::Show { wait }, service, cx, scratch),
-        Route::TaskStream { id, after } => look_for(id, Deed::Stream { after }, service, cx, scratch),
-        Route::CancelTask(id) => look_for(id, Deed::Cancel, service, cx, scratch),
+        Route::Task { id, wait } => look_for(id, Deed::Show { wait }, connection, service, cx, scratch),
+        Route::TaskStream { id, after } => {
+            look_for(id, Deed::Stream { after }, connection, service, cx, scratch)
+        }
+        Route::CancelTask(id) => look_for(id, Deed::Cancel, connection, service, cx, scratch),
         Route::Sync { force } => Ok(sync(connection, force, service, cx)),
         Route::CacheRebuild => {
             clear_caches(service, scratch);
@@ -316,6 +321,8 @@ fn perform(
             })
         }
         Route::File { path, deed } => file::ask(connection, path, deed, body, service, cx).map(Outcome::File),
+        Route::Undo => undo::parse(body)
+            .and_then(|(run, number)| look_for(run, Deed::Undo { number }, connection, service, cx, scratch)),
         Route::NotesConfig => Ok(Outcome::Whole(about::notes(service, scratch))),
         Route::Agent => Ok(Outcome::Whole(about::agent(service, scratch))),
         Route::AgentLogs { limit } => Ok(Outcome::Whole(step_log::show(limit, &service.runs, scratch))),
@@ -360,12 +367,13 @@ fn sync(connection: Key, force: bool, service: &mut Service, cx: &mut Cx<'_, '_>
 fn look_for(
     id: Uuid,
     deed: Deed,
+    asker: Key,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
     scratch: &mut Vec<u8>,
 ) -> Result<Outcome, Problem> {
     match service.runs.find(id) {
-        Some(run) => about(run, deed, service, cx, scratch),
+        Some(run) => about(run, deed, asker, service, cx, scratch),
         None => Ok(Outcome::Store(Wish::About(id, deed))),
     }
 }
@@ -374,6 +382,7 @@ fn look_for(
 fn about(
     run: Key,
     deed: Deed,
+    asker: Key,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
     scratch: &mut Vec<u8>,
@@ -391,6 +400,10 @@ fn about(
             return Ok(Outcome::End(run, None));
         }
         Deed::Accept => Ok(Outcome::Accepted(record.id, record.shown().name())),
+        Deed::Undo { number } => undo::job(record, number, asker).and_then(|(job, wanted)| {
+            service.note_files.add(job, cx.os.disk)?;
+            Ok(Outcome::File(wanted))
+        }),
         Deed::Stream { after } if record.read(after) == Read::End => Ok(Outcome::NoContent),
         Deed::Stream { after } => return Ok(Outcome::Stream(run, after)),
     };
@@ -468,6 +481,7 @@ fn begin_run(
     if let Some(trouble) = service.journal.trouble() {
         return Err(Problem::not_kept(trouble));
     }
-    let Service { runs, limits, .. } = service;
+    let Service { runs, limits, writes, .. } = service;
+    let question = &Question { writes: *writes, ..question.clone() };
     chat::begin(question, on_disconnect, key, runs, limits, cx.os.clock, cx.os.entropy)
 }

@@ -64,6 +64,8 @@ pub enum Route {
         /// What is to be done with it.
         deed: FileDeed,
     },
+    /// `POST /notes/undo`
+    Undo,
     /// `GET /config/notes`
     NotesConfig,
     /// `GET /agent/info`
@@ -117,7 +119,10 @@ impl Route {
 
     /// Its body is JSON.
     fn wants_json(&self) -> bool {
-        matches!(self, Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify)
+        matches!(
+            self,
+            Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify | Route::Undo
+        )
     }
 }
 
@@ -143,6 +148,7 @@ enum Resource {
     Notes,
     Structure,
     NotesFor,
+    Undo,
     Category(Box<str>),
     File(Box<str>),
     Graph,
@@ -187,6 +193,7 @@ impl Resource {
             | Resource::Verify
             | Resource::CacheClear
             | Resource::CacheRebuild
+            | Resource::Undo
             | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
             Resource::File(_) => FILE,
@@ -247,6 +254,7 @@ fn find(path: &str) -> Result<Resource, Problem> {
         "/notes" => Some(Resource::Notes),
         "/notes/structure" => Some(Resource::Structure),
         "/notes/search" => Some(Resource::NotesFor),
+        "/notes/undo" => Some(Resource::Undo),
         "/knowledge/graph" => Some(Resource::Graph),
         "/knowledge/categories" => Some(Resource::Categories),
         "/knowledge/search" => Some(Resource::PassagesFor),
@@ -330,6 +338,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::CacheClear => cache_clear(query)?,
         Resource::CacheRebuild => Route::CacheRebuild,
         Resource::AgentReset => Route::AgentReset,
+        Resource::Undo => Route::Undo,
         Resource::OneTask(id) => Route::CancelTask(id),
         Resource::File(path) => {
             let deed = match head.method {

@@ -169,6 +169,13 @@ impl<'c> Outside<'c> {
         self.core.disk.notes.insert(path.to_owned(), Note { bytes, modified_ns });
     }
 
+    /// The notes that hold a text, in path order.
+    pub fn notes_with(&self, text: &str) -> Vec<String> {
+        let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
+        let notes = &self.core.disk.notes;
+        notes.iter().filter(|(_, note)| holds(&note.bytes)).map(|(path, _)| path.clone()).collect()
+    }
+
     /// What a note holds now.
     pub fn saved(&self, path: &str) -> Option<Vec<u8>> {
         self.core.disk.notes.get(path).map(|note| note.bytes.clone())

@@ -17,7 +17,7 @@ use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId, TurnReport};
 
 use super::scenario::Scenario;
 use super::town::{Shared, Town};
-use super::visitor::TALLY;
+use super::visitor::{TALLY, told};
 
 /// How a world went.
 #[derive(Debug, Clone)]
@@ -322,8 +322,11 @@ impl Checker {
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         if !census.is_parked {
-            let at_work =
-                census.tasks - census.views + census.awaiting_attempt + census.asking + census.embedding;
+            let at_work = census.tasks - census.views
+                + census.writing
+                + census.awaiting_attempt
+                + census.asking
+                + census.embedding;
             equal("tasks, and runs at work with the index", at_work, census.runs.running + 1)?;
         }
         at_most("connections", census.connections, limits.connections_max + 1)?;
@@ -575,6 +578,9 @@ impl Checker {
         let oracle = town.oracle.borrow();
         let tally = world.saved(TALLY).unwrap_or_default();
         oracle.check_tally(&String::from_utf8_lossy(&tally))?;
+        if !town.forgets_runs {
+            oracle.check_noted(|token| world.notes_with(&format!("# {}", told(token))))?;
+        }
         equal("files that are read or changed", census.note_files, 0)?;
         world.with_store(|store| {
             let mut kept = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::config::{AgentMode, Config, EmbedConfig, ModelConfig, Secret};
+use oneloop::config::{AgentMode, Config, EmbedConfig, ModelConfig, Secret, Writes};
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
@@ -106,6 +106,7 @@ impl Scenario {
             runs_max: random.pick(&[1, 1, 2, 8, 64]),
             waiting_max: random.pick(&[1, 1, 3, 100, 1024]),
             is_durable: random.chance(850),
+            writes: Writes::Off,
             ..Config::default()
         };
         let calm_after = Duration::from_secs(random.between(1, 90) as u64);
@@ -152,6 +153,7 @@ impl Scenario {
             if random.chance(250) {
                 weather.per_mille.push((Fault::NotesUnwritable, weight));
             }
+            config.writes = random.pick(&[Writes::Inbox, Writes::All]);
             limits.views_max = random.pick(&[1, 2, 64]);
             limits.note_jobs_waiting_max = random.pick(&[1, 2, 1024]);
         }
@@ -562,7 +564,8 @@ fn errands(random: &mut Random) -> Vec<Errand> {
 fn scribbles(random: &mut Random) -> Vec<Errand> {
     let count = random.spread(12);
     (0..count)
-        .map(|_| match random.below(12) {
+        .map(|_| match random.below(15) {
+            12.. => Errand::Keep { token: format!("n{:016x}", random.number()) },
             0 | 1 => Errand::Edit,
             2 | 3 => {
                 let token = format!("o{:016x}", random.number());

@@ -144,6 +144,8 @@ pub struct Oracle {
     by_key: BTreeMap<u32, String>,
     /// What somebody was told to be written into the note that all share.
     written: BTreeSet<String>,
+    /// Of what the agent was told: whether it stands in a note, or was taken away again.
+    noted: BTreeMap<String, bool>,
     runs: BTreeMap<String, Known>,
 }
 
@@ -191,6 +193,30 @@ impl Oracle {
     /// Somebody was told that this stands in the note that all share: from here on it is never lost.
     pub fn wrote(&mut self, token: &str) {
         self.written.insert(token.to_owned());
+    }
+
+    /// Somebody was told that the agent has made a note of this, or that it is gone again.
+    pub fn noted(&mut self, token: &str, is_there: bool) {
+        self.noted.insert(token.to_owned(), is_there);
+    }
+
+    /// Somebody is about to have it taken away.
+    pub fn forget_note(&mut self, token: &str) {
+        self.noted.remove(token);
+    }
+
+    /// What the agent was told stands in one note, unless it was taken away again. `notes` are those with a text.
+    ///
+    /// # Errors
+    /// In words, what is there in its place.
+    pub fn check_noted(&self, notes: impl Fn(&str) -> Vec<String>) -> Result<(), String> {
+        for (token, is_there) in &self.noted {
+            let found = notes(token);
+            if found.len() != usize::from(*is_there) {
+                return Err(format!("{token} was noted ({is_there}), and stands in {found:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// The note that all share has all that was written into it, each once, and the rest of nobody's.

@@ -53,6 +53,12 @@ pub enum Errand {
     Find { token: String, ends: u32 },
     /// A note of its own, which is made, read, removed and missed.
     Own { token: String, step: OwnStep, etag: Option<String> },
+    /// `POST /chat/async` of something that the agent is to keep.
+    Keep { token: String },
+    /// What has become of it.
+    Kept { token: String, id: String },
+    /// `POST /notes/undo` of the note that was made of it.
+    Undo { token: String, id: String },
     /// `GET /notes`, page by page.
     Page { after: Option<String> },
     /// Another look at the notes.
@@ -98,6 +104,11 @@ pub const LOOKS: [&str; 7] = [
 /// The note that all scribes share.
 pub const TALLY: &str = "shared/tally.md";
 
+/// What the agent is told. Whatever note has it as its heading was made of it; others may link to that one.
+pub fn told(token: &str) -> String {
+    format!("The ticket {token} is kept")
+}
+
 /// What a scribe's own note says.
 pub fn own_text(token: &str) -> String {
     format!("# {token}\n\nSee [[pebble]].\n")
@@ -122,6 +133,7 @@ impl Errand {
             Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write => false,
+            Errand::Keep { .. } | Errand::Kept { .. } | Errand::Undo { .. } => true,
             errand => {
                 debug_assert!(errand.is_a_scribes());
                 false
@@ -139,6 +151,9 @@ impl Errand {
                 | Errand::Put { .. }
                 | Errand::Find { .. }
                 | Errand::Own { .. }
+                | Errand::Keep { .. }
+                | Errand::Kept { .. }
+                | Errand::Undo { .. }
                 | Errand::Page { .. }
                 | Errand::Look { .. }
         )
@@ -175,6 +190,7 @@ impl Errand {
             Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
+            Errand::Keep { .. } | Errand::Kept { .. } | Errand::Undo { .. } => true,
             errand => {
                 debug_assert!(errand.is_a_scribes());
                 false
@@ -264,8 +280,18 @@ impl Visitor {
                     OwnStep::Remove => ("DELETE", path, None),
                 }
             }
+            Errand::Keep { token } => {
+                let message = json!({ "message": format!("Note: {}.", told(token)) });
+                ("POST", "/chat/async".to_owned(), Some(message.to_string()))
+            }
+            Errand::Kept { id, .. } => ("GET", format!("/chat/task/{id}"), None),
+            Errand::Undo { id, .. } => {
+                ("POST", "/notes/undo".to_owned(), Some(json!({ "id": id }).to_string()))
+            }
             Errand::Page { after: None } => ("GET", "/notes?limit=3".to_owned(), None),
-            Errand::Page { after: Some(after) } => ("GET", format!("/notes?limit=3&after={after}"), None),
+            Errand::Page { after: Some(after) } => {
+                ("GET", format!("/notes?limit=3&after={}", after.replace(' ', "%20")), None)
+            }
             Errand::Look { place } => ("GET", LOOKS[*place].to_owned(), None),
             Errand::SyncNote { .. } => ("POST", "/sync".to_owned(), Some(String::new())),
             Errand::Verify { source, .. } => {
@@ -304,6 +330,9 @@ impl Visitor {
             Errand::Own { step: OwnStep::Remove, .. } => head += "If-Match: *\r\n",
             Errand::Put { .. } | Errand::Own { step: OwnStep::Make, .. } => head += "If-None-Match: *\r\n",
             _ => {}
+        }
+        if let Errand::Keep { token } = &errand {
+            head += &format!("Idempotency-Key: {token}\r\n");
         }
         if method == "POST" {
             head += "Content-Type: application/json\r\n";
