@@ -229,51 +229,77 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     Ok(route)
 }
 
+/// Every path that there is, and what it names. The first that fits counts.
+///
+/// [`find`] looks nowhere else, so a path that is not here has no route.
+static PATHS: [(&str, Named); 28] = [
+    ("/health", Named::One(Resource::Health)),
+    ("/info", Named::One(Resource::Info)),
+    ("/chat", Named::One(Resource::Chat)),
+    ("/chat/stream", Named::One(Resource::ChatStream)),
+    ("/chat/async", Named::One(Resource::ChatAsync)),
+    ("/sync", Named::One(Resource::Sync)),
+    ("/verify", Named::One(Resource::Verify)),
+    ("/config/notes", Named::One(Resource::NotesConfig)),
+    ("/config/embeddings", Named::One(Resource::Embeddings)),
+    ("/cache/stats", Named::One(Resource::CacheStats)),
+    ("/cache/clear", Named::One(Resource::CacheClear)),
+    ("/cache/rebuild", Named::One(Resource::CacheRebuild)),
+    ("/tasks", Named::One(Resource::Tasks)),
+    ("/notes", Named::One(Resource::Notes)),
+    ("/notes/structure", Named::One(Resource::Structure)),
+    ("/notes/search", Named::One(Resource::NotesFor)),
+    ("/knowledge/graph", Named::One(Resource::Graph)),
+    ("/knowledge/categories", Named::One(Resource::Categories)),
+    ("/knowledge/search", Named::One(Resource::PassagesFor)),
+    ("/knowledge/search/content", Named::One(Resource::Lines)),
+    ("/agent/info", Named::One(Resource::Agent)),
+    ("/agent/logs", Named::One(Resource::AgentLogs)),
+    ("/agent/reset", Named::One(Resource::AgentReset)),
+    ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
+    ("/chat/task/{id}", Named::By(|id| parse_id(id).map(Resource::Task))),
+    ("/tasks/{id}", Named::By(|id| parse_id(id).map(Resource::OneTask))),
+    ("/notes/file/{path}", Named::By(|note| note_path(note).map(Resource::File))),
+    ("/notes/{category}", Named::By(category)),
+];
+
+/// What a path of the table names.
+enum Named {
+    /// This.
+    One(Resource),
+    /// What the part in braces says.
+    By(fn(&str) -> Result<Resource, Problem>),
+}
+
 fn find(path: &str) -> Result<Resource, Problem> {
-    let fixed = match path {
-        "/health" => Some(Resource::Health),
-        "/info" => Some(Resource::Info),
-        "/chat" => Some(Resource::Chat),
-        "/chat/stream" => Some(Resource::ChatStream),
-        "/chat/async" => Some(Resource::ChatAsync),
-        "/sync" => Some(Resource::Sync),
-        "/verify" => Some(Resource::Verify),
-        "/config/notes" => Some(Resource::NotesConfig),
-        "/config/embeddings" => Some(Resource::Embeddings),
-        "/cache/stats" => Some(Resource::CacheStats),
-        "/cache/clear" => Some(Resource::CacheClear),
-        "/cache/rebuild" => Some(Resource::CacheRebuild),
-        "/tasks" => Some(Resource::Tasks),
-        "/notes" => Some(Resource::Notes),
-        "/notes/structure" => Some(Resource::Structure),
-        "/notes/search" => Some(Resource::NotesFor),
-        "/knowledge/graph" => Some(Resource::Graph),
-        "/knowledge/categories" => Some(Resource::Categories),
-        "/knowledge/search" => Some(Resource::PassagesFor),
-        "/knowledge/search/content" => Some(Resource::Lines),
-        "/agent/info" => Some(Resource::Agent),
-        "/agent/logs" => Some(Resource::AgentLogs),
-        "/agent/reset" => Some(Resource::AgentReset),
-        _ => None,
-    };
-    if let Some(resource) = fixed {
-        return Ok(resource);
+    for (template, named) in &PATHS {
+        match named {
+            Named::One(resource) if *template == path => return Ok(resource.clone()),
+            Named::One(_) => {}
+            Named::By(resource) => {
+                if let Some(part) = part_in_braces(template, path) {
+                    return resource(part);
+                }
+            }
+        }
     }
-    if let Some(rest) = path.strip_prefix("/chat/task/") {
-        let (id, streams) = rest.strip_suffix("/stream").map_or((rest, false), |id| (id, true));
-        let id = parse_id(id)?;
-        return Ok(if streams { Resource::TaskStream(id) } else { Resource::Task(id) });
-    }
-    if let Some(id) = path.strip_prefix("/tasks/") {
-        return parse_id(id).map(Resource::OneTask);
-    }
-    if let Some(note) = path.strip_prefix("/notes/file/") {
-        return note_path(note).map(Resource::File);
-    }
-    if let Some(category) = path.strip_prefix("/notes/").filter(|category| !category.is_empty()) {
-        return Ok(Resource::Category(category.into()));
-    }
-    Err(Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin"))
+    Err(no_such_path())
+}
+
+fn no_such_path() -> Problem {
+    Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin")
+}
+
+/// What stands in a path where its template has braces. It may have slashes, as the path of a note has.
+fn part_in_braces<'p>(template: &str, path: &'p str) -> Option<&'p str> {
+    let (before, rest) = template.split_once('{')?;
+    let (_, behind) = rest.split_once('}')?;
+    path.strip_prefix(before)?.strip_suffix(behind)
+}
+
+fn category(name: &str) -> Result<Resource, Problem> {
+    // Notes at the top have the empty category, and a path that says so would differ from another by a slash alone.
+    if name.is_empty() { Err(no_such_path()) } else { Ok(Resource::Category(name.into())) }
 }
 
 fn parse_id(text: &str) -> Result<Uuid, Problem> {
@@ -467,6 +493,8 @@ mod tests {
         for (request, status) in [
             ("GET /".to_owned(), 404),
             ("GET /health/".to_owned(), 404),
+            ("GET /notes/".to_owned(), 404),
+            ("GET /notes/file/".to_owned(), 400),
             ("GET /chat/task/7".to_owned(), 404),
             ("POST /health".to_owned(), 405),
             ("GET /chat".to_owned(), 405),
