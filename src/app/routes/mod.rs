@@ -94,6 +94,10 @@ pub enum Route {
     },
     /// `DELETE /tasks/{id}`
     CancelTask(Uuid),
+    /// `GET /openapi.json`
+    OpenApi,
+    /// `GET /docs`
+    ApiPage,
     /// `OPTIONS`: what is allowed there.
     Options(&'static str),
 }
@@ -152,6 +156,8 @@ enum Resource {
     Agent,
     AgentLogs,
     AgentReset,
+    OpenApi,
+    ApiPage,
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -179,7 +185,9 @@ impl Resource {
             | Resource::PassagesFor
             | Resource::Lines
             | Resource::Agent
-            | Resource::AgentLogs => READ,
+            | Resource::AgentLogs
+            | Resource::OpenApi
+            | Resource::ApiPage => READ,
             Resource::Chat
             | Resource::ChatStream
             | Resource::ChatAsync
@@ -229,10 +237,11 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     Ok(route)
 }
 
-/// Every path that there is, and what it names. The first that fits counts.
+/// Every path that there is, in the form of the API's document, and what it names. The first that fits counts.
 ///
-/// [`find`] looks nowhere else, so a path that is not here has no route.
-static PATHS: [(&str, Named); 28] = [
+/// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
+/// document.
+static PATHS: [(&str, Named); 30] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -256,6 +265,8 @@ static PATHS: [(&str, Named); 28] = [
     ("/agent/info", Named::One(Resource::Agent)),
     ("/agent/logs", Named::One(Resource::AgentLogs)),
     ("/agent/reset", Named::One(Resource::AgentReset)),
+    ("/openapi.json", Named::One(Resource::OpenApi)),
+    ("/docs", Named::One(Resource::ApiPage)),
     ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
     ("/chat/task/{id}", Named::By(|id| parse_id(id).map(Resource::Task))),
     ("/tasks/{id}", Named::By(|id| parse_id(id).map(Resource::OneTask))),
@@ -356,6 +367,8 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::CacheClear => cache_clear(query)?,
         Resource::CacheRebuild => Route::CacheRebuild,
         Resource::AgentReset => Route::AgentReset,
+        Resource::OpenApi => Route::OpenApi,
+        Resource::ApiPage => Route::ApiPage,
         Resource::OneTask(id) => Route::CancelTask(id),
         Resource::File(path) => {
             let deed = match head.method {
@@ -431,11 +444,14 @@ fn has_type(head: &Head<'_>, types: &[&str]) -> bool {
 }
 
 #[cfg(test)]
+mod described;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::http1::{RequestEvent, Server};
 
-    fn routed(request: &str) -> Result<Route, u16> {
+    pub(super) fn routed(request: &str) -> Result<Route, u16> {
         let doors = Doors::new("127.0.0.1:8000".parse().unwrap(), &[], None);
         let text = format!("{request}\r\nHost: localhost\r\n\r\n");
         let (line, rest) =
@@ -481,6 +497,8 @@ mod tests {
             ("POST /cache/clear?confirm=true".to_owned(), Route::CacheClear),
             ("GET /tasks?limit=5".to_owned(), Route::Tasks { limit: 5, before: None }),
             (format!("DELETE /tasks/{ID}"), Route::CancelTask(id)),
+            ("GET /openapi.json".to_owned(), Route::OpenApi),
+            ("GET /docs".to_owned(), Route::ApiPage),
             ("OPTIONS /chat".to_owned(), Route::Options(POST)),
         ] {
             assert_eq!(routed(&request), Ok(expected), "{request}");
