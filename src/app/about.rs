@@ -45,7 +45,7 @@ pub fn agent(service: &Service, body: &mut Vec<u8>) -> Reply {
         model: model.as_ref().map(Model::name),
         embeddings: embedder.as_ref().map(super::embed::Embedder::name),
         tools: tools.map(|tool| ToolView { name: tool.name, description: tool.description }).collect(),
-        strategies: ["model", "fast_first", "notes"],
+        strategies: ["model", "fast-first", "notes"],
         running: counts.running,
         pending: counts.pending,
         completed: counts.completed,

@@ -19,7 +19,7 @@ pub mod journal;
 pub mod keeping;
 pub mod model;
 pub mod note_files;
-
+pub mod openapi;
 pub mod peers;
 pub mod record;
 pub mod respond;

@@ -233,7 +233,9 @@ pub fn entity_tag(hash: &FileHash) -> String {
 pub fn versions(head: &Head<'_>, field: &str, takes_weak: bool) -> Result<Option<Versions>, Problem> {
     let mut found = None;
     for value in head.fields(field) {
-        let text = std::str::from_utf8(value).unwrap_or("").trim();
+        // A tag may have bytes that are no UTF-8 (RFC 9110 §8.8.3, "obs-text"); it is none of ours then.
+        let text = String::from_utf8_lossy(value);
+        let text = text.trim();
         if text == "*" {
             return Ok(Some(Versions::Any));
         }
@@ -383,6 +385,7 @@ pub fn changed(path: &str, changed: &Changed, body: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::http1::{RequestEvent, Server};
 
     #[test]
     fn a_path_of_a_note_stays_below_its_folder() {
@@ -393,6 +396,28 @@ mod tests {
         {
             assert!(note_path(path).is_err(), "{path:?}");
         }
+    }
+
+    /// What a change expects that is asked for with this field.
+    fn expects(field: &[u8]) -> Result<Expected, u16> {
+        let request = [b"PUT /notes/file/a.md HTTP/1.1\r\nHost: localhost\r\n", field, b"\r\n\r\n"].concat();
+        let mut server = Server::new();
+        let step = server.receive(&request, &Limits::default()).unwrap();
+        let Some(RequestEvent::Head(head)) = step.event else { panic!("no head") };
+        expected(&head).map_err(|problem| problem.status)
+    }
+
+    #[test]
+    fn a_condition_that_names_nothing_is_told_from_one_that_names_no_version_of_ours() {
+        assert_eq!(expects(b"If-Match: *"), Ok(Expected::Present(Vec::new())));
+        assert_eq!(expects(b"If-None-Match: *"), Ok(Expected::Absent));
+        for field in [&b"If-Match: \"abc\""[..], b"If-Match: \"\x84\"", b"If-Match: "] {
+            assert_eq!(expects(field), Ok(Expected::Present(vec![[0; 32]])), "{field:?}");
+        }
+        for field in [&b"If-Match: abc"[..], b"If-Match: \x84", b"If-Match: \"abc"] {
+            assert_eq!(expects(field), Err(400), "{field:?}");
+        }
+        assert_eq!(expects(b"If-None-Match: \"abc\""), Err(428));
     }
 
     #[test]

@@ -162,6 +162,18 @@ fn parse(body: &[u8], limits: &Limits) -> Result<Vec<Named>, Invalid> {
     sources.into_iter().enumerate().map(|(index, text)| named(text, index)).collect()
 }
 
+/// A number without a fraction and a sign, also one that is written with a point, as some clients write all of theirs:
+/// `7.0` is an integer (JSON Schema Validation §6.1.1, "integer").
+fn whole_number(text: &RawValue) -> Option<u64> {
+    if let Ok(number) = serde_json::from_str(text.get()) {
+        return Some(number);
+    }
+    let number: f64 = serde_json::from_str(text.get()).ok()?;
+    let is_whole = number.fract() == 0.0 && number >= 0.0;
+    // Written out, it is exact, and one that is too large is found to be so.
+    is_whole.then(|| format!("{:.0}", number.abs()).parse().ok()).flatten()
+}
+
 fn named(text: &RawValue, index: usize) -> Result<Named, Invalid> {
     let at = |name: Option<&'static str>| {
         let mut place = LIST.to_vec();
@@ -176,7 +188,7 @@ fn named(text: &RawValue, index: usize) -> Result<Named, Invalid> {
     let no_string = |name| Invalid::new("string_type", &at(Some(name)), "Input should be a valid string");
     let number = |field: Option<&RawValue>, name| {
         let text = field.ok_or_else(|| missing(name))?;
-        serde_json::from_str::<u64>(text.get()).map_err(|_| {
+        whole_number(text).ok_or_else(|| {
             Invalid::new(
                 "int_parsing",
                 &at(Some(name)),
@@ -227,6 +239,27 @@ mod tests {
             }
         }
         library
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        for (text, number) in [
+            ("7", Some(7)),
+            ("7.0", Some(7)),
+            ("1e3", Some(1000)),
+            ("-0.0", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("7.5", None),
+            ("-7", None),
+            ("-7.0", None),
+            ("1e300", None),
+            ("\"7\"", None),
+            ("null", None),
+        ] {
+            let raw: &RawValue = serde_json::from_str(text).unwrap();
+            assert_eq!(whole_number(raw), number, "{text}");
+        }
     }
 
     fn states(sources: &str, library: &Library) -> Result<String, u16> {

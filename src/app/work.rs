@@ -290,8 +290,7 @@ impl Works {
             // It may have ended meanwhile.
             let Some(record) = runs.at_mut(run) else { continue };
             let Stage::ToWrite(edit) = &record.stage else { continue };
-            let is_kept = record.keeping.has_kept_inputs() || is_planted(Planted::WritesUnkept);
-            if !is_kept || files.add(writes::job(run, edit), cx.os.disk).is_err() {
+            if !record.keeping.has_kept_inputs() || files.add(writes::job(run, edit), cx.os.disk).is_err() {
                 self.bench.to_write.push_back(run);
                 continue;
             }

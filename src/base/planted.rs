@@ -83,7 +83,6 @@ planted! {
     KeepsVectorAskers = "a run that does not wait for its vector any more stays among those that do";
     IgnoresTheVersion = "whoever writes a note overwrites whichever version is there";
     AnswersBeforeIndexed = "whoever has written a note is answered before the index holds it";
-    WritesUnkept = "a note is written before it is kept that it is to be";
     KeepsFailedDials = "a socket that could not be connected is not closed";
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::end::release_body;
 use super::{Allowance, Exchange, Peer, Stepped, Then, Told, serve};
 use crate::app::access_log::Line;
+use crate::app::openapi::Document;
 use crate::app::record::json;
 use crate::app::respond::Problem;
 use crate::app::runs::{Read, Record};
@@ -70,6 +71,16 @@ pub(super) fn send_whole(
 ) {
     let location = location.map(|location| ("Location", location));
     answer(peer, status, location.as_slice(), Some(JSON), AnswerBody::Whole(body), service, cx);
+}
+
+pub(super) fn send_document(
+    peer: &mut Peer,
+    document: &Document,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) {
+    let Document { media_type, fields, body } = document;
+    answer(peer, 200, fields, Some(media_type), AnswerBody::Whole(body.as_bytes()), service, cx);
 }
 
 pub(super) fn send_empty(

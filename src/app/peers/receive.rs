@@ -3,13 +3,14 @@
 use uuid::Uuid;
 
 use super::answer::{
-    accept, begin_stream, refuse, send_allowed, send_empty, send_whole, tell_malformed, watch,
+    accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_whole, tell_malformed, watch,
 };
 use super::{
     Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve, undo,
 };
 use crate::agent::Question;
 use crate::app::access_log::shown;
+use crate::app::openapi::{self, Document};
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
@@ -28,6 +29,8 @@ enum Outcome {
     Whole(Reply),
     /// With a refusal.
     Refuse(Problem),
+    /// With what is always the same.
+    Document(&'static Document),
     /// With nothing but fields: 204, and what is allowed there.
     Allowed(&'static str),
     /// With nothing: 204.
@@ -182,6 +185,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
             send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
         }
         Outcome::Refuse(problem) => refuse(peer, &problem, service, cx),
+        Outcome::Document(document) => send_document(peer, document, service, cx),
         Outcome::Allowed(allow) => send_allowed(peer, allow, service, cx),
         Outcome::NoContent => send_empty(peer, &[], service, cx),
         Outcome::Accepted(id, status) => accept(peer, id, status, service, cx),
@@ -345,6 +349,8 @@ fn perform(
         }
         Route::CacheClear => Ok(Outcome::Whole(clear_caches(service, scratch))),
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
+        Route::OpenApi => Ok(Outcome::Document(&openapi::DESCRIPTION)),
+        Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),
     };
     done.unwrap_or_else(Outcome::Refuse)

@@ -96,6 +96,10 @@ pub enum Route {
     },
     /// `DELETE /tasks/{id}`
     CancelTask(Uuid),
+    /// `GET /openapi.json`
+    OpenApi,
+    /// `GET /docs`
+    ApiPage,
     /// `OPTIONS`: what is allowed there.
     Options(&'static str),
 }
@@ -158,6 +162,8 @@ enum Resource {
     Agent,
     AgentLogs,
     AgentReset,
+    OpenApi,
+    ApiPage,
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -185,7 +191,9 @@ impl Resource {
             | Resource::PassagesFor
             | Resource::Lines
             | Resource::Agent
-            | Resource::AgentLogs => READ,
+            | Resource::AgentLogs
+            | Resource::OpenApi
+            | Resource::ApiPage => READ,
             Resource::Chat
             | Resource::ChatStream
             | Resource::ChatAsync
@@ -236,52 +244,81 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     Ok(route)
 }
 
+/// Every path that there is, in the form of the API's document, and what it names. The first that fits counts.
+///
+/// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
+/// document.
+static PATHS: [(&str, Named); 31] = [
+    ("/health", Named::One(Resource::Health)),
+    ("/info", Named::One(Resource::Info)),
+    ("/chat", Named::One(Resource::Chat)),
+    ("/chat/stream", Named::One(Resource::ChatStream)),
+    ("/chat/async", Named::One(Resource::ChatAsync)),
+    ("/sync", Named::One(Resource::Sync)),
+    ("/verify", Named::One(Resource::Verify)),
+    ("/config/notes", Named::One(Resource::NotesConfig)),
+    ("/config/embeddings", Named::One(Resource::Embeddings)),
+    ("/cache/stats", Named::One(Resource::CacheStats)),
+    ("/cache/clear", Named::One(Resource::CacheClear)),
+    ("/cache/rebuild", Named::One(Resource::CacheRebuild)),
+    ("/tasks", Named::One(Resource::Tasks)),
+    ("/notes", Named::One(Resource::Notes)),
+    ("/notes/structure", Named::One(Resource::Structure)),
+    ("/notes/search", Named::One(Resource::NotesFor)),
+    ("/notes/undo", Named::One(Resource::Undo)),
+    ("/knowledge/graph", Named::One(Resource::Graph)),
+    ("/knowledge/categories", Named::One(Resource::Categories)),
+    ("/knowledge/search", Named::One(Resource::PassagesFor)),
+    ("/knowledge/search/content", Named::One(Resource::Lines)),
+    ("/agent/info", Named::One(Resource::Agent)),
+    ("/agent/logs", Named::One(Resource::AgentLogs)),
+    ("/agent/reset", Named::One(Resource::AgentReset)),
+    ("/openapi.json", Named::One(Resource::OpenApi)),
+    ("/docs", Named::One(Resource::ApiPage)),
+    ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
+    ("/chat/task/{id}", Named::By(|id| parse_id(id).map(Resource::Task))),
+    ("/tasks/{id}", Named::By(|id| parse_id(id).map(Resource::OneTask))),
+    ("/notes/file/{path}", Named::By(|note| note_path(note).map(Resource::File))),
+    ("/notes/{category}", Named::By(category)),
+];
+
+/// What a path of the table names.
+enum Named {
+    /// This.
+    One(Resource),
+    /// What the part in braces says.
+    By(fn(&str) -> Result<Resource, Problem>),
+}
+
 fn find(path: &str) -> Result<Resource, Problem> {
-    let fixed = match path {
-        "/health" => Some(Resource::Health),
-        "/info" => Some(Resource::Info),
-        "/chat" => Some(Resource::Chat),
-        "/chat/stream" => Some(Resource::ChatStream),
-        "/chat/async" => Some(Resource::ChatAsync),
-        "/sync" => Some(Resource::Sync),
-        "/verify" => Some(Resource::Verify),
-        "/config/notes" => Some(Resource::NotesConfig),
-        "/config/embeddings" => Some(Resource::Embeddings),
-        "/cache/stats" => Some(Resource::CacheStats),
-        "/cache/clear" => Some(Resource::CacheClear),
-        "/cache/rebuild" => Some(Resource::CacheRebuild),
-        "/tasks" => Some(Resource::Tasks),
-        "/notes" => Some(Resource::Notes),
-        "/notes/structure" => Some(Resource::Structure),
-        "/notes/search" => Some(Resource::NotesFor),
-        "/notes/undo" => Some(Resource::Undo),
-        "/knowledge/graph" => Some(Resource::Graph),
-        "/knowledge/categories" => Some(Resource::Categories),
-        "/knowledge/search" => Some(Resource::PassagesFor),
-        "/knowledge/search/content" => Some(Resource::Lines),
-        "/agent/info" => Some(Resource::Agent),
-        "/agent/logs" => Some(Resource::AgentLogs),
-        "/agent/reset" => Some(Resource::AgentReset),
-        _ => None,
-    };
-    if let Some(resource) = fixed {
-        return Ok(resource);
+    for (template, named) in &PATHS {
+        match named {
+            Named::One(resource) if *template == path => return Ok(resource.clone()),
+            Named::One(_) => {}
+            Named::By(resource) => {
+                if let Some(part) = part_in_braces(template, path) {
+                    return resource(part);
+                }
+            }
+        }
     }
-    if let Some(rest) = path.strip_prefix("/chat/task/") {
-        let (id, streams) = rest.strip_suffix("/stream").map_or((rest, false), |id| (id, true));
-        let id = parse_id(id)?;
-        return Ok(if streams { Resource::TaskStream(id) } else { Resource::Task(id) });
-    }
-    if let Some(id) = path.strip_prefix("/tasks/") {
-        return parse_id(id).map(Resource::OneTask);
-    }
-    if let Some(note) = path.strip_prefix("/notes/file/") {
-        return note_path(note).map(Resource::File);
-    }
-    if let Some(category) = path.strip_prefix("/notes/").filter(|category| !category.is_empty()) {
-        return Ok(Resource::Category(category.into()));
-    }
-    Err(Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin"))
+    Err(no_such_path())
+}
+
+fn no_such_path() -> Problem {
+    Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin")
+}
+
+/// What stands in a path where its template has braces. It may have slashes, as the path of a note has.
+fn part_in_braces<'p>(template: &str, path: &'p str) -> Option<&'p str> {
+    let (before, rest) = template.split_once('{')?;
+    let (_, behind) = rest.split_once('}')?;
+    path.strip_prefix(before)?.strip_suffix(behind)
+}
+
+fn category(name: &str) -> Result<Resource, Problem> {
+    // Notes at the top have the empty category, and a path that says so would differ from another by a slash alone.
+    if name.is_empty() { Err(no_such_path()) } else { Ok(Resource::Category(name.into())) }
 }
 
 fn parse_id(text: &str) -> Result<Uuid, Problem> {
@@ -339,6 +376,8 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::CacheRebuild => Route::CacheRebuild,
         Resource::AgentReset => Route::AgentReset,
         Resource::Undo => Route::Undo,
+        Resource::OpenApi => Route::OpenApi,
+        Resource::ApiPage => Route::ApiPage,
         Resource::OneTask(id) => Route::CancelTask(id),
         Resource::File(path) => {
             let deed = match head.method {
@@ -414,11 +453,14 @@ fn has_type(head: &Head<'_>, types: &[&str]) -> bool {
 }
 
 #[cfg(test)]
+mod described;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::http1::{RequestEvent, Server};
 
-    fn routed(request: &str) -> Result<Route, u16> {
+    pub(super) fn routed(request: &str) -> Result<Route, u16> {
         let doors = Doors::new("127.0.0.1:8000".parse().unwrap(), &[], None);
         let text = format!("{request}\r\nHost: localhost\r\n\r\n");
         let (line, rest) =
@@ -464,6 +506,8 @@ mod tests {
             ("POST /cache/clear?confirm=true".to_owned(), Route::CacheClear),
             ("GET /tasks?limit=5".to_owned(), Route::Tasks { limit: 5, before: None }),
             (format!("DELETE /tasks/{ID}"), Route::CancelTask(id)),
+            ("GET /openapi.json".to_owned(), Route::OpenApi),
+            ("GET /docs".to_owned(), Route::ApiPage),
             ("OPTIONS /chat".to_owned(), Route::Options(POST)),
         ] {
             assert_eq!(routed(&request), Ok(expected), "{request}");
@@ -476,6 +520,8 @@ mod tests {
         for (request, status) in [
             ("GET /".to_owned(), 404),
             ("GET /health/".to_owned(), 404),
+            ("GET /notes/".to_owned(), 404),
+            ("GET /notes/file/".to_owned(), 400),
             ("GET /chat/task/7".to_owned(), 404),
             ("POST /health".to_owned(), 405),
             ("GET /chat".to_owned(), 405),

@@ -259,10 +259,8 @@ impl Visitor {
         }
         let json: Value = match status {
             200 | 202 if errand.is_answered_with_a_note() => Value::Null,
-            200 | 201 | 202 if errand != Errand::HeadOnly && position.is_none() => {
-                serde_json::from_slice(&body)
-                    .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?
-            }
+            200..=202 if errand != Errand::HeadOnly && position.is_none() => serde_json::from_slice(&body)
+                .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?,
             _ => Value::Null,
         };
         self.done_count += 1;
