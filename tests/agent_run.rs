@@ -30,6 +30,7 @@ fn names(told: &[RunEvent]) -> Vec<String> {
             RunEvent::Token { text } => format!("token {text}"),
             RunEvent::Reasoning { text } => format!("reasoning {text}"),
             RunEvent::Revision { detail } => format!("revision {detail}"),
+            RunEvent::Update { update } => format!("update {}", update.path),
             RunEvent::Complete { response } => format!("complete {}", response.run_id),
             RunEvent::Error { detail } => format!("error {detail}"),
             RunEvent::Done { status } => format!("done {status:?}"),

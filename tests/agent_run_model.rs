@@ -192,6 +192,7 @@ fn event_name(event: &RunEvent) -> String {
         RunEvent::Token { text } => format!("token {text}"),
         RunEvent::Reasoning { text } => format!("reasoning {text}"),
         RunEvent::Revision { detail } => format!("revision {detail}"),
+        RunEvent::Update { update } => format!("update {}", update.path),
         RunEvent::Complete { response } => format!("complete by {:?}", response.answered_by),
         RunEvent::Error { detail } => format!("error {detail}"),
         RunEvent::Done { status } => format!("done {status:?}"),

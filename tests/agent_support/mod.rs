@@ -27,6 +27,7 @@ pub fn passage_of(path: &str, title: &str, heading: &str, file: &str, start: usi
         text: file[start..].to_owned(),
         category: path.split_once('/').map_or("", |(folder, _)| folder).to_owned(),
         dangling: Vec::new(),
+        tags: Vec::new(),
         hash: String::new(),
         date: None,
         lead: String::new(),

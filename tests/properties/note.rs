@@ -226,6 +226,7 @@ fn findings(found: Found) -> Findings {
         text: hit.text,
         category: hit.category,
         dangling: hit.dangling,
+        tags: hit.tags,
         hash: hit.hash,
         date: hit.date,
         lead: hit.lead,

@@ -352,7 +352,7 @@ impl Checker {
             return Err(format!("the store was told what contradicts what it was told before: {words}"));
         }
         // Each turn runs a slice at least, and whoever had one goes to the back.
-        let tasks_max = town.config.runs_max as u64 + 1;
+        let tasks_max = (town.config.runs_max + limits.views_max) as u64 + 1;
         at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
         self.runs(app, census)?;
         self.cancelled(town, app, report)?;
