@@ -28,7 +28,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::FiresEarly, 2),
     (Planted::CancelsNoTimer, 1),
     (Planted::ForgetsDeadlines, 5),
-    (Planted::ForgetsToClose, 1221),
+    (Planted::ForgetsToClose, 15339),
     (Planted::KeepsClosedPeers, 1),
     (Planted::LetsOneMoreIn, 3),
     (Planted::QueuesOneMore, 5),
