@@ -104,7 +104,7 @@ struct Serve {
     /// Runs that may wait; beyond it requests are answered 503.
     #[arg(long, default_value_t = 1024, value_name = "COUNT", value_parser = positive)]
     waiting_max: usize,
-    /// What the agent may write: nothing, new notes in the folder Inbox, or new notes anywhere and additions to others.
+    /// What the agent may write: nothing, new notes in the folder Inbox, or new notes in the folders of their categories.
     #[arg(long, default_value = "inbox", value_name = "WHAT")]
     writes: Writing,
     /// Where runs are kept, so that they survive the process: disk, or none for memory only.
@@ -141,7 +141,7 @@ enum Writing {
     Off,
     /// New notes in the folder Inbox.
     Inbox,
-    /// New notes anywhere, and additions to others.
+    /// New notes, each in the folder of its category.
     All,
 }
 

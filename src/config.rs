@@ -50,7 +50,7 @@ pub enum Writes {
     Off,
     /// New notes, in the folder `Inbox` alone.
     Inbox,
-    /// New notes anywhere, and additions to others.
+    /// New notes, each in the folder of its category.
     All,
 }
 

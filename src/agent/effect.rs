@@ -125,7 +125,7 @@ pub enum Brought {
 /// A new note that is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wish {
-    /// The folder that it goes to; empty for the notes' own.
+    /// The folder that it goes to, if it may be one: it may come from a note, which is data.
     pub folder: String,
     /// The note.
     pub draft: Draft,

@@ -16,8 +16,9 @@ use super::support::Unsupported;
 
 /// One thing that happened in a run.
 ///
-/// In order: `status`+ → `sources` → `token`* → `complete` → `done`; an `update` may stand behind any `status`. A failure puts `error` and `done` in the
-/// place of what is left, a cancel only `done`. `done` comes exactly once and is the last event of every run.
+/// In order: `status`+ → `sources` → `token`* → `complete` → `done`; an `update` may stand behind any `status`. A failure
+/// puts `error` and `done` in the place of what is left, a cancel only `done`. `done` comes exactly once and is the last
+/// event of every run.
 ///
 /// Where a model answers, `status`, `sources` and `reasoning` may stand anywhere before `complete`, and a `revision` makes
 /// every token before it void: the answer begins anew. The texts of the `token` events behind the last `revision` joined

@@ -75,6 +75,9 @@ pub fn link(path: &str, title: &str) -> String {
     format!("[[{target}|{title}]]")
 }
 
+/// The folder of what was noted, for whoever puts it in order.
+pub const INBOX: &str = "Inbox";
+
 /// What a message wants to be kept; `None` for a question or a wish.
 pub(super) fn statement(message: &str) -> Option<&str> {
     let message = message.trim();

@@ -40,7 +40,7 @@ pub enum Writes {
     Off,
     /// New notes in one folder, `Inbox`.
     Inbox,
-    /// New notes anywhere, and additions to others.
+    /// New notes, each in the folder of its category.
     All,
 }
 

@@ -69,8 +69,6 @@ pub struct Run {
 struct Writing {
     wish: Wish,
     planned: Option<Edit>,
-    /// How often somebody else was faster.
-    overtaken: u32,
     /// What could be done next, once it is written.
     suggested_actions: Vec<String>,
 }
@@ -302,7 +300,7 @@ impl Run {
             Writes::All => draft.category.clone(),
             Writes::Off | Writes::Inbox => String::new(),
         };
-        let folder = if folder.is_empty() { INBOX.to_owned() } else { folder };
+        let folder = if folder.is_empty() { organise::INBOX.to_owned() } else { folder };
         (Wish { folder, draft, taken: 0 }, suggested_actions)
     }
 
@@ -314,7 +312,7 @@ impl Run {
     ) -> (State, Effect) {
         told.push(RunEvent::Status { status: Stage::Writing, detail: "Writing a note.".to_owned() });
         let effect = Effect::Plan(wish.clone());
-        self.writing = Some(Box::new(Writing { wish, planned: None, overtaken: 0, suggested_actions }));
+        self.writing = Some(Box::new(Writing { wish, planned: None, suggested_actions }));
         (State::AwaitPlan, effect)
     }
 
@@ -343,8 +341,7 @@ impl Run {
                 self.kept(*writing, told)
             }
             (Ok(()), None) => fail("nothing was planned".to_owned(), told),
-            (Err(Unwritten::Overtaken), _) if writing.overtaken < OVERTAKEN_MAX => {
-                writing.overtaken += 1;
+            (Err(Unwritten::Overtaken), _) if writing.wish.taken < OVERTAKEN_MAX => {
                 writing.wish.taken += 1;
                 let effect = Effect::Plan(writing.wish.clone());
                 self.writing = Some(writing);
@@ -792,9 +789,6 @@ impl Modelled {
             .expect("strings and numbers have JSON")
     }
 }
-
-/// The folder of what was noted, for whoever puts it in order.
-const INBOX: &str = "Inbox";
 
 /// How often a note is planned anew because somebody else has taken its name.
 const OVERTAKEN_MAX: u32 = 8;

@@ -75,7 +75,7 @@ pub struct Census {
     pub embedding: usize,
     /// Runs of which the embedding server's calls believe that they wait.
     pub embedding_askers: usize,
-    /// Runs for which a note is read or written.
+    /// Runs for which a note is written.
     pub writing: usize,
     /// Tasks, one for each run at work that does not wait for the model, one for each view, and one for the index.
     pub tasks: usize,

@@ -347,26 +347,29 @@ impl App {
 
     /// The disk helper has done something.
     fn disk_done(&mut self, news: DiskDone, cx: &mut Cx<'_, '_>) {
-        let fetched = match &news {
-            DiskDone::Listed { .. } | DiskDone::ListEnded { .. } | DiskDone::Read(_) => None,
-            DiskDone::Fetched { asker, outcome } => Some((*asker, outcome.clone())),
+        match news {
+            DiskDone::Fetched { asker, outcome } => {
+                self.service.note_files.done();
+                if let Some(peer) = self.peers.at_mut(asker) {
+                    peers::fetched(peer, outcome, &mut self.service, cx);
+                }
+            }
             DiskDone::Changed { asker, path, outcome } => {
                 self.service.note_files.done();
+                let Service { folder, library, .. } = &mut self.service;
+                folder.changed(&path, &outcome, library);
                 match outcome {
-                    Ok(changed) => self.service.note_files.settle(*asker, path.clone(), *changed),
-                    Err(problem) => self.not_changed(*asker, problem, cx),
+                    Ok(changed) => self.service.note_files.settle(asker, path, changed),
+                    Err(problem) => self.not_changed(asker, &problem, cx),
                 }
-                None
             }
-        };
-        if let Some((asker, outcome)) = fetched {
-            self.service.note_files.done();
-            if let Some(peer) = self.peers.at_mut(asker) {
-                peers::fetched(peer, outcome, &mut self.service, cx);
+            DiskDone::Listed { .. } | DiskDone::ListEnded { .. } | DiskDone::Read(_) => {
+                let Service { folder, library, .. } = &mut self.service;
+                folder.done(news, library);
             }
         }
         let Service { folder, note_files, library, works, .. } = &mut self.service;
-        folder.done(news, library, cx.os.disk);
+        folder.ask_for_more(library, cx.os.disk);
         note_files.send(cx.os.disk);
         works.wake_index();
     }

@@ -16,7 +16,7 @@
 use crate::base::Key;
 use crate::base::planted::{Planted, is_planted};
 use crate::notes::{Entry, Library, Problem, ReadFile, ScanReport};
-use crate::os::disk::{ChangeProblem, Disk, DiskDone, FileProblem, Job};
+use crate::os::disk::{ChangeProblem, Changed, Disk, DiskDone, FileProblem, Job};
 
 /// Jobs that may be with the helper at once: one at work and one waiting keep it busy.
 const READS_IN_FLIGHT_MAX: usize = 2;
@@ -102,7 +102,7 @@ impl Folder {
     }
 
     /// Takes the helper's news into the library.
-    pub fn done(&mut self, news: DiskDone, library: &mut Library, disk: &mut dyn Disk) {
+    pub fn done(&mut self, news: DiskDone, library: &mut Library) {
         match news {
             DiskDone::Listed { files, problems } => {
                 library.listed(files.into_iter().map(entry).collect());
@@ -115,15 +115,7 @@ impl Folder {
                 library.list_ended(complete);
             }
             // These are for those who have asked for one file.
-            DiskDone::Fetched { .. } => {}
-            DiskDone::Changed { path, outcome, .. } => match outcome {
-                // Or it is another than we knew.
-                Ok(_) | Err(ChangeProblem::Stale(_) | ChangeProblem::Exists(_)) => {
-                    library.file_changed(&path)
-                }
-                Err(ChangeProblem::Absent) if library.note(&path).is_some() => library.file_changed(&path),
-                Err(_) => {}
-            },
+            DiskDone::Fetched { .. } | DiskDone::Changed { .. } => {}
             DiskDone::Read(files) => {
                 self.reads_in_flight = self.reads_in_flight.saturating_sub(1);
                 for (path, outcome) in files {
@@ -131,7 +123,18 @@ impl Folder {
                 }
             }
         }
-        self.ask_for_more(library, disk);
+    }
+
+    /// One file was changed by us, or is not what we thought it to be: it is to be read again.
+    pub fn changed(&self, path: &str, outcome: &Result<Changed, ChangeProblem>, library: &mut Library) {
+        let is_other = match outcome {
+            Ok(_) | Err(ChangeProblem::Stale(_) | ChangeProblem::Exists(_)) => true,
+            Err(ChangeProblem::Absent) => library.note(path).is_some(),
+            Err(_) => false,
+        };
+        if is_other {
+            library.file_changed(path);
+        }
     }
 
     /// Hands the helper what it has room for.

@@ -319,6 +319,7 @@ impl Checker {
             census.sync_waiters,
         )?;
         equal("connections that wait for a view, and views", census.with_view, census.views)?;
+        at_most("connections that wait for a file", census.with_file, census.note_files)?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         if !census.is_parked {
