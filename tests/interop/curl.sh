@@ -106,7 +106,7 @@ ask --output "$work/body" --write-out '%{http_code}\n' --proxy "$url" http://loc
 holds "a target in absolute form is taken" seen head '^200$'
 
 ask --dump-header "$work/head" --output "$work/body" --request OPTIONS --request-target '*' "$url"
-holds "OPTIONS * tells what is allowed" seen head '^[Aa]llow: GET, HEAD, POST, DELETE, OPTIONS$'
+holds "OPTIONS * tells what is allowed" seen head '^[Aa]llow: GET, HEAD, POST, PUT, DELETE, OPTIONS$'
 
 status=$(ask --output "$work/body" --write-out '%{http_code}' --path-as-is "$url/%68ealth")
 holds "an escaped path is the path" same "$status" 200
