@@ -4,6 +4,7 @@
 //! the two must agree. The simulator checks it after every turn; nothing here is kept up while serving.
 
 use super::App;
+use super::callbacks::Callbacks;
 use super::embed::Embedder;
 use super::model::Model;
 use super::record::Stage;
@@ -75,6 +76,8 @@ pub struct Census {
     pub embedding: usize,
     /// Runs of which the embedding server's calls believe that they wait.
     pub embedding_askers: usize,
+    /// Tries of callbacks that are on their way.
+    pub callbacks: usize,
     /// Runs for which a note is written.
     pub writing: usize,
     /// Tasks, one for each run at work that does not wait for the model, one for each view, and one for the index.
@@ -143,6 +146,9 @@ impl App {
             census.embedding_askers = askers;
             census.timers += timers;
         }
+        let (timers, calls) = service.callbacks.holds();
+        census.callbacks = calls;
+        census.timers += timers;
         let (timers, sockets) = service.outbound.holds();
         census.outbound_sockets = sockets;
         census.timers += timers;
@@ -167,6 +173,11 @@ impl App {
     /// The embedding server, if there is one.
     pub fn embedder(&self) -> Option<&Embedder> {
         self.service.embedder.as_ref()
+    }
+
+    /// Ends of runs that are still to be told.
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.service.callbacks
     }
 
     /// All passages have a vector, as far as the embedding server gives them one; so they have without such a server.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::callbacks::CALLBACK;
 use super::embed::{EMBEDDER, EMBEDDING};
 use super::folder::Ended;
 use super::journal::NO_HELPER;
@@ -55,7 +56,7 @@ impl Host for App {
     fn is_runnable(&self) -> bool {
         let Service { works, runs, journal, note_files, library, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news() || self.service.has_unheard();
-        let has_news = has_news || self.service.could_embed();
+        let has_news = has_news || self.service.could_embed() || self.service.could_call();
         // A process that is to end must not sleep on it.
         let has_work = works.is_runnable() || runs.could_begin() || works.could_write(note_files, runs);
         let has_work = (has_work && !self.service.is_parked()) || note_files.has_settled(library);
@@ -84,6 +85,7 @@ impl App {
                 self.service.hear_servers(cx);
             }
             EMBEDDING | EMBEDDER => self.service.embedder_timer(id, owner, cx),
+            CALLBACK => self.service.callbacks.timer(id, owner),
             // Nobody came back for it in time.
             RUN if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) => {
                 self.service.cancel(owner, cx);
@@ -249,6 +251,7 @@ impl App {
         if let Some(embedder) = &mut self.service.embedder {
             embedder.tidy();
         }
+        self.service.callbacks.tidy();
         self.service.outbound.tidy();
         tidy_queue(&mut self.news);
         cx.tidy();
@@ -274,6 +277,7 @@ impl App {
                 embedder.work(library, journal, outbound, cx);
             }
         }
+        self.service.call_back(cx);
         self.service.hear_servers(cx);
         self.tell_scan(cx);
         self.tell_views(cx);
@@ -441,6 +445,7 @@ impl App {
             let trouble = Trouble::new(Cause::Failed, NO_HELPER);
             match key.kind() {
                 EMBEDDER => self.service.vectors_found(Err(trouble), cx),
+                CALLBACK => self.service.call_found(key, Err(trouble), cx),
                 _ => self.found(key, Found::Nothing(trouble), cx),
             }
         }
@@ -452,6 +457,10 @@ impl App {
             Done::Committed(Ok(())) => self.service.kept(cx),
             Done::Committed(Err(trouble)) => self.service.not_kept(&trouble, true, cx),
             Done::Swept(swept) => self.service.journal.swept(swept, cx),
+            Done::Found { asker, found } if asker.kind() == CALLBACK => {
+                self.service.journal.read_done();
+                self.service.call_found(asker, found, cx);
+            }
             Done::Found { asker, found } => self.read_done(asker, found.map(Found::Run), cx),
             Done::Listed { asker, found } => self.read_done(asker, found.map(Found::Rows), cx),
             Done::FoundKey { asker, found } => self.read_done(asker, found.map(Found::Key), cx),

@@ -18,7 +18,7 @@ pub mod storage;
 pub use job::{Done, Job, carry_out};
 pub use memory::Memory;
 pub use record::{
-    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptVector, Loaded, Outcome, Record,
-    Row, Sweep, Swept, Unfinished,
+    Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
+    KeptVector, Loaded, Outcome, Record, Row, Sweep, Swept, Uncalled, Unfinished,
 };
 pub use storage::{Cause, Storage, Trouble};
