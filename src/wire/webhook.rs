@@ -16,7 +16,9 @@
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use ring::hmac;
 
 /// The field that names a message; the same over all tries, so that a receiver can drop what it has had already.
@@ -28,6 +30,12 @@ pub const SIGNATURE: &str = "webhook-signature";
 
 /// Before the base64 of a secret.
 const PREFIX: &[u8] = b"whsec_";
+
+/// Some tools leave out the padding, and receivers' libraries take either.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Shortest secret, in bytes, that the specification allows: 192 bits.
 pub const SECRET_BYTES_MIN: usize = 24;
@@ -67,7 +75,7 @@ impl SigningKey {
     pub fn new(secret: &[u8]) -> Result<SigningKey, SecretError> {
         let secret = secret.trim_ascii();
         let decoded = match secret.strip_prefix(PREFIX) {
-            Some(base64) => STANDARD.decode(base64).map_err(|_| SecretError::NotBase64)?,
+            Some(base64) => LENIENT.decode(base64).map_err(|_| SecretError::NotBase64)?,
             None => secret.to_vec(),
         };
         if decoded.len() < SECRET_BYTES_MIN {
@@ -101,6 +109,9 @@ mod tests {
         let prefixed = format!(" whsec_{}\n", STANDARD.encode(raw));
         let sign = |secret: &[u8]| SigningKey::new(secret).unwrap().sign("a", 1, b"b");
         assert_eq!(sign(raw), sign(prefixed.as_bytes()));
+        let long = [b'k'; 25];
+        let unpadded = format!("whsec_{}", STANDARD.encode(long).trim_end_matches('='));
+        assert_eq!(sign(&long), sign(unpadded.as_bytes()));
         assert_ne!(sign(raw), sign(b"0123456789abcdef01234568"));
     }
 
