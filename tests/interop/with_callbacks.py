@@ -187,7 +187,7 @@ def given_up():
             holds(f"after {status} it is given up at once", (callback["state"], callback["attempts"]) ==
                   ("given_up", 1), callback)
         holds("a redirect is not followed", receiver.elsewhere == [], receiver.elsewhere)
-        logged = server.logged().count("is given up after 1 tries")
+        logged = server.logged().count("is given up after 1 of 8 tries")
         holds("the log tells of each", logged == 3, server.logged())
 
 

@@ -410,8 +410,10 @@ impl Callbacks {
             }
             None => {
                 let (run, (_, host, port), attempts) = (entry.run, &entry.server, called.attempts);
+                let most = self.limits.callback_attempts_max;
                 log::warn!(
-                    "the callback of run {run} to {host}:{port} is given up after {attempts} tries: the server {why}"
+                    "the callback of run {run} to {host}:{port} is given up after {attempts} of {most} tries: \
+                     the server {why}"
                 );
                 called.state = CallState::GivenUp;
                 called.error = Some(why.into());
