@@ -295,11 +295,7 @@ const QUESTIONS: &[Asked] = &[
         words: &["no answer within 15 s", "5xx"],
         chapter: "callbacks.md",
     },
-    Asked {
-        question: "What does a callback promise?",
-        words: &["at least once"],
-        chapter: "callbacks.md",
-    },
+    Asked { question: "What does a callback promise?", words: &["at least once"], chapter: "callbacks.md" },
     Asked {
         question: "Which threads does the server have?",
         words: &["four threads at most", "names helper"],
