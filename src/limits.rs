@@ -488,6 +488,10 @@ limits! {
     /// Of these, those to one server: so many servers that say nothing leave most of the places to others.
     CALLBACKS_AT_ONCE_PER_SERVER_MAX / callbacks_at_once_per_server_max: usize = 2;
 
+    /// Callbacks that are begun in one turn: each is signed, which takes about 2 us for each KiB of an answer. Further ones
+    /// begin in the next.
+    CALLBACKS_PER_TURN_MAX / callbacks_per_turn_max: usize = 4;
+
     /// Servers whose addresses and connections are remembered between two callbacks. The next one takes the place of one
     /// that is not asked anything.
     CALLBACK_SERVERS_MAX / callback_servers_max: usize = 2 * CALLBACKS_AT_ONCE_MAX;

@@ -70,6 +70,11 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::KeepsVectorAskers, 36),
     (Planted::IgnoresTheVersion, 11),
     (Planted::AnswersBeforeIndexed, 28),
+    (Planted::ForgetsCallbacks, 213),
+    (Planted::SweepsTheUncalled, 24),
+    (Planted::SleepsOnCallbacks, 676),
+    (Planted::KeepsCallPlaces, 15),
+    (Planted::TellsBeforeTheEnd, 10),
     (Planted::KeepsFailedDials, 22),
 ];
 

@@ -56,7 +56,7 @@ impl Host for App {
     fn is_runnable(&self) -> bool {
         let Service { works, runs, journal, note_files, library, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news() || self.service.has_unheard();
-        let has_news = has_news || self.service.could_embed() || self.service.could_call();
+        let has_news = has_news || self.service.could_embed() || self.service.is_to_call();
         // A process that is to end must not sleep on it.
         let has_work = works.is_runnable() || runs.could_begin() || works.could_write(note_files, runs);
         let has_work = (has_work && !self.service.is_parked()) || note_files.has_settled(library);

@@ -437,6 +437,10 @@ impl Runs {
         record.task = None;
         record.left = None;
         record.log.close();
+        if let (true, Some(callback)) = (is_planted(Planted::TellsBeforeTheEnd), &record.callback) {
+            let (run, callback) = (record.id, callback.clone());
+            self.uncalled.push(Uncalled { run, ended_at: wall, callback });
+        }
         self.ended_unkept += 1;
         self.tell(key);
         self.keep(key);
@@ -502,6 +506,7 @@ impl Runs {
             let after = record.keeping.kept;
             if after.ended && !before.ended {
                 match (&record.callback, record.completed_at) {
+                    (Some(_), _) if is_planted(Planted::TellsBeforeTheEnd) => {}
                     (Some(callback), Some(ended_at)) => {
                         let (run, callback) = (record.id, callback.clone());
                         self.uncalled.push(Uncalled { run, ended_at, callback });

@@ -241,6 +241,11 @@ impl Service {
         !self.stopping && !self.parked && self.callbacks.could_begin()
     }
 
+    /// The loop must not sleep on one of them.
+    pub fn is_to_call(&self) -> bool {
+        self.could_call() && !is_planted(Planted::SleepsOnCallbacks)
+    }
+
     /// Tells ends of runs to whom they are to be told.
     pub fn call_back(&mut self, cx: &mut Cx<'_, '_>) {
         if self.could_call() {

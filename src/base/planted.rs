@@ -83,6 +83,11 @@ planted! {
     KeepsVectorAskers = "a run that does not wait for its vector any more stays among those that do";
     IgnoresTheVersion = "whoever writes a note overwrites whichever version is there";
     AnswersBeforeIndexed = "whoever has written a note is answered before the index holds it";
+    ForgetsCallbacks = "a process forgets the callbacks that the one before had not made";
+    SweepsTheUncalled = "a run is swept although its callback is outstanding";
+    SleepsOnCallbacks = "the loop sleeps although a callback could be tried";
+    KeepsCallPlaces = "a try of a callback that failed keeps its place";
+    TellsBeforeTheEnd = "an end is told before it is kept";
     KeepsFailedDials = "a socket that could not be connected is not closed";
 }
 

@@ -10,6 +10,7 @@ use super::record::{
 };
 use super::storage::{Storage, Trouble};
 use crate::base::WallTime;
+use crate::base::planted::{Planted, is_planted};
 
 /// Runs, kept in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -168,7 +169,7 @@ impl Entry {
     }
 
     fn may_be_swept(&self) -> bool {
-        self.ending.is_some() && !self.is_uncalled()
+        self.ending.is_some() && (!self.is_uncalled() || is_planted(Planted::SweepsTheUncalled))
     }
 }
 

@@ -25,6 +25,7 @@ use super::journal::Journal;
 use super::record::Record;
 use super::runs::Runs;
 use super::tasks;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Kind, Slots, WallTime};
 use crate::config::CallbackConfig;
 use crate::limits::Limits;
@@ -183,7 +184,7 @@ impl Callbacks {
                 self.expect(run, target);
             }
         }
-        for uncalled in &loaded.uncalled {
+        for uncalled in loaded.uncalled.iter().filter(|_| !is_planted(Planted::ForgetsCallbacks)) {
             self.ended(uncalled.clone(), runs, cx);
         }
     }
@@ -229,9 +230,12 @@ impl Callbacks {
         self.under_way < self.limits.callbacks_at_once_max.max(1) && !self.queue.is_empty()
     }
 
-    /// Begins as many tries as there are places for, server by server.
+    /// Begins tries, server by server, as many as there are places for and as one turn has time for.
     pub fn begin(&mut self, runs: &Runs, journal: &mut Journal, lines: &mut Lines<'_>, cx: &mut Cx<'_, '_>) {
-        while self.could_begin() {
+        for _ in 0..self.limits.callbacks_per_turn_max.max(1) {
+            if !self.could_begin() {
+                return;
+            }
             let Some(key) = self.take_due() else { return };
             let Some(entry) = self.entries.at_mut(key) else { continue };
             let run = entry.run;
@@ -382,7 +386,9 @@ impl Callbacks {
         runs: &mut Runs,
         cx: &mut Cx<'_, '_>,
     ) {
-        self.leave_place(key);
+        if verdict != Verdict::Later || !is_planted(Planted::KeepsCallPlaces) {
+            self.leave_place(key);
+        }
         let Some(entry) = self.entries.at_mut(key) else { return };
         let called = &mut entry.called;
         called.attempts += 1;

@@ -275,6 +275,9 @@ struct Checker {
 /// What is under way when the weather turns calm may take so long to arrive: a clog, and then a lingering close.
 const LEAVING_MAX: Duration = Duration::from_secs(45);
 
+/// All tries of all callbacks, in calm weather.
+const CALLING_MAX: Duration = Duration::from_secs(300);
+
 /// Turns in a row that may do nothing without having been allowed to sleep: an interruption, a spurious announcement.
 const IDLE_TURNS_MAX: u32 = 3;
 
@@ -579,6 +582,10 @@ impl Checker {
         let census = app.census();
         if census.connections > 0 && world.now().since(since) > LEAVING_MAX {
             return Err(format!("all clients have long left, and there are connections: {census:?}"));
+        }
+        let calls = app.callbacks().outstanding();
+        if calls.0 > 0 && world.now().since(since) > CALLING_MAX {
+            return Err(format!("all clients have long left, and callbacks are outstanding: {calls:?}"));
         }
         Ok(())
     }

@@ -242,7 +242,9 @@ impl Scenario {
         let store = [Fault::NoStoreHelper, Fault::StoreFull, Fault::SyncFails, Fault::StoreUnreadable];
         town.store_fails = self.weather.per_mille.iter().any(|(fault, _)| store.contains(fault));
         let has = |fault| self.weather.per_mille.iter().any(|(kind, _)| *kind == fault);
-        (town.notes_fail, town.reads_fail) = (has(Fault::NotesUnwritable), has(Fault::UnreadableFile));
+        town.notes_fail = has(Fault::NotesUnwritable);
+        // Without a helper nobody waits until the index holds what was written.
+        town.reads_fail = has(Fault::UnreadableFile) || has(Fault::NoHelper);
         // Ended runs are swept away by the wall clock.
         town.forgets_runs |= self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::WallClockSet);
         let resets = [Fault::Reset, Fault::AbortedAccept];

@@ -103,6 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn runs_from_before_callbacks_are_ended_runs_like_any_other() {
+        let connection = Connection::open_in_memory().unwrap();
+        let before = STEPS.iter().position(|step| *step == CALLBACKS).unwrap();
+        migrate(&connection, 0, &STEPS[..before]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs (id, created_ms, question, ends_when_left, reserved, outcome, ended_ms)
+                 VALUES (zeroblob(16), 1, '', 0, 9, 0, 2)",
+            )
+            .unwrap();
+        migrate(&connection, before, STEPS).unwrap();
+        let loaded = super::super::records::load(&connection).unwrap();
+        assert_eq!((loaded.ended, loaded.oldest_end.map(|end| end.as_millis())), (1, Some(2)));
+        assert!(loaded.uncalled.is_empty() && loaded.unfinished.is_empty());
+    }
+
+    #[test]
     fn a_step_that_fails_leaves_the_version_and_the_tables_of_before() {
         let connection = Connection::open_in_memory().unwrap();
         migrate(&connection, 0, STEPS).unwrap();
