@@ -206,6 +206,7 @@ fn effect_name(effect: &Effect) -> String {
         Effect::Ask(asking) if asking.request.offers_tools => "-> ask with tools".to_owned(),
         Effect::Ask(_) => "-> ask".to_owned(),
         Effect::Use(wish) => format!("-> use {wish:?}"),
+        Effect::Recall(session) => format!("recall {session}"),
         Effect::Plan(wish) => format!("plan {}", wish.draft.title),
         Effect::Write(edit) => format!("write {}", edit.path),
         Effect::Finish(_) => "-> finish".to_owned(),

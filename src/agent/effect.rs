@@ -8,6 +8,7 @@ use super::answer::Composer;
 use super::event::Answer;
 use super::model::{ModelReply, ModelRequest};
 use super::organise::Draft;
+use super::question::Turn;
 use super::tools::ToolUse;
 
 /// How a run comes to its answer, if it is not to be put together from the notes alone. It is a part of the first input,
@@ -32,6 +33,8 @@ pub enum Input {
     Start,
     /// The run's turn has come, and a model is asked.
     StartWith(Plan),
+    /// What was said in the session before, the oldest first, or why that can't be told: the answer to [`Effect::Recall`].
+    Recalled(Result<Vec<Turn>, String>),
     /// The search is over: the answer to [`Effect::Search`].
     Found(Findings),
     /// The answer stands: the answer to [`Effect::Compose`].
@@ -67,6 +70,8 @@ pub enum Input {
 /// What a run asks for next. There is never more than one outstanding.
 #[derive(Debug)]
 pub enum Effect {
+    /// Look up what was said in the session of this name before; answered by [`Input::Recalled`].
+    Recall(String),
     /// Search the notes; answered by [`Input::Found`].
     Search(SearchRequest),
     /// Step this composer until it gives its answer; answered by [`Input::Composed`].

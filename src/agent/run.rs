@@ -13,6 +13,8 @@
 //!                                     / ask    └─────────── AwaitTool ◄─┐                              │
 //!                                                Used / ask      └──────┘ Used / use                   │
 //!
+//!  in a session:    ExpectStart ── Start, StartWith / recall ──► AwaitHistory ── Recalled / search ──► AwaitFindings
+//!
 //!  of a statement:  AwaitFindings ── Found / plan ──► AwaitPlan ── Planned / write ──► AwaitWrite ── Wrote / finish ──► Ended
 //!                                                       ▲                               │
 //!                                                       └─── Wrote (overtaken) / plan ──┘
@@ -41,7 +43,7 @@ use super::event::{Action, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEve
 use super::model::{Finish, ModelReply, ModelRequest, ToolCall, Usage};
 use super::organise;
 use super::prompt::{self, Prompt, Round};
-use super::question::{Asked, Question, Strategy, Writes};
+use super::question::{Asked, Question, Strategy, Turn, Writes};
 use super::support::unsupported;
 use super::tools::{self, ToolUse};
 
@@ -77,6 +79,8 @@ struct Writing {
 enum State {
     /// Nothing is outstanding; the run waits for its turn.
     ExpectStart,
+    /// What was said in the session before is looked up.
+    AwaitHistory,
     /// A search is outstanding.
     AwaitFindings,
     /// A composer is at work on an answer that the model's will replace.
@@ -152,13 +156,14 @@ impl Run {
     /// [`Unexpected`] for an input that does not fit the state; the run and `told` stay as they are.
     pub fn resume(&mut self, input: Input, told: &mut Vec<RunEvent>) -> Result<Effect, Unexpected> {
         let (state, effect) = match (self.state, input) {
-            (State::ExpectStart, Input::Start) => self.search(told),
+            (State::ExpectStart, Input::Start) => self.begin(told),
             (State::ExpectStart, Input::StartWith(plan)) => {
                 if self.question.strategy != Strategy::Notes && self.statement().is_none() {
                     self.modelled = Some(Box::new(Modelled::new(plan)));
                 }
-                self.search(told)
+                self.begin(told)
             }
+            (State::AwaitHistory, Input::Recalled(history)) => self.recalled(history, told),
             (State::AwaitFindings, Input::Found(findings)) => self.found(findings, told),
             (State::AwaitFirst, Input::Composed(answer)) => self.composed_first(answer, told),
             (State::AwaitModel, Input::Answered { reply, cached }) => self.answered(reply, cached, told),
@@ -171,6 +176,7 @@ impl Run {
 
             (
                 State::ExpectStart
+                | State::AwaitHistory
                 | State::AwaitFindings
                 | State::AwaitFirst
                 | State::AwaitModel
@@ -182,6 +188,7 @@ impl Run {
             ) => fail(why, told),
             (
                 State::ExpectStart
+                | State::AwaitHistory
                 | State::AwaitFindings
                 | State::AwaitFirst
                 | State::AwaitModel
@@ -220,9 +227,33 @@ impl Run {
         self.modelled.as_ref().is_some_and(|modelled| modelled.heard_bytes > 0)
     }
 
+    /// What is asked.
+    pub fn message(&self) -> &str {
+        &self.question.message
+    }
+
     /// The last event was told; every further input is [`Unexpected`].
     pub fn is_ended(&self) -> bool {
         self.state == State::Ended
+    }
+
+    fn begin(&self, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        match &self.question.session {
+            Some(session) if self.question.history.is_empty() => {
+                (State::AwaitHistory, Effect::Recall(session.clone()))
+            }
+            Some(_) | None => self.search(told),
+        }
+    }
+
+    /// What the message follows up is known.
+    fn recalled(&mut self, history: Result<Vec<Turn>, String>, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        match history {
+            Ok(history) => self.question.history = history,
+            Err(why) => return fail(format!("what was said in this session can't be read: {why}"), told),
+        }
+        self.asked = Asked::make_out(&self.question, &self.limits);
+        self.search(told)
     }
 
     fn search(&self, told: &mut Vec<RunEvent>) -> (State, Effect) {
@@ -852,7 +883,7 @@ impl Unexpected {
             (State::Ended, _) => Unexpected::Ended,
             (State::ExpectStart, _) => Unexpected::NotStarted,
             (_, Input::Start | Input::StartWith(_)) => Unexpected::AlreadyStarted,
-            (_, Input::Found(_)) => Unexpected::NotSearching,
+            (_, Input::Found(_) | Input::Recalled(_)) => Unexpected::NotSearching,
             (_, Input::Answered { .. } | Input::Refused(_) | Input::Unanswered { .. }) => {
                 Unexpected::NotAsking
             }

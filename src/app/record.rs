@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::keeping::Keeping;
 use super::run_log::{Log, Read};
+use super::sessions::Spoken;
 use crate::agent::tools::Lookup;
 use crate::agent::{Composer, Edit, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
@@ -82,6 +83,10 @@ pub enum OnDisconnect {
 pub enum Stage {
     /// Nothing is outstanding: it waits for its place, or has ended.
     None,
+    /// What was said in its session is to be looked up.
+    ToRecall,
+    /// The store looks it up.
+    Recalling,
     /// The embedding server is to be asked in this turn.
     ToEmbed,
     /// The embedding server was asked, by this call, for the sake of this search.
@@ -163,6 +168,10 @@ pub struct Record {
     pub keeping: Keeping,
     /// Why it could not be kept at all; then nobody hears of it but those who asked for it.
     pub refused: Option<Trouble>,
+    /// What it says in its session, if it belongs to one.
+    pub spoken: Option<Spoken>,
+    /// Others of its session come first: it stands in line there, and not in the queue for a place.
+    pub is_held: bool,
     pub(super) machine: Option<Run>,
     pub(super) log: Log,
     /// A process before this one had begun it, and may have done more than is kept.
@@ -201,6 +210,8 @@ impl Record {
             grace: None,
             keeping,
             refused: None,
+            spoken: None,
+            is_held: false,
             machine: None,
             log: Log::new(),
             taken_over: false,
@@ -249,6 +260,15 @@ impl Record {
     /// The answer, as the JSON object of `POST /chat`.
     pub fn response(&self) -> Option<&str> {
         self.log.response()
+    }
+
+    /// What is asked in its session.
+    pub fn message(&self) -> &str {
+        match (&self.machine, &self.spoken) {
+            (Some(machine), _) => machine.message(),
+            (None, Some(spoken)) => &spoken.message,
+            (None, None) => "",
+        }
     }
 
     /// Someone still wants its events, and has not begun to leave.

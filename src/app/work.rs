@@ -19,14 +19,17 @@ use crate::notes::{Found, Hit, Library, Query, UnitVector};
 use crate::os::disk::ChangeProblem;
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
+use crate::store::{Job, KeptSession, Trouble};
 use crate::text::Terms;
 
 use super::embed::{Asked as Vector, Embedder};
 use super::folder::Folder;
+use super::journal::Journal;
 use super::model::{Asked, Heard, Model};
 use super::note_files::NoteFiles;
 use super::respond::Problem;
 use super::runs::{Left, Runs, Seek, Stage};
+use super::sessions;
 use super::tools::look_up;
 use super::views::{View, Wanted};
 use super::writes;
@@ -80,6 +83,8 @@ struct Bench {
     to_ask: VecDeque<(Key, Box<Asking>)>,
     /// Runs that want the vector of what they look for, and that.
     to_embed: VecDeque<(Key, Seek)>,
+    /// Runs that want to know what was said in their session before.
+    to_recall: VecDeque<(Key, Box<str>)>,
     /// Runs that want a note to be written.
     to_write: VecDeque<Key>,
     /// There is an embedding server to ask for it.
@@ -125,6 +130,7 @@ impl Works {
             found: Lru::new(limits.search_cache_bytes_max),
             to_ask: VecDeque::new(),
             to_embed: VecDeque::new(),
+            to_recall: VecDeque::new(),
             to_write: VecDeque::new(),
             embeds,
             tool_result_bytes_max: limits.tool_result_bytes_max,
@@ -268,6 +274,48 @@ impl Works {
                 Asked::Now(input) => self.hear(run, Heard::Over(*input), runs, library, clock),
             }
         }
+    }
+
+    /// Some run wants to know what was said in its session, and can ask.
+    pub fn could_recall(&self, journal: &Journal) -> bool {
+        !self.bench.to_recall.is_empty() && journal.takes_reads()
+    }
+
+    /// Asks the store what was said in sessions, for the runs that go on in them. Who can't ask now does when others have
+    /// been answered.
+    pub fn recall(&mut self, journal: &mut Journal, runs: &mut Runs) {
+        while journal.takes_reads() {
+            let Some((run, session)) = self.bench.to_recall.pop_front() else { return };
+            // It may have ended meanwhile.
+            let Some(record) = runs.at_mut(run).filter(|record| matches!(record.stage, Stage::ToRecall))
+            else {
+                continue;
+            };
+            if journal.read(Job::FindSession { asker: run, name: session }).is_ok() {
+                record.stage = Stage::Recalling;
+            }
+        }
+    }
+
+    /// The store has told what was said in a run's session, or why it can't.
+    pub fn hear_session(
+        &mut self,
+        run: Key,
+        found: Result<Option<KeptSession>, Trouble>,
+        runs: &mut Runs,
+        library: &Library,
+        limits: &Limits,
+        clock: &dyn Clock,
+    ) {
+        let Some(record) = runs.at_mut(run) else { return };
+        if !matches!(record.stage, Stage::Recalling) {
+            return;
+        }
+        record.stage = Stage::None;
+        let history = found.map(|session| sessions::history(session.as_ref(), limits));
+        let input = Input::Recalled(history.map_err(|trouble| trouble.words));
+        let effect = resume(run, input, &mut self.bench.told, runs, clock);
+        self.set_to_work(run, effect, runs, library, clock);
     }
 
     /// Some run wants a note to be written, and it can be handed on.
@@ -514,7 +562,7 @@ fn step_run(
         Stage::None | Stage::ToAsk | Stage::Asking(_) | Stage::ToEmbed | Stage::Embedding(..) => {
             return Progress::Done;
         }
-        Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
+        Stage::ToRecall | Stage::Recalling | Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
         Stage::Planned(planned) => {
             slice.spend(PLAN_COST);
             let planned = std::mem::replace(&mut **planned, Err(String::new()));
@@ -614,6 +662,7 @@ fn resume(
 /// What a run does next, for those who watch.
 fn step_name(effect: &Effect) -> &'static str {
     match effect {
+        Effect::Recall(_) => "recall_session",
         Effect::Search(_) => "search",
         Effect::Compose(_) => "compose",
         Effect::Ask(_) => "ask_model",
@@ -636,6 +685,10 @@ fn carry_out(
     clock: &dyn Clock,
 ) -> Progress {
     let stage = match effect {
+        Some(Effect::Recall(session)) => {
+            bench.to_recall.push_back((run, session.into_boxed_str()));
+            Stage::ToRecall
+        }
         Some(Effect::Search(request)) => {
             let sought = (library.epoch(), request);
             match bench.found.get(&sought) {
@@ -664,7 +717,7 @@ fn carry_out(
         None => return Progress::Done,
     };
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
-    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed) && !stage.is_writing();
+    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed | Stage::ToRecall) && !stage.is_writing();
     record.stage = stage;
     if !needs_task {
         record.task = None;

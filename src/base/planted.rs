@@ -83,6 +83,7 @@ planted! {
     KeepsVectorAskers = "a run that does not wait for its vector any more stays among those that do";
     IgnoresTheVersion = "whoever writes a note overwrites whichever version is there";
     AnswersBeforeIndexed = "whoever has written a note is answered before the index holds it";
+    TalksAtOnce = "messages of one session are answered at the same time";
     KeepsFailedDials = "a socket that could not be connected is not closed";
 }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 use super::record::{
-    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptVector, Loaded, Record, Row,
-    Sweep, Swept, Unfinished,
+    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptSession, KeptVector, Loaded,
+    Record, Row, Said, SessionPlace, SessionRow, Sweep, Swept, Unfinished,
 };
+use super::sessions::{Sessions, contradicts};
 use super::storage::{Storage, Trouble};
 use crate::base::WallTime;
 
@@ -19,6 +20,7 @@ pub struct Memory {
     /// Ended runs, in the order in which they ended.
     ended: BTreeSet<(WallTime, Uuid)>,
     swept_to: Option<Uuid>,
+    sessions: Sessions,
     vectors: BTreeMap<Uuid, Box<[u8]>>,
     /// Their names, in the order in which they came.
     vector_names: VecDeque<Uuid>,
@@ -100,6 +102,8 @@ impl Memory {
                     self.ended.insert((ending.at, *run));
                 }
             },
+            // They can't fail any more, and are kept once all the others are.
+            Record::Said(_) => {}
             Record::Forgotten { run } => self.remove(*run),
         }
         Ok(())
@@ -167,11 +171,24 @@ impl Storage for Memory {
         for record in &batch.records {
             before.entry(record.run()).or_insert_with(|| self.runs.get(&record.run()).cloned());
         }
-        let applied = batch.records.iter().try_for_each(|record| self.apply(record));
+        let mut said: Vec<&Said> = Vec::new();
+        let applied = batch.records.iter().try_for_each(|record| match record {
+            Record::Said(new) if self.runs.contains_key(&new.run) => {
+                if self.sessions.contradict(new) || said.iter().any(|other| contradicts(new, other)) {
+                    return Err(other("another answer", new.run));
+                }
+                said.push(new);
+                Ok(())
+            }
+            record => self.apply(record),
+        });
         if applied.is_err() {
             // All are removed before any is put back: a key may have passed from one run to another on the way.
             before.keys().for_each(|run| self.remove(*run));
             before.into_values().flatten().for_each(|entry| self.put_back(entry));
+        }
+        if applied.is_ok() {
+            said.into_iter().for_each(|said| self.sessions.keep(said));
         }
         applied
     }
@@ -194,6 +211,22 @@ impl Storage for Memory {
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         let run = self.keys.get(key).and_then(|run| self.runs.get(run));
         Ok(run.and_then(|entry| Some((entry.admitted.run, entry.admitted.key.clone()?))))
+    }
+
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        Ok(self.sessions.list(after, rows_max))
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        Ok(self.sessions.find(name))
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        Ok(self.sessions.forget(name))
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {

@@ -13,12 +13,13 @@
 pub mod job;
 pub mod memory;
 pub mod record;
+mod sessions;
 pub mod storage;
 
 pub use job::{Done, Job, carry_out};
 pub use memory::Memory;
 pub use record::{
-    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptVector, Loaded, Outcome, Record,
-    Row, Sweep, Swept, Unfinished,
+    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptSaid, KeptSession, KeptVector,
+    Loaded, Outcome, Record, Row, Said, SessionBounds, SessionPlace, SessionRow, Sweep, Swept, Unfinished,
 };
 pub use storage::{Cause, Storage, Trouble};

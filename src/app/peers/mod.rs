@@ -43,7 +43,7 @@ use crate::limits::Limits;
 use crate::net::Connection;
 use crate::os::Ready;
 use crate::reactor::{Cx, TimerId};
-use crate::store::{Idempotency, KeptRun, Row, Trouble};
+use crate::store::{Idempotency, KeptRun, KeptSession, Row, SessionPlace, SessionRow, Trouble};
 use crate::wire::http1::{After, Server};
 
 pub use answer::{not_synced, synced, viewed};
@@ -116,6 +116,12 @@ enum Wish {
     About(Uuid, Deed),
     /// The list of tasks.
     List { limit: usize, before: Option<Uuid> },
+    /// The list of sessions.
+    Sessions { limit: usize, after: Option<SessionPlace> },
+    /// A session.
+    Session(Box<str>),
+    /// That a session is gone.
+    DropSession(Box<str>),
     /// A run that was begun under this idempotency key, or else a new one. The body counts as one that is being received.
     Begin { body: Vec<u8>, key: Idempotency },
 }
@@ -147,6 +153,12 @@ pub enum Found {
     Rows(Vec<Row>),
     /// The run under an idempotency key, if there is one.
     Key(Option<(Uuid, Idempotency)>),
+    /// The sessions of a list.
+    Sessions(Vec<SessionRow>),
+    /// The session that was asked for, if it is kept.
+    Session(Option<KeptSession>),
+    /// Whether there was a session, which is gone now.
+    Dropped(bool),
     /// It could not look.
     Nothing(Trouble),
 }

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::answer::{
-    accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_whole, tell_malformed, watch,
+    HEAD_ROOM, accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_whole,
+    tell_malformed, watch,
 };
 use super::{
     Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve, undo,
@@ -15,12 +16,13 @@ use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
+use crate::app::sessions::{self, OnBusy};
 use crate::app::{about, caches, chat, health, step_log, tasks, verify};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::net::Fill;
 use crate::reactor::Cx;
-use crate::store::{Idempotency, Job, KeptRun};
+use crate::store::{Idempotency, Job, KeptRun, KeptSession};
 use crate::wire::http1::{AdmitError, Method, RequestEvent};
 
 /// What a request is answered with, once all of it was read.
@@ -219,6 +221,11 @@ fn ask_store(peer: &mut Peer, wish: Wish, service: &mut Service, cx: &mut Cx<'_,
         Wish::About(run, _) => Job::Find { asker, run: *run },
         // One more than is shown tells whether there is a next page.
         Wish::List { limit, before } => Job::List { asker, before: *before, rows_max: limit + 1 },
+        Wish::Sessions { limit, after } => {
+            Job::ListSessions { asker, after: after.clone(), rows_max: limit + 1 }
+        }
+        Wish::Session(name) => Job::FindSession { asker, name: name.clone() },
+        Wish::DropSession(name) => Job::DropSession { asker, name: name.clone() },
         Wish::Begin { key, .. } => Job::FindKey { asker, key: key.key.clone() },
     };
     peer.exchange = Exchange::AwaitStore { wish };
@@ -245,7 +252,7 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
             service.drop_body(body);
             chat.ok()
         }
-        Wish::About(..) | Wish::List { .. } => None,
+        _ => None,
     };
     let outcome = match (wish, found) {
         (_, Found::Nothing(trouble)) => Err(Problem::not_read(&trouble)),
@@ -259,15 +266,49 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
         }
         (Wish::Begin { key, .. }, Found::Key(kept)) => {
             // It was read before, when it was complete.
-            let question = chat.map(|chat| chat.question).unwrap_or_default();
-            begin_once(&question, key, kept, service, cx)
+            let (question, on_busy) = chat.map(|chat| (chat.question, chat.on_busy)).unwrap_or_default();
+            begin_once(&question, on_busy, key, kept, service, cx)
         }
-        (Wish::About(..) | Wish::List { .. } | Wish::Begin { .. }, _) => {
-            Err(Problem::new(500, "the store has answered another question"))
+        (Wish::Sessions { limit, .. }, Found::Sessions(rows)) => {
+            Ok(Outcome::Whole(sessions::list(limit, &rows, &service.runs, &mut scratch)))
         }
+        (Wish::Session(name), Found::Session(kept)) => {
+            let room = peer.connection.outbox.free().saturating_sub(HEAD_ROOM);
+            show_session(&name, kept.as_ref(), room, service, &mut scratch)
+        }
+        (Wish::DropSession(_), Found::Dropped(true)) => Ok(Outcome::NoContent),
+        (Wish::DropSession(_), Found::Dropped(false)) => Err(sessions::unknown()),
+        (_, _) => Err(Problem::new(500, "the store has answered another question")),
     };
     conclude(peer, outcome.unwrap_or_else(Outcome::Refuse), scratch, service, cx);
     serve(peer, service, cx);
+}
+
+/// A session, if an answer has room for it: of control characters, each becomes six.
+fn show_session(
+    name: &str,
+    kept: Option<&KeptSession>,
+    room: usize,
+    service: &Service,
+    scratch: &mut Vec<u8>,
+) -> Result<Outcome, Problem> {
+    let reply = sessions::show(name, kept, &service.runs, scratch)?;
+    if scratch.len() > room {
+        return Err(Problem::new(507, "this session is more than one answer has room for"));
+    }
+    Ok(Outcome::Whole(reply))
+}
+
+/// A session is let go of, unless something is still to be said in it.
+fn drop_session(name: Box<str>, service: &Service) -> Result<Outcome, Problem> {
+    let unanswered = service.runs.in_session(&name).find_map(|run| service.runs.at(run));
+    match unanswered {
+        Some(record) => Err(Problem::new(
+            409,
+            format!("a message of this session is not answered yet: cancel task {}, or wait", record.id),
+        )),
+        None => Ok(Outcome::Store(Wish::DropSession(name))),
+    }
 }
 
 /// The run with this id, which was not here: it may be by now, or is brought here for as long as somebody reads it.
@@ -348,6 +389,9 @@ fn perform(
             Ok(Outcome::Whole(caches::stats(works, model.as_ref(), embedder.as_ref(), scratch)))
         }
         Route::CacheClear => Ok(Outcome::Whole(clear_caches(service, scratch))),
+        Route::Sessions { limit, after } => Ok(Outcome::Store(Wish::Sessions { limit, after })),
+        Route::Session(name) => Ok(Outcome::Store(Wish::Session(name))),
+        Route::DropSession(name) => drop_session(name, service),
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::OpenApi => Ok(Outcome::Document(&openapi::DESCRIPTION)),
         Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
@@ -438,6 +482,7 @@ fn asked_before(key: &Idempotency, service: &Service) -> Option<Result<Outcome, 
 /// Begins the run of a question under a key, unless there is one.
 fn begin_once(
     question: &Question,
+    on_busy: OnBusy,
     key: Idempotency,
     kept: Option<(Uuid, Idempotency)>,
     service: &mut Service,
@@ -454,7 +499,7 @@ fn begin_once(
             Ok(Outcome::Store(Wish::About(id, Deed::Accept)))
         }
         Some(_) => Err(Problem::key_taken()),
-        None => begin_run(question, OnDisconnect::Continue, Some(key), service, cx)
+        None => begin_run(question, OnDisconnect::Continue, on_busy, Some(key), service, cx)
             .map(|run| Outcome::Kept(run, Then::Accept)),
     }
 }
@@ -471,12 +516,13 @@ fn begin(
         OnDisconnect::Continue => OnDisconnect::Continue,
         OnDisconnect::Cancel => chat.on_disconnect.unwrap_or(default),
     };
-    begin_run(&chat.question, on_disconnect, None, service, cx)
+    begin_run(&chat.question, on_disconnect, chat.on_busy, None, service, cx)
 }
 
 fn begin_run(
     question: &Question,
     on_disconnect: OnDisconnect,
+    on_busy: OnBusy,
     key: Option<Idempotency>,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
@@ -489,5 +535,10 @@ fn begin_run(
     }
     let Service { runs, limits, writes, .. } = service;
     let question = &Question { writes: *writes, ..question.clone() };
-    chat::begin(question, on_disconnect, key, runs, limits, cx.os.clock, cx.os.entropy)
+    let before = sessions::before(question, on_busy, runs, limits)?;
+    let run = chat::begin(question, on_disconnect, key, runs, limits, cx.os.clock, cx.os.entropy)?;
+    for run in before {
+        service.cancel(run, cx);
+    }
+    Ok(run)
 }

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, Row as TableRow, params};
 use uuid::Uuid;
 
-use super::Halt;
+use super::{Halt, sessions};
 use crate::base::WallTime;
 use crate::store::{
     Admitted, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Outcome, Record, Row, Sweep, Swept,
@@ -41,6 +41,7 @@ pub(super) fn apply(connection: &Connection, record: &Record) -> Result<(), Halt
             Some(_) => Ok(()),
             None => end(connection, kept.serial, *run, ending),
         },
+        Record::Said(said) => sessions::keep(connection, said),
         Record::Forgotten { .. } => remove(connection, kept.serial),
     }
 }
@@ -268,16 +269,16 @@ fn kept(connection: &Connection, run: Uuid) -> rusqlite::Result<Option<Kept>> {
 
 // --- Values -------------------------------------------------------------------------------------------------------
 
-fn number(row: &TableRow<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn number(row: &TableRow<'_>, column: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn bytes(id: &Uuid) -> &[u8] {
+pub(super) fn bytes(id: &Uuid) -> &[u8] {
     id.as_bytes()
 }
 
-fn id(row: &TableRow<'_>, column: usize) -> rusqlite::Result<Uuid> {
+pub(super) fn id(row: &TableRow<'_>, column: usize) -> rusqlite::Result<Uuid> {
     row.get(column).map(Uuid::from_bytes)
 }
 
@@ -285,7 +286,7 @@ fn optional_id(row: &TableRow<'_>, column: usize) -> rusqlite::Result<Option<Uui
     Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(Uuid::from_bytes))
 }
 
-fn wall(row: &TableRow<'_>, column: usize) -> rusqlite::Result<WallTime> {
+pub(super) fn wall(row: &TableRow<'_>, column: usize) -> rusqlite::Result<WallTime> {
     number(row, column).map(WallTime::from_millis)
 }
 
@@ -314,14 +315,14 @@ fn outcome_of(number: u8, column: usize) -> rusqlite::Result<Outcome> {
     }
 }
 
-fn integer(number: u64, run: Uuid) -> Result<i64, Halt> {
+pub(super) fn integer(number: u64, run: Uuid) -> Result<i64, Halt> {
     i64::try_from(number).map_err(|_| other("no number that is so large", run))
 }
 
-fn at_most(count: usize) -> i64 {
+pub(super) fn at_most(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn other(what: &str, run: Uuid) -> Halt {
+pub(super) fn other(what: &str, run: Uuid) -> Halt {
     Halt::Contradiction(Trouble::contradiction(format!("{what} is kept: run {run}")))
 }
