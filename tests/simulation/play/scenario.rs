@@ -15,7 +15,7 @@ use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::town::{SUBJECTS, Shared, Town, code};
-use super::visitor::{Errand, LOOKS, OwnStep, Temper, Visitor};
+use super::visitor::{Asked, Errand, LOOKS, OwnStep, Temper, Visitor};
 
 /// What is left out of a scenario, to find the smallest that still fails.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +67,7 @@ pub struct Scenario {
     embed: Option<Habits>,
     /// Those who write notes.
     scribes: usize,
+    talkers: usize,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -86,7 +87,11 @@ const MODEL: u64 = 11;
 const MODEL_CALLS: u64 = 12;
 const EMBED: u64 = 13;
 const SCRIBES: u64 = 15;
+const TALKERS: u64 = 17;
 const ACTORS: u64 = 1000;
+
+/// Sessions that talkers talk in.
+pub const SESSIONS: usize = 3;
 
 /// How long everybody has in calm weather. Nobody needs it: what waits is woken by what it waits for.
 const CALM_MAX: Duration = Duration::from_secs(900);
@@ -157,6 +162,14 @@ impl Scenario {
             limits.views_max = random.pick(&[1, 2, 64]);
             limits.note_jobs_waiting_max = random.pick(&[1, 2, 1024]);
         }
+        // And about those who talk in sessions.
+        let mut random = Random::new(seed, TALKERS);
+        let talkers = if random.chance(250) { random.between(1, 5) } else { 0 };
+        if talkers > 0 {
+            config.session_keep = random.pick(&[1, 2, 1000, 1000, 1000]);
+            limits.session_open_max = random.pick(&[1, 2, 16]);
+            limits.session_messages_max = random.pick(&[1, 3, 200, 200, 200]);
+        }
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -175,12 +188,13 @@ impl Scenario {
             model,
             embed,
             scribes,
+            talkers,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
-        self.without_scribes() + self.scribes
+        self.without_scribes() + self.scribes + self.talkers
     }
 
     fn without_scribes(&self) -> usize {
@@ -261,6 +275,11 @@ impl Scenario {
             && index + 1 == self.without_scribes()
         {
             return Box::new(Embeddings::new(town, habits.clone(), Random::new(self.seed, EMBED + 1)));
+        }
+        if index >= self.without_scribes() + self.scribes {
+            let temper = temper(&mut random);
+            let errands = talk(&mut random);
+            return Box::new(Visitor::new(town, temper, own, errands));
         }
         if index >= self.without_scribes() {
             let temper = temper(&mut random);
@@ -576,4 +595,24 @@ fn scribbles(random: &mut Random) -> Vec<Errand> {
             _ => Errand::Scribble,
         })
         .collect()
+}
+
+/// What somebody comes for who talks in sessions; in the end he looks at what was said.
+fn talk(random: &mut Random) -> Vec<Errand> {
+    let count = random.spread(12);
+    let mut errands: Vec<Errand> = (0..count)
+        .map(|_| {
+            let session = random.spread(SESSIONS) - 1;
+            let token = format!("t{:016x}", random.number());
+            let on_busy = random.pick(&["queue", "queue", "queue", "reject", "cancel"]);
+            match random.below(12) {
+                0 => Errand::Drop { session, token },
+                1 => Errand::Sessions { after: None },
+                2 | 3 => Errand::Hear { session, wanted: Vec::new() },
+                _ => Errand::Say { session, token, on_busy, asked: Asked::Never },
+            }
+        })
+        .collect();
+    errands.extend((0..SESSIONS).map(|session| Errand::Hear { session, wanted: Vec::new() }));
+    errands
 }

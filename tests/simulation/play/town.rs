@@ -14,6 +14,7 @@ use oneloop::os::sim::Random;
 use serde_json::Value;
 
 use super::model::account::Account;
+use super::talks::Talks;
 
 /// Notes that nobody edits; each has a code that an answer about it must not confuse with another's.
 pub const SUBJECTS: [&str; 12] = [
@@ -69,6 +70,8 @@ pub struct Town {
     pub account: RefCell<Account>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
+    /// What is known of sessions.
+    pub talks: RefCell<Talks>,
 }
 
 impl Town {
@@ -92,6 +95,7 @@ impl Town {
             is_embedded: false,
             has_roomy_prompts: false,
             account: RefCell::default(),
+            talks: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,
             limits,
