@@ -70,6 +70,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::KeepsVectorAskers, 36),
     (Planted::IgnoresTheVersion, 11),
     (Planted::AnswersBeforeIndexed, 28),
+    (Planted::TalksAtOnce, 17),
     (Planted::KeepsFailedDials, 22),
 ];
 

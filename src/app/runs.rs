@@ -32,7 +32,7 @@ use crate::os::{Clock, Entropy};
 use crate::reactor::TimerId;
 use crate::store::{self, Batch, Idempotency, KeptRun, SessionBounds, Trouble, Unfinished};
 
-pub use super::record::{Left, OnDisconnect, Record, Seek, Stage, Status};
+pub use super::record::{Left, OnDisconnect, Reading, Record, Seek, Stage, Status};
 pub use super::run_log::Read;
 
 /// Keys of runs.
