@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the binary, and the one line that each failure is worth.
 
+mod callbacks;
 mod embed;
 mod model;
 mod server;
@@ -29,6 +30,7 @@ use crate::os::real::{
 use crate::reactor::Reactor;
 use crate::store::{Loaded, Memory, Storage};
 
+use callbacks::CallbackArgs;
 use embed::EmbedArgs;
 use model::ModelArgs;
 
@@ -127,6 +129,8 @@ struct Serve {
     model: ModelArgs,
     #[command(flatten)]
     embed: EmbedArgs,
+    #[command(flatten)]
+    callbacks: CallbackArgs,
 }
 
 /// Where runs are kept.
@@ -284,6 +288,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         is_durable: serve.state == State::Disk,
         model: serve.model.config(&limits).map_err(Failure::Usage)?,
         embed: serve.embed.config(&limits).map_err(Failure::Usage)?,
+        callbacks: serve.callbacks.config(&limits).map_err(Failure::Usage)?,
     };
     if !config.listen.ip().is_loopback() && !serve.insecure {
         return Err(Failure::World(format!(
@@ -295,7 +300,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         limits.outbound_sockets_max =
             limits.outbound_sockets_max.max(model.connections_max.saturating_mul(2));
     }
-    if config.model.is_some() || config.embed.is_some() {
+    if config.model.is_some() || config.embed.is_some() || config.callbacks.is_some() {
         limits.descriptors_reserved = limits.descriptors_reserved.saturating_add(limits.outbound_sockets_max);
     }
     limits.connections_max = connections_that_fit(raise_descriptor_limit(), &limits);

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits;
-use crate::wire::proxy::Proxy;
+use crate::wire::proxy::{Proxy, ProxyRules};
 use crate::wire::tls::Trust;
 use crate::wire::url::Url;
+use crate::wire::webhook::SigningKey;
 
 /// Everything that can be set from outside. `cli` fills it in, `app` reads it.
 #[derive(Debug, Clone)]
@@ -43,6 +44,37 @@ pub struct Config {
     pub model: Option<ModelConfig>,
     /// The model that embeds; without one searches go by words alone.
     pub embed: Option<EmbedConfig>,
+    /// Whom ends of runs may be told; without it nobody.
+    pub callbacks: Option<CallbackConfig>,
+}
+
+/// Callbacks: whom the ends of runs may be told, and how.
+#[derive(Debug, Clone)]
+pub struct CallbackConfig {
+    /// The servers that a client may name.
+    pub allow: Vec<AllowedServer>,
+    /// What callbacks are signed with.
+    pub key: SigningKey,
+    /// Whom to trust, for `https`; without it no such address may be named.
+    pub trust: Option<Trust>,
+    /// Through whom others are reached.
+    pub proxies: ProxyRules,
+}
+
+/// A server that a client may have called back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedServer {
+    /// A name in small letters, or an address, as in [`Url`].
+    pub host: String,
+    /// The port; `None` for any.
+    pub port: Option<u16>,
+}
+
+impl AllowedServer {
+    /// It is the server of this address.
+    pub fn is_of(&self, url: &Url) -> bool {
+        self.host == url.host && self.port.is_none_or(|port| port == url.port)
+    }
 }
 
 /// What the agent may write into the notes. A client's own writes are its own affair.
@@ -187,6 +219,7 @@ impl Default for Config {
             writes: Writes::Inbox,
             model: None,
             embed: None,
+            callbacks: None,
         }
     }
 }

@@ -491,6 +491,49 @@ limits! {
     /// TLS sessions that are remembered, so that a connection to the same host begins with less work. The oldest goes.
     TLS_SESSIONS_MAX / tls_sessions_max: usize = 8;
 
+    // --- Callbacks ----------------------------------------------------------------------------------------------
+
+    /// Longest `callback_url`, in bytes. Over it: 422. Others: 2,083 is what old browsers took of any address.
+    CALLBACK_URL_BYTES_MAX / callback_url_bytes_max: usize = 2 * KIB;
+
+    /// Callbacks that are outstanding, those of runs that have not ended included. What is to be sent is not among it: that
+    /// is fetched for each try. Over it: 503 with `Retry-After`.
+    CALLBACKS_MAX / callbacks_max: usize = 4096;
+
+    /// Of these, those to one server, so that one which is gone leaves room for the others. Over it: 503 with `Retry-After`.
+    CALLBACKS_PER_SERVER_MAX / callbacks_per_server_max: usize = 1024;
+
+    /// Callbacks that are tried at once. More wait for a place.
+    CALLBACKS_AT_ONCE_MAX / callbacks_at_once_max: usize = 32;
+
+    /// Of these, those to one server: so many servers that say nothing leave most of the places to others.
+    CALLBACKS_AT_ONCE_PER_SERVER_MAX / callbacks_at_once_per_server_max: usize = 2;
+
+    /// Servers whose addresses and connections are remembered between two callbacks. The next one takes the place of one
+    /// that is not asked anything.
+    CALLBACK_SERVERS_MAX / callback_servers_max: usize = 2 * CALLBACKS_AT_ONCE_MAX;
+
+    /// From the first look for a receiver's address until a callback can be sent to it. Over it: the try has failed.
+    CALLBACK_CONNECT_TIMEOUT / callback_connect_timeout: Duration = Duration::from_secs(5);
+
+    /// Longest time for one try of a callback. The Standard Webhooks specification asks for 15 to 30 s.
+    CALLBACK_TIMEOUT / callback_timeout: Duration = Duration::from_secs(15);
+
+    /// How often a callback is tried; then it is given up.
+    CALLBACK_ATTEMPTS_MAX / callback_attempts_max: u32 = 8;
+
+    /// Pause behind the first try of a callback that failed; each further one is three times as long, which makes an hour at
+    /// most of all of them. A part of it, up to a half, is left out by chance.
+    CALLBACK_PAUSE / callback_pause: Duration = Duration::from_secs(3);
+
+    /// Longest pause between two tries, whatever the receiver wishes for with `Retry-After`.
+    CALLBACK_PAUSE_MAX / callback_pause_max: Duration = Duration::from_secs(3600);
+
+    /// Pause when a try could not begin for want of room with us. It counts as none.
+    CALLBACK_BACKOFF / callback_backoff: Duration = Duration::from_secs(1);
+
+    // --- The store ----------------------------------------------------------------------------------------------
+
     /// Jobs that wait for the store's helper: one batch, one sweep, and reads.
     STORE_JOBS_MAX / store_jobs_max: usize = 8;
 
@@ -558,6 +601,11 @@ limits! {
 
 const _: () = assert!(HEAD_BYTES_MAX <= BUFFER_BYTES, "a head at its bound must fit into one buffer");
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "one turn must be able to read a whole head");
+
+const _: () = assert!(
+    CALLBACK_SERVERS_MAX >= CALLBACKS_AT_ONCE_MAX,
+    "each try that is under way has its server's place"
+);
 
 const _: () =
     assert!(STORE_JOBS_MAX >= STORE_READS_MAX + 2, "a batch and a sweep have room beside the reads");

@@ -286,6 +286,27 @@ const QUESTIONS: &[Asked] = &[
         chapter: "outbound.md",
     },
     Asked {
+        question: "How can I be told when a task has ended?",
+        words: &["send callback_url with POST /chat/async"],
+        chapter: "callbacks.md",
+    },
+    Asked {
+        question: "Which servers may be called back?",
+        words: &["Only servers that --callback-allow HOST[:PORT] names may be called back"],
+        chapter: "callbacks.md",
+    },
+    Asked {
+        question: "How does a receiver check the signature of a callback?",
+        words: &["Standard Webhooks", "HMAC-SHA256"],
+        chapter: "callbacks.md",
+    },
+    Asked {
+        question: "When is a callback tried again?",
+        words: &["no answer within 15 s", "5xx"],
+        chapter: "callbacks.md",
+    },
+    Asked { question: "What does a callback promise?", words: &["at least once"], chapter: "callbacks.md" },
+    Asked {
         question: "Which threads does the server have?",
         words: &["four threads at most", "names helper"],
         chapter: "architecture.md",

@@ -75,6 +75,7 @@ fn records(number: usize) -> [Record; 3] {
             ends_when_left: false,
             key: None,
             reserved: 1024,
+            callback: None,
         }),
         Record::Events { run, events },
         Record::Ended { run, ending: Ending { outcome: Outcome::Completed, at, error: None } },

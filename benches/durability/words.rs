@@ -51,7 +51,8 @@ fn round(events: &[RunEvent]) -> Result<(f64, f64), Failed> {
     let question = Question { message: "When was kettle 1 bought?".to_owned(), ..Question::default() };
     for _ in 0..RUNS {
         let text = serde_json::to_string(&question)?.into_boxed_str();
-        let asked = Asked { on_disconnect: OnDisconnect::Continue, question: text, key: None, session: None };
+        let on_disconnect = OnDisconnect::Continue;
+        let asked = Asked { on_disconnect, question: text, key: None, session: None, callback: None };
         let run = runs.admit(asked, &clock, &mut entropy, |id| Run::new(id, &question, &limits));
         let run = run.map_err(|busy| busy.to_string())?;
         runs.begin_next().ok_or("there is a place for each")?;

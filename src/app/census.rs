@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::App;
+use super::callbacks::Callbacks;
 use super::embed::Embedder;
 use super::model::Model;
 use super::record::{Stage, Status};
@@ -81,6 +82,8 @@ pub struct Census {
     pub recalling: usize,
     /// The most runs of one session that are at work.
     pub talking_most: usize,
+    /// Tries of callbacks that are on their way.
+    pub callbacks: usize,
     /// Runs for which a note is written.
     pub writing: usize,
     /// Tasks, one for each run at work that does not wait for the model, one for each view, and one for the index.
@@ -149,6 +152,9 @@ impl App {
             census.embedding_askers = askers;
             census.timers += timers;
         }
+        let (timers, calls) = service.callbacks.holds();
+        census.callbacks = calls;
+        census.timers += timers;
         let (timers, sockets) = service.outbound.holds();
         census.outbound_sockets = sockets;
         census.timers += timers;
@@ -180,6 +186,11 @@ impl App {
     /// The embedding server, if there is one.
     pub fn embedder(&self) -> Option<&Embedder> {
         self.service.embedder.as_ref()
+    }
+
+    /// Ends of runs that are still to be told.
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.service.callbacks
     }
 
     /// All passages have a vector, as far as the embedding server gives them one; so they have without such a server.

@@ -10,6 +10,7 @@ use crate::base::Key;
 use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
 
+use super::callbacks;
 use super::record::json;
 use super::respond::{Detail, Invalid, Place, Problem};
 use super::runs::{Asked, OnDisconnect, Runs};
@@ -28,6 +29,19 @@ pub struct Chat {
     pub on_disconnect: Option<OnDisconnect>,
     /// What happens to it while another message of its session is not answered yet.
     pub on_busy: OnBusy,
+    /// Where its end is to be told; nobody has looked whether that may be.
+    pub callback_url: Option<String>,
+}
+
+/// What comes with a question whose run is to begin.
+#[derive(Debug)]
+pub struct Asking {
+    /// What happens when its last reader goes.
+    pub on_disconnect: OnDisconnect,
+    /// The client's own name for its request.
+    pub key: Option<Idempotency>,
+    /// Where its end is to be told.
+    pub callback: Option<Box<str>>,
 }
 
 /// A chat request's fields, each still as its text: a body of a quarter of a megabyte must not become as many little
@@ -46,6 +60,8 @@ struct Fields<'b> {
     session_id: Option<&'b RawValue>,
     #[serde(borrow)]
     on_busy: Option<&'b RawValue>,
+    #[serde(borrow)]
+    callback_url: Option<&'b RawValue>,
 }
 
 /// One turn of a history, likewise.
@@ -88,11 +104,16 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
         wrong.push(invalid);
         OnBusy::default()
     });
+    let callback_url = callback_url(fields.callback_url).unwrap_or_else(|invalid| {
+        wrong.push(invalid);
+        None
+    });
     if wrong.is_empty() {
         return Ok(Chat {
             question: Question { message, history, session, strategy, writes: Writes::Off },
             on_disconnect,
             on_busy,
+            callback_url,
         });
     }
     Err(Problem { status: 422, detail: Detail::Fields(wrong), allow: None, retry_after: None, etag: None })
@@ -101,9 +122,13 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
 /// A client's own name for what it asks, with a digest of that: the same name for something else is a mistake.
 ///
 /// Two bodies that ask the same are the same, however they are written.
-pub fn idempotency(key: Box<str>, question: &Question) -> Idempotency {
+pub fn idempotency(key: Box<str>, question: &Question, callback_url: Option<&str>) -> Idempotency {
+    let mut asked = json(question);
+    if let Some(url) = callback_url {
+        asked.extend(["\n", url]);
+    }
     // A name-based UUID (RFC 9562 §5.5) is a digest of 122 bits that any later version of this program makes again.
-    let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, json(question).as_bytes());
+    let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, asked.as_bytes());
     Idempotency { key, fingerprint }
 }
 
@@ -113,8 +138,7 @@ pub fn idempotency(key: Box<str>, question: &Question) -> Idempotency {
 /// 503 when too many wait already.
 pub fn begin(
     question: &Question,
-    on_disconnect: OnDisconnect,
-    key: Option<Idempotency>,
+    asking: Asking,
     runs: &mut Runs,
     limits: &Limits,
     clock: &dyn Clock,
@@ -122,7 +146,8 @@ pub fn begin(
 ) -> Result<Key, Problem> {
     let machine = |id| Run::new(id, question, limits);
     let session = question.session.as_deref().map(Box::from);
-    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), key, session };
+    let Asking { on_disconnect, key, callback } = asking;
+    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), key, session, callback };
     runs.admit(asked, clock, entropy, machine)
         .map_err(|busy| Problem::busy(busy.to_string(), RETRY_AFTER_SECONDS))
 }
@@ -242,6 +267,12 @@ fn on_disconnect(text: Option<&RawValue>) -> Result<Option<OnDisconnect>, Invali
             Err(Invalid::new("literal_error", &place, "Input should be 'cancel' or 'continue'"))
         }
     }
+}
+
+fn callback_url(text: Option<&RawValue>) -> Result<Option<String>, Invalid> {
+    let Some(text) = text else { return Ok(None) };
+    serde_json::from_str::<Option<String>>(text.get())
+        .map_err(|_| callbacks::invalid("string_type", "Input should be a valid string"))
 }
 
 fn strategy(text: Option<&RawValue>) -> Result<Strategy, Invalid> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::callbacks::CALLBACK;
 use super::embed::{EMBEDDER, EMBEDDING};
 use super::folder::Ended;
 use super::journal::NO_HELPER;
@@ -55,7 +56,7 @@ impl Host for App {
     fn is_runnable(&self) -> bool {
         let Service { works, runs, journal, note_files, library, .. } = &self.service;
         let has_news = !self.news.is_empty() || runs.has_news() || self.service.has_unheard();
-        let has_news = has_news || self.service.could_embed();
+        let has_news = has_news || self.service.could_embed() || self.service.could_call();
         // A process that is to end must not sleep on it.
         let has_work = works.is_runnable() || runs.could_begin() || works.could_write(note_files, runs);
         let has_work = has_work || works.could_recall(journal);
@@ -85,6 +86,7 @@ impl App {
                 self.service.hear_servers(cx);
             }
             EMBEDDING | EMBEDDER => self.service.embedder_timer(id, owner, cx),
+            CALLBACK => self.service.callbacks.timer(id, owner),
             // Nobody came back for it in time.
             RUN if self.service.runs.at(owner).is_some_and(|record| record.grace == Some(id)) => {
                 self.service.cancel(owner, cx);
@@ -250,6 +252,7 @@ impl App {
         if let Some(embedder) = &mut self.service.embedder {
             embedder.tidy();
         }
+        self.service.callbacks.tidy();
         self.service.outbound.tidy();
         tidy_queue(&mut self.news);
         cx.tidy();
@@ -287,6 +290,7 @@ impl App {
                 embedder.work(library, journal, outbound, cx);
             }
         }
+        self.service.call_back(cx);
         self.service.hear_servers(cx);
         self.tell_scan(cx);
         self.tell_views(cx);
@@ -458,6 +462,7 @@ impl App {
             match key.kind() {
                 EMBEDDER => self.service.vectors_found(Err(trouble), cx),
                 RUN => self.hear_session(key, Err(trouble), cx),
+                CALLBACK => self.service.call_found(key, Err(trouble), cx),
                 _ => self.found(key, Found::Nothing(trouble), cx),
             }
         }
@@ -469,6 +474,10 @@ impl App {
             Done::Committed(Ok(())) => self.service.kept(cx),
             Done::Committed(Err(trouble)) => self.service.not_kept(&trouble, true, cx),
             Done::Swept(swept) => self.service.journal.swept(swept, cx),
+            Done::Found { asker, found } if asker.kind() == CALLBACK => {
+                self.service.journal.read_done();
+                self.service.call_found(asker, found, cx);
+            }
             Done::Found { asker, found } => self.read_done(asker, found.map(Found::Run), cx),
             Done::Listed { asker, found } => self.read_done(asker, found.map(Found::Rows), cx),
             Done::FoundKey { asker, found } => self.read_done(asker, found.map(Found::Key), cx),

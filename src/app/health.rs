@@ -8,6 +8,7 @@ use crate::notes::{IndexState, Library, ScanReport};
 use crate::os::NetCounters;
 use crate::reactor::Cx;
 
+use super::callbacks::{CallbackCounts, Callbacks};
 use super::embed::{EmbedCounts, Embedder};
 use super::journal::Journal;
 use super::model::{Model, ModelCounts};
@@ -87,8 +88,10 @@ pub fn info(service: &Service, cx: &Cx<'_, '_>, body: &mut Vec<u8>) -> Reply {
         connections: ConnectionsView,
         model: Option<ModelView<'m>>,
         embeddings: Option<EmbeddingsView<'m>>,
+        callbacks: Option<CallbacksView>,
     }
-    let Service { library, runs, journal, model, embedder, outbound, open_connections, .. } = service;
+    let Service { library, runs, journal, model, embedder, callbacks, outbound, open_connections, .. } =
+        service;
     let (counts, figures, runs, kept) = (library.counts(), cx.figures(), runs.counts(), journal.figures());
     let NetCounters { accepts, turned_away, connects, reads, writes, registrations } = cx.os.net.counters();
     let uptime = cx.now.since(crate::base::Time::ZERO);
@@ -136,6 +139,7 @@ pub fn info(service: &Service, cx: &Cx<'_, '_>, body: &mut Vec<u8>) -> Reply {
         },
         model: model.as_ref().map(|model| ModelView::of(model, outbound)),
         embeddings: embedder.as_ref().map(|embedder| EmbeddingsView::of(embedder, outbound)),
+        callbacks: callbacks.is_on().then(|| CallbacksView::of(callbacks)),
     };
     write_json(&info, body);
     Reply::OK
@@ -290,6 +294,26 @@ impl EmbeddingsView<'_> {
             connections_kept: lines.kept,
             connections_reused: lines.reused,
         }
+    }
+}
+
+/// Callbacks, and how they do.
+#[derive(Debug, Serialize)]
+struct CallbacksView {
+    /// Those of runs that have not ended included.
+    outstanding: usize,
+    under_way: usize,
+    delivered: u64,
+    /// Tries that failed and were followed by a pause.
+    retried: u64,
+    given_up: u64,
+}
+
+impl CallbacksView {
+    fn of(callbacks: &Callbacks) -> CallbacksView {
+        let (outstanding, under_way) = callbacks.outstanding();
+        let CallbackCounts { delivered, retried, given_up } = callbacks.counts();
+        CallbacksView { outstanding, under_way, delivered, retried, given_up }
     }
 }
 

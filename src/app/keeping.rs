@@ -129,6 +129,7 @@ impl Keeping {
                 ends_when_left: run.ends_when_left,
                 key: self.key.clone(),
                 reserved: self.reserved,
+                callback: run.callback.map(Box::from),
             }));
             self.sent.reserved = self.reserved;
         }
@@ -191,6 +192,8 @@ pub struct Told<'r> {
     pub created_at: WallTime,
     /// It is cancelled when its last reader has left for good.
     pub ends_when_left: bool,
+    /// Where its end is to be told.
+    pub callback: Option<&'r str>,
     /// What it has told.
     pub log: &'r Log,
     /// How it ended, if it has.
@@ -210,6 +213,7 @@ fn bytes(record: &Record) -> usize {
         Record::Inputs { inputs, .. } => inputs.iter().map(|input| input.len()).sum(),
         Record::Events { events, .. } => events.iter().map(|event| event.json.len()).sum(),
         Record::Said(said) => said.message.len() + said.answer.len(),
-        Record::Bounds { .. } | Record::Ended { .. } | Record::Forgotten { .. } => 0,
+        Record::Bounds { .. } | Record::Ended { .. } => 0,
+        Record::Called { .. } | Record::Forgotten { .. } => 0,
     }
 }

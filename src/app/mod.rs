@@ -8,6 +8,7 @@ pub mod about;
 pub mod access_log;
 pub mod breaker;
 pub mod caches;
+pub mod callbacks;
 pub mod census;
 pub mod chat;
 pub mod doors;
@@ -48,6 +49,7 @@ use crate::net::Listener;
 use crate::reactor::{Cx, TimerId};
 
 use crate::store::Loaded;
+use chat::Asking;
 use peers::Peer;
 use runs::{OnDisconnect, Record};
 use service::Service;
@@ -122,9 +124,10 @@ impl App {
 
     /// Takes over what the process before this one has left; answers how many runs had not ended.
     pub fn take_over(&mut self, loaded: Loaded, cx: &mut Cx<'_, '_>) -> usize {
-        let Service { runs, works, journal, limits, .. } = &mut self.service;
+        let Service { runs, works, journal, callbacks, limits, .. } = &mut self.service;
         journal.loaded(&loaded);
         let count = restore::take_over(&loaded, runs, works, limits, cx.os.clock);
+        callbacks.take_over(&loaded, runs, cx);
         // What it was made from is not needed any more, and may have been much.
         self.service.pool.count_freed(loaded.bytes());
         drop(loaded);
@@ -144,7 +147,8 @@ impl App {
         let question = crate::agent::Question { message: message.to_owned(), ..Default::default() };
         let Service { runs, limits, .. } = &mut self.service;
         let (clock, entropy) = (cx.os.clock, &mut *cx.os.entropy);
-        let run = chat::begin(&question, OnDisconnect::Continue, None, runs, limits, clock, entropy);
+        let asking = Asking { on_disconnect: OnDisconnect::Continue, key: None, callback: None };
+        let run = chat::begin(&question, asking, runs, limits, clock, entropy);
         let run = run.map_err(|problem| format!("{:?}", problem.detail))?;
         // Somebody reads it, so that it stays when it has ended.
         runs.watch(run, own_key());

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::keeping::Keeping;
+use super::keeping::{Keeping, Marks};
 use super::run_log::{Log, Read};
 use super::sessions::Spoken;
 use crate::agent::tools::Lookup;
@@ -13,7 +13,7 @@ use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};
 use crate::notes::Search;
 use crate::reactor::TimerId;
-use crate::store::{self, Trouble};
+use crate::store::{self, KeptRun, Trouble};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +196,8 @@ pub struct Record {
     pub grace: Option<TimerId>,
     /// How much of it is kept.
     pub keeping: Keeping,
+    /// Where its end is to be told, and how far that had come when it was looked up.
+    pub callback: Option<store::Callback>,
     /// Why it could not be kept at all; then nobody hears of it but those who asked for it.
     pub refused: Option<Trouble>,
     /// What it says in its session, if it belongs to one.
@@ -239,6 +241,7 @@ impl Record {
             on_disconnect,
             grace: None,
             keeping,
+            callback: None,
             refused: None,
             spoken: None,
             is_held: false,
@@ -249,6 +252,26 @@ impl Record {
             watchers: Vec::new(),
             told: false,
         }
+    }
+
+    /// A run that has ended, as it was kept; `None` if it has not.
+    pub(super) fn kept(kept: &KeptRun) -> Option<Record> {
+        let ending = kept.ending.as_ref()?;
+        let marks = Marks {
+            admitted: true,
+            events: kept.events.len(),
+            reserved: u64::MAX,
+            ended: true,
+            ..Marks::default()
+        };
+        let keeping = Keeping::all(marks, None);
+        let mut record = Record::new(kept.run, kept.created_at, OnDisconnect::Continue, keeping);
+        record.status = ending.outcome.into();
+        record.completed_at = Some(ending.at);
+        record.error = ending.error.as_deref().map(str::to_owned);
+        record.callback = kept.callback.clone();
+        record.log = Log::kept(&kept.events);
+        Some(record)
     }
 
     /// What comes after event number `after`, as far as it may be told.

@@ -30,7 +30,9 @@ use crate::base::{Key, Kind, Slots, WallTime, tidy_queue};
 use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
 use crate::reactor::TimerId;
-use crate::store::{self, Batch, Idempotency, KeptRun, SessionBounds, Trouble, Unfinished};
+use crate::store::{
+    self, Batch, Callback, Called, Idempotency, KeptRun, SessionBounds, Trouble, Uncalled, Unfinished,
+};
 
 pub use super::record::{Left, OnDisconnect, Reading, Record, Seek, Stage, Status};
 pub use super::run_log::Read;
@@ -81,6 +83,19 @@ pub struct Asked {
     pub key: Option<Idempotency>,
     /// The session that it belongs to, if any.
     pub session: Option<Box<str>>,
+    /// Where its end is to be told.
+    pub callback: Option<Box<str>>,
+}
+
+/// What has become of a run's callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallKept {
+    /// The run.
+    pub run: Uuid,
+    /// When it ended.
+    pub ended_at: WallTime,
+    /// What has.
+    pub called: Called,
 }
 
 /// All runs that are not over and done with.
@@ -119,6 +134,12 @@ pub struct Runs {
     to_forget: Vec<Uuid>,
     /// Of these, how many the batch under way has.
     forgetting: usize,
+    /// What has become of callbacks, to be kept.
+    called: Vec<CallKept>,
+    /// Of these, how many the batch under way has.
+    calling: usize,
+    /// Runs with a callback whose end is kept, and who have nobody yet who tells it.
+    uncalled: Vec<Uncalled>,
     /// Runs that have ended, and whose end is not kept yet.
     ended_unkept: usize,
     /// Bytes of questions that are not kept yet.
@@ -160,6 +181,9 @@ impl Runs {
             in_flight: Vec::new(),
             to_forget: Vec::new(),
             forgetting: 0,
+            called: Vec::new(),
+            calling: 0,
+            uncalled: Vec::new(),
             ended_unkept: 0,
             question_bytes: 0,
             question_bytes_max: limits.question_bytes_unkept_max,
@@ -194,12 +218,13 @@ impl Runs {
         self.question_bytes += asked.question.len();
         let created_at = clock.wall();
         let id = self.next_id(created_at, entropy);
-        let Asked { on_disconnect, question, key: idempotency, session } = asked;
+        let Asked { on_disconnect, question, key: idempotency, session, callback } = asked;
         let name = idempotency.as_ref().map(|idempotency| idempotency.key.clone());
         let keeping = Keeping::new(question, idempotency, self.events_reserved);
         let mut record = Record::new(id, created_at, on_disconnect, keeping);
         record.machine = Some(machine(id.to_string()));
         record.spoken = session.map(Spoken::new);
+        record.callback = callback.map(not_called);
         let key = self.records.insert(record).map_err(|_| busy)?;
         self.by_id.insert(id, key);
         if let Some(name) = name {
@@ -243,6 +268,7 @@ impl Runs {
         let keeping = Keeping::all(marks, admitted.key.clone());
         let mut record = Record::new(admitted.run, admitted.created_at, on_disconnect, keeping);
         record.machine = Some(machine);
+        record.callback = admitted.callback.clone().map(not_called);
         record.log = Log::kept(events);
         let keep = record.log.last().min(stands);
         if keep < admitted.reserved && !is_planted(Planted::ReusesNumbers) {
@@ -332,20 +358,7 @@ impl Runs {
             return Ok(*key);
         }
         let busy = Busy { waiting: self.records.len() };
-        let Some(ending) = &kept.ending else { return Err(busy) };
-        let marks = Marks {
-            admitted: true,
-            events: kept.events.len(),
-            reserved: u64::MAX,
-            ended: true,
-            ..Marks::default()
-        };
-        let keeping = Keeping::all(marks, None);
-        let mut record = Record::new(kept.run, kept.created_at, OnDisconnect::Continue, keeping);
-        record.status = ending.outcome.into();
-        record.completed_at = Some(ending.at);
-        record.error = ending.error.as_deref().map(str::to_owned);
-        record.log = Log::kept(&kept.events);
+        let Some(record) = Record::kept(kept) else { return Err(busy) };
         let key = self.records.insert(record).map_err(|_| busy)?;
         self.by_id.insert(kept.run, key);
         Ok(key)
@@ -501,7 +514,7 @@ impl Runs {
 
     /// Some run has something to keep.
     pub fn has_unkept(&self) -> bool {
-        !self.unkept.is_empty() || self.to_forget.len() > self.forgetting
+        !self.unkept.is_empty() || self.to_forget.len() > self.forgetting || self.called.len() > self.calling
     }
 
     /// What is to be kept, as one batch: as many runs as fit into it.
@@ -511,6 +524,9 @@ impl Runs {
             batch.records.push(store::Record::Forgotten { run: *run });
         }
         self.forgetting = self.to_forget.len();
+        let called = self.called.iter().map(|CallKept { run, called, .. }| (*run, called.clone()));
+        batch.records.extend(called.map(|(run, called)| store::Record::Called { run, called }));
+        self.calling = self.called.len();
         let mut bytes = 0;
         while bytes < self.batch_bytes.max(1) {
             let Some(key) = self.unkept.pop_front() else { break };
@@ -522,6 +538,7 @@ impl Runs {
                 id: record.id,
                 created_at: record.created_at,
                 ends_when_left: record.on_disconnect == OnDisconnect::Cancel,
+                callback: record.callback.as_ref().map(|callback| &*callback.url),
                 log: &record.log,
                 ending,
                 said,
@@ -533,7 +550,7 @@ impl Runs {
     }
 
     /// The batch under way is kept. Whoever waits for what it says is told; `settled` hears of each run that may be let
-    /// go of now. Answers how many ends it held, and when the first of them was.
+    /// go of now. Answers how many ends it held of runs without a callback, and when the first of them was.
     pub fn kept(&mut self, mut settled: impl FnMut(Key)) -> (u64, Option<WallTime>) {
         let (mut ends, mut first_end) = (0, None);
         let mut over = Vec::new();
@@ -545,8 +562,16 @@ impl Runs {
             let before = record.keeping.confirm();
             let after = record.keeping.kept;
             if after.ended && !before.ended {
-                ends += 1;
-                first_end = record.completed_at.into_iter().chain(first_end).min();
+                match (&record.callback, record.completed_at) {
+                    (Some(callback), Some(ended_at)) => {
+                        let (run, callback) = (record.id, callback.clone());
+                        self.uncalled.push(Uncalled { run, ended_at, callback });
+                    }
+                    (_, ended_at) => {
+                        ends += 1;
+                        first_end = ended_at.into_iter().chain(first_end).min();
+                    }
+                }
                 self.ended_unkept = self.ended_unkept.saturating_sub(1);
                 over.extend(record.spoken.is_some().then_some(key));
             }
@@ -566,10 +591,25 @@ impl Runs {
         (ends, first_end)
     }
 
+    /// Something has become of a run's callback, which is to be kept.
+    pub fn keep_called(&mut self, run: Uuid, ended_at: WallTime, called: Called) {
+        self.called.push(CallKept { run, ended_at, called });
+    }
+
+    /// Takes what is kept of callbacks now that the batch under way is.
+    pub fn take_called(&mut self) -> Vec<CallKept> {
+        self.called.drain(..std::mem::take(&mut self.calling)).collect()
+    }
+
+    /// Takes the runs with a callback whose end is kept.
+    pub fn take_uncalled(&mut self) -> Vec<Uncalled> {
+        std::mem::take(&mut self.uncalled)
+    }
+
     /// The batch under way may not be kept. All of it is to be said again, but runs of which nobody was told yet are
     /// refused: `refused` hears of each. If the batch `was_sent`, the store may have them all the same.
     pub fn not_kept(&mut self, trouble: &Trouble, was_sent: bool, mut refused: impl FnMut(Key)) {
-        self.forgetting = 0;
+        (self.forgetting, self.calling) = (0, 0);
         for key in std::mem::take(&mut self.in_flight) {
             let Some(record) = self.records.at_mut(key) else { continue };
             record.keeping.withdraw();
@@ -765,4 +805,9 @@ impl Runs {
             }
         }
     }
+}
+
+/// A callback of which nothing has become yet.
+fn not_called(url: Box<str>) -> Callback {
+    Callback { url, called: Called::default() }
 }

@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 use httpdate::HttpDate;
 
 use super::access_log::AccessLog;
+use super::callbacks::Callbacks;
 use super::doors::Doors;
 use super::embed::{Embedder, Granted};
 use super::folder::Folder;
 use super::journal::Journal;
 use super::model::{Heard, Model};
 use super::note_files::NoteFiles;
-use super::runs::{OnDisconnect, Runs, Stage};
+use super::runs::{CallKept, OnDisconnect, Runs, Stage};
 use super::work::Works;
 use crate::agent::Writes;
 use crate::base::planted::{Planted, is_planted};
@@ -22,7 +23,7 @@ use crate::limits::Limits;
 use crate::net::outbound::{Lines, Outbound};
 use crate::notes::Library;
 use crate::reactor::{Cx, TimerId};
-use crate::store::Trouble;
+use crate::store::{CallState, Callback, KeptRun, Trouble};
 
 /// The tables.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub struct Service {
     pub model: Option<Model>,
     /// The embedding server, if there is one.
     pub embedder: Option<Embedder>,
+    /// Ends of runs that are still to be told.
+    pub callbacks: Callbacks,
     /// Spare buffers for connections.
     pub pool: Pool,
     /// Lines of this turn.
@@ -102,6 +105,7 @@ impl Service {
             outbound,
             model,
             embedder,
+            callbacks: Callbacks::new(config.callbacks.as_ref(), limits),
             heard: Vec::new(),
             vectors: Vec::new(),
             pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
@@ -172,6 +176,7 @@ impl Service {
             outbound,
             model,
             embedder,
+            callbacks,
             works,
             runs,
             library,
@@ -193,6 +198,7 @@ impl Service {
             if let Some(embedder) = embedder {
                 embedder.tell(exchange, library, journal, &mut lines, cx, vectors);
             }
+            callbacks.tell(exchange, runs, &mut lines, cx);
         }
         if let Some(model) = model {
             let mut hear = |run: Key, heard: Heard<'_>| works.hear(run, heard, runs, library, clock);
@@ -228,6 +234,30 @@ impl Service {
     pub fn could_embed(&self) -> bool {
         let is_wanted = !self.stopping && !self.parked;
         is_wanted && self.embedder.as_ref().is_some_and(|embedder| embedder.could_work(&self.library))
+    }
+
+    /// Ends of runs are to be told, and nothing else is waited for.
+    pub fn could_call(&self) -> bool {
+        !self.stopping && !self.parked && self.callbacks.could_begin()
+    }
+
+    /// Tells ends of runs to whom they are to be told.
+    pub fn call_back(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.could_call() {
+            let Service { callbacks, runs, journal, outbound, pool, .. } = self;
+            callbacks.begin(runs, journal, &mut Lines { outbound, pool }, cx);
+        }
+    }
+
+    /// The store has looked for a run whose end is to be told.
+    pub fn call_found(
+        &mut self,
+        callback: Key,
+        found: Result<Option<KeptRun>, Trouble>,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let Service { callbacks, outbound, pool, .. } = self;
+        callbacks.found(callback, found, &mut Lines { outbound, pool }, cx);
     }
 
     /// Some server has told something that nobody has heard.
@@ -284,8 +314,23 @@ impl Service {
     /// The batch under way is kept: whoever waited for it is told.
     pub fn kept(&mut self, cx: &mut Cx<'_, '_>) {
         let mut settled = Vec::new();
-        let (ends, first_end) = self.runs.kept(|run| settled.push(run));
+        let (mut ends, mut first_end) = self.runs.kept(|run| settled.push(run));
         settled.into_iter().for_each(|run| self.retire(run, cx));
+        for uncalled in self.runs.take_uncalled() {
+            self.callbacks.ended(uncalled, &mut self.runs, cx);
+        }
+        for CallKept { run, ended_at, called } in self.runs.take_called() {
+            let url = self.callbacks.kept(run);
+            // From here on it is an ended run like any other.
+            if called.state != CallState::Outstanding {
+                ends += 1;
+                first_end = first_end.into_iter().chain([ended_at]).min();
+            }
+            let here = self.runs.find(run).and_then(|run| self.runs.at_mut(run));
+            if let (Some(url), Some(record)) = (url, here) {
+                record.callback = Some(Callback { url, called });
+            }
+        }
         if self.journal.committed(ends, first_end) {
             self.runs.tell_readers();
         }
@@ -300,6 +345,9 @@ impl Service {
         let mut refused = Vec::new();
         self.runs.not_kept(trouble, was_sent, |run| refused.push(run));
         for run in refused {
+            if let Some(record) = self.runs.at(run) {
+                self.callbacks.forget(record.id);
+            }
             self.stop_work(run, cx);
             self.retire(run, cx);
         }

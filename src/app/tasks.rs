@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::callbacks::Callbacks;
 use super::respond::{Problem, Reply, write_json};
-use super::runs::{Runs, Status};
+use super::runs::{Record, Runs, Status};
 use crate::base::Key;
-use crate::store::Row;
+use crate::store::{CallState, Row};
 
 /// The body of `GET /chat/task/{id}`.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,17 @@ struct TaskView<'a> {
     error: Option<&'a str>,
     created_at: String,
     completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<CallbackView<'a>>,
+}
+
+/// Where the end of a task is told, and how far that has come.
+#[derive(Debug, Serialize)]
+struct CallbackView<'a> {
+    url: &'a str,
+    state: &'static str,
+    attempts: u32,
+    last_error: Option<&'a str>,
 }
 
 /// One row of `GET /tasks`.
@@ -35,14 +47,41 @@ struct TaskRow {
 ///
 /// # Errors
 /// 410 if the run is not here any more.
-pub fn show(run: Key, runs: &Runs, body: &mut Vec<u8>) -> Result<Reply, Problem> {
+pub fn show(run: Key, runs: &Runs, callbacks: &Callbacks, body: &mut Vec<u8>) -> Result<Reply, Problem> {
     let record = runs.at(run).ok_or_else(Problem::expired_task)?;
+    let place = runs.place(run);
+    let callback = record.callback.as_ref().map(|callback| {
+        // While it is outstanding it goes on; that it is over is told once that is kept.
+        let outstanding = callbacks.called(record.id);
+        let called = outstanding.unwrap_or(&callback.called);
+        CallbackView {
+            url: &callback.url,
+            state: match called.state {
+                _ if outstanding.is_some() => "pending",
+                CallState::Outstanding => "pending",
+                CallState::Delivered => "delivered",
+                CallState::GivenUp => "given_up",
+            },
+            attempts: called.attempts,
+            last_error: called.error.as_deref(),
+        }
+    });
+    write_json(&view(record, place, callback), body);
+    Ok(Reply::OK)
+}
+
+/// What a callback tells of a task that has ended: the same, without what has become of the callback.
+pub fn tell(record: &Record, body: &mut Vec<u8>) {
+    write_json(&view(record, None, None), body);
+}
+
+fn view<'a>(record: &'a Record, place: Option<usize>, callback: Option<CallbackView<'a>>) -> TaskView<'a> {
     let status = record.shown();
     let is_final = status.is_final();
-    let view = TaskView {
+    TaskView {
         task_id: record.id,
         status: status.name(),
-        place: runs.place(run).filter(|_| status == Status::Pending),
+        place: place.filter(|_| status == Status::Pending),
         // The log holds it as JSON already; parsing it once more checks nothing that we did not write ourselves.
         result: record
             .response()
@@ -51,9 +90,8 @@ pub fn show(run: Key, runs: &Runs, body: &mut Vec<u8>) -> Result<Reply, Problem>
         error: record.error.as_deref().filter(|_| is_final),
         created_at: record.created_at.to_string(),
         completed_at: record.completed_at.filter(|_| is_final).map(|moment| moment.to_string()),
-    };
-    write_json(&view, body);
-    Ok(Reply::OK)
+        callback,
+    }
 }
 
 /// `GET /tasks`: the newest first. `rows` are what is kept, one more than `limit` if there are as many.

@@ -108,11 +108,24 @@ fn proxy_for(url: &Url) -> Result<Option<Proxy>, String> {
     if is_local(url) {
         return Ok(None);
     }
-    let variable =
-        |name: &str| std::env::var(name.to_ascii_lowercase()).or_else(|_| std::env::var(name)).ok();
     let (http, https) =
         if url.is_tls { (None, variable("HTTPS_PROXY")) } else { (variable("HTTP_PROXY"), None) };
     let no_proxy = variable("NO_PROXY");
     let rules = ProxyRules::new(http.as_deref(), https.as_deref(), no_proxy.as_deref());
     rules.map(|rules| rules.proxy_for(url).cloned()).map_err(|error| error.to_string())
+}
+
+/// The proxies that the environment names, for whatever address.
+///
+/// # Errors
+/// In words: a proxy's address can't be read.
+pub(super) fn proxy_rules() -> Result<ProxyRules, String> {
+    let (http, https, no_proxy) = (variable("HTTP_PROXY"), variable("HTTPS_PROXY"), variable("NO_PROXY"));
+    let rules = ProxyRules::new(http.as_deref(), https.as_deref(), no_proxy.as_deref());
+    rules.map_err(|error| error.to_string())
+}
+
+/// A variable by its name in small letters, else by that in large ones.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name.to_ascii_lowercase()).or_else(|_| std::env::var(name)).ok()
 }

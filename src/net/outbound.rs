@@ -113,6 +113,26 @@ struct Host {
     reused: u64,
 }
 
+impl Host {
+    fn new(origin: Origin) -> Host {
+        let name = match &origin.proxy {
+            Some(proxy) => (proxy.host.clone(), proxy.port),
+            None => (origin.url.host.clone(), origin.url.port),
+        };
+        Host {
+            origin,
+            name,
+            addresses: Vec::new(),
+            good_until: Time::ZERO,
+            is_looked_up: false,
+            kept: Vec::new(),
+            in_use: 0,
+            waiting: VecDeque::new(),
+            reused: 0,
+        }
+    }
+}
+
 /// How many there are, for whoever wonders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboundCounts {
@@ -158,22 +178,24 @@ impl Outbound {
 
     /// Somebody to ask.
     pub fn add(&mut self, origin: Origin) -> OriginId {
-        let name = match &origin.proxy {
-            Some(proxy) => (proxy.host.clone(), proxy.port),
-            None => (origin.url.host.clone(), origin.url.port),
-        };
-        self.hosts.push(Host {
-            origin,
-            name,
-            addresses: Vec::new(),
-            good_until: Time::ZERO,
-            is_looked_up: false,
-            kept: Vec::new(),
-            in_use: 0,
-            waiting: VecDeque::new(),
-            reused: 0,
-        });
+        self.hosts.push(Host::new(origin));
         OriginId(self.hosts.len() - 1)
+    }
+
+    /// Nothing is under way with this one, so that another may take its place.
+    pub fn is_unused(&self, origin: OriginId) -> bool {
+        let host = &self.hosts[origin.0];
+        host.in_use == 0 && host.waiting.is_empty() && !host.is_looked_up
+    }
+
+    /// Somebody else to ask, in the place of one that [is unused](Outbound::is_unused). Connections that were kept to that
+    /// one are closed in this turn.
+    pub fn replace(&mut self, place: OriginId, origin: Origin, pool: &mut Pool, cx: &mut Cx<'_, '_>) {
+        debug_assert!(self.is_unused(place), "what is under way belongs to the one before");
+        let before = std::mem::replace(&mut self.hosts[place.0], Host::new(origin));
+        for kept in before.kept {
+            self.close_kept(kept, pool, cx);
+        }
     }
 
     /// Asks. The exchange has news whenever [`take_news`](Outbound::take_news) names it, and is the owner's to

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 use super::record::{
-    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptSession, KeptVector, Loaded,
-    Record, Row, Said, SessionPlace, SessionRow, Sweep, Swept, Unfinished,
+    Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
+    KeptSession, KeptVector, Loaded, Record, Row, Said, SessionPlace, SessionRow, Sweep, Swept, Uncalled,
+    Unfinished,
 };
 use super::sessions::{Sessions, contradicts};
 use super::storage::{Storage, Trouble};
@@ -17,7 +18,7 @@ use crate::base::WallTime;
 pub struct Memory {
     runs: BTreeMap<Uuid, Entry>,
     keys: BTreeMap<Box<str>, Uuid>,
-    /// Ended runs, in the order in which they ended.
+    /// Ended runs that may be swept, in the order in which they ended.
     ended: BTreeSet<(WallTime, Uuid)>,
     swept_to: Option<Uuid>,
     sessions: Sessions,
@@ -33,6 +34,7 @@ struct Entry {
     inputs: Vec<InputText>,
     events: BTreeMap<u64, Box<str>>,
     ending: Option<Ending>,
+    called: Called,
 }
 
 impl Memory {
@@ -46,6 +48,7 @@ impl Memory {
         if let Some(entry) = self.runs.get(&run) {
             let is_same = entry.admitted.created_at == admitted.created_at
                 && entry.admitted.key == admitted.key
+                && entry.admitted.callback == admitted.callback
                 && (entry.ending.is_some() || entry.admitted.question == admitted.question);
             return if is_same { Ok(()) } else { Err(other("another run", run)) };
         }
@@ -56,7 +59,8 @@ impl Memory {
             self.keys.insert(key.key.clone(), run);
         }
         let (inputs, events) = (Vec::new(), BTreeMap::new());
-        let entry = Entry { admitted: admitted.clone(), attempts: 0, inputs, events, ending: None };
+        let (ending, called) = (None, Called::default());
+        let entry = Entry { admitted: admitted.clone(), attempts: 0, inputs, events, ending, called };
         self.runs.insert(run, entry);
         Ok(())
     }
@@ -99,11 +103,27 @@ impl Memory {
                     entry.ending = Some(ending.clone());
                     entry.inputs = Vec::new();
                     entry.admitted.question = "".into();
-                    self.ended.insert((ending.at, *run));
+                    if entry.may_be_swept() {
+                        self.ended.insert((ending.at, *run));
+                    }
                 }
             },
             // They can't fail any more, and are kept once all the others are.
             Record::Said(_) => {}
+            Record::Called { run, called } if entry.admitted.callback.is_some() => {
+                let Some(ending) = &entry.ending else {
+                    return Err(other("a run that has not ended", *run));
+                };
+                if entry.called.state == CallState::Outstanding {
+                    entry.called = called.clone();
+                    if entry.may_be_swept() {
+                        self.ended.insert((ending.at, *run));
+                    }
+                } else if called.state != CallState::Outstanding && entry.called != *called {
+                    return Err(other("another end of the callback", *run));
+                }
+            }
+            Record::Called { .. } => {}
             Record::Forgotten { run } => self.remove(*run),
         }
         Ok(())
@@ -114,7 +134,7 @@ impl Memory {
         if let Some(key) = &entry.admitted.key {
             self.keys.insert(key.key.clone(), run);
         }
-        if let Some(ending) = &entry.ending {
+        if let Some(ending) = entry.ending.as_ref().filter(|_| entry.may_be_swept()) {
             self.ended.insert((ending.at, run));
         }
         self.runs.insert(run, entry);
@@ -139,7 +159,21 @@ impl Entry {
 
     fn kept(&self) -> KeptRun {
         let (created_at, ending) = (self.admitted.created_at, self.ending.clone());
-        KeptRun { run: self.admitted.run, created_at, ending, events: self.events() }
+        let callback = self.callback();
+        KeptRun { run: self.admitted.run, created_at, ending, events: self.events(), callback }
+    }
+
+    fn callback(&self) -> Option<Callback> {
+        let url = self.admitted.callback.clone()?;
+        Some(Callback { url, called: self.called.clone() })
+    }
+
+    fn is_uncalled(&self) -> bool {
+        self.admitted.callback.is_some() && self.called.state == CallState::Outstanding
+    }
+
+    fn may_be_swept(&self) -> bool {
+        self.ending.is_some() && !self.is_uncalled()
     }
 }
 
@@ -156,8 +190,13 @@ impl Storage for Memory {
             inputs: entry.inputs.clone(),
             events: entry.events(),
         });
+        let uncalled = self.runs.values().filter(|entry| entry.is_uncalled()).filter_map(|entry| {
+            let (run, ended_at) = (entry.admitted.run, entry.ending.as_ref()?.at);
+            Some(Uncalled { run, ended_at, callback: entry.callback()? })
+        });
         Ok(Loaded {
             unfinished: unfinished.collect(),
+            uncalled: uncalled.collect(),
             ended: self.ended.len() as u64,
             oldest_end: self.ended.first().map(|(at, _)| *at),
             swept_to: self.swept_to,

@@ -19,7 +19,8 @@ pub mod storage;
 pub use job::{Done, Job, carry_out};
 pub use memory::Memory;
 pub use record::{
-    Admitted, Batch, Ending, EventText, Idempotency, InputText, KeptRun, KeptSaid, KeptSession, KeptVector,
-    Loaded, Outcome, Record, Row, Said, SessionBounds, SessionPlace, SessionRow, Sweep, Swept, Unfinished,
+    Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
+    KeptSaid, KeptSession, KeptVector, Loaded, Outcome, Record, Row, Said, SessionBounds, SessionPlace,
+    SessionRow, Sweep, Swept, Uncalled, Unfinished,
 };
 pub use storage::{Cause, Storage, Trouble};

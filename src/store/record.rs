@@ -45,6 +45,13 @@ pub enum Record {
     },
     /// A message of a session was answered.
     Said(Said),
+    /// What has become of a run's callback so far. A run that has not ended has none to tell of.
+    Called {
+        /// The run.
+        run: Uuid,
+        /// What has.
+        called: Called,
+    },
     /// A run that was accepted is not to be, after all: it was refused before anybody heard of it.
     Forgotten {
         /// The run.
@@ -67,6 +74,8 @@ pub struct Admitted {
     pub key: Option<Idempotency>,
     /// Event numbers that may be told.
     pub reserved: u64,
+    /// Where its end is to be told, as a URL.
+    pub callback: Option<Box<str>>,
 }
 
 /// A message of a session and its answer, which become the newest of the session. What is too much then is let go of, the
@@ -143,6 +152,51 @@ pub enum Outcome {
     Cancelled,
 }
 
+/// How far the callback of a run has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Called {
+    /// Whether it is over.
+    pub state: CallState,
+    /// Tries that have ended.
+    pub attempts: u32,
+    /// When the next try may be made; `None` for at once.
+    pub due: Option<WallTime>,
+    /// Why the last try that failed did.
+    pub error: Option<Box<str>>,
+}
+
+/// Whether a callback is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CallState {
+    /// It is not. Its run is not swept meanwhile.
+    #[default]
+    Outstanding,
+    /// It was received.
+    Delivered,
+    /// It will not be tried any more.
+    GivenUp,
+}
+
+/// Where the end of a run is to be told, and how far that has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// Where.
+    pub url: Box<str>,
+    /// How far.
+    pub called: Called,
+}
+
+/// A run that has ended, and whose end is still to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncalled {
+    /// The run.
+    pub run: Uuid,
+    /// When it ended.
+    pub ended_at: WallTime,
+    /// Where that is to be told.
+    pub callback: Callback,
+}
+
 /// Changes that are kept together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
@@ -155,9 +209,11 @@ pub struct Batch {
 pub struct Loaded {
     /// Runs that have not ended, the oldest first.
     pub unfinished: Vec<Unfinished>,
-    /// Ended runs that are kept.
+    /// Runs that have ended and whose callback is outstanding, the oldest first.
+    pub uncalled: Vec<Uncalled>,
+    /// Ended runs that are kept, without those whose callback is outstanding: those that may be swept.
     pub ended: u64,
-    /// When the one that ended first did.
+    /// When the one of them that ended first did.
     pub oldest_end: Option<WallTime>,
     /// The newest id of a run that was swept away.
     pub swept_to: Option<Uuid>,
@@ -189,6 +245,8 @@ pub struct KeptRun {
     pub ending: Option<Ending>,
     /// What it has told, in order.
     pub events: Vec<EventText>,
+    /// Its callback, if it has one.
+    pub callback: Option<Callback>,
 }
 
 /// A vector of an embedding model.
@@ -260,6 +318,7 @@ pub struct SessionPlace {
 }
 
 /// Which ended runs are to be let go of: the oldest ends first.
+/// Which ended runs are to be let go of: the oldest ends first. One whose callback is outstanding is none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sweep {
     /// Those that ended before this moment.
@@ -289,7 +348,8 @@ impl Loaded {
             let events: usize = run.events.iter().map(|event| event.json.len()).sum();
             run.admitted.question.len() + inputs + events
         };
-        self.unfinished.iter().map(bytes).sum()
+        let uncalled = self.uncalled.iter().map(|uncalled| uncalled.callback.url.len());
+        self.unfinished.iter().map(bytes).chain(uncalled).sum()
     }
 }
 
@@ -303,6 +363,7 @@ impl Record {
             | Record::Events { run, .. }
             | Record::Bounds { run, .. }
             | Record::Ended { run, .. }
+            | Record::Called { run, .. }
             | Record::Forgotten { run } => *run,
         }
     }

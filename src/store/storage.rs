@@ -6,7 +6,8 @@
 //!    commits can be repeated: what is kept already and is said again stays as it is.
 //! 3. Nothing that is kept is ever changed into something else: an event keeps its text, an input its place, a run its
 //!    end. A record that contradicts what is kept is refused ([`Cause::Contradiction`]), and its batch with it.
-//! 4. After an `Err` the next call starts afresh. A write that failed is written again from the start; no storage may
+//! 4. What was to be told of a run's end, and has been, stays so: a callback that is over never becomes another.
+//! 5. After an `Err` the next call starts afresh. A write that failed is written again from the start; no storage may
 //!    take it for done because the system no longer reports the failure (`fsync` tells of an error once).
 
 use std::fmt;
@@ -72,7 +73,8 @@ pub trait Storage: Send {
     /// [`Trouble`]
     fn drop_session(&mut self, name: &str) -> Result<bool, Trouble>;
 
-    /// Lets go of ended runs, with their logs and keys, in the order in which they ended.
+    /// Lets go of ended runs, with their logs and keys, in the order in which they ended. Those whose callback is
+    /// outstanding stay, and are not counted.
     ///
     /// # Errors
     /// [`Trouble`]; some may be gone and some not.

@@ -6,3 +6,4 @@ pub mod proxy;
 pub mod sse;
 pub mod tls;
 pub mod url;
+pub mod webhook;

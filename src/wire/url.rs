@@ -85,23 +85,7 @@ impl Url {
     /// # Errors
     /// [`UrlError`] by cause. It holds nothing of the text, in which there may be a password.
     pub fn parse(text: &str) -> Result<Url, UrlError> {
-        if !text.is_ascii() {
-            return Err(UrlError::NotAscii);
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(UrlError::Blank);
-        }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::SchemeMissing)?;
-        let is_tls = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            _ => return Err(UrlError::SchemeUnknown),
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('@') {
-            return Err(UrlError::UserInfo);
-        }
+        let (is_tls, authority, path) = take_apart(text)?;
         match path.find(['?', '#']).and_then(|at| path.as_bytes().get(at)) {
             Some(b'?') => return Err(UrlError::Query),
             Some(_) => return Err(UrlError::Fragment),
@@ -114,6 +98,22 @@ impl Url {
             port: port.unwrap_or(default_port(is_tls)),
             path: path.trim_end_matches('/').to_string(),
         })
+    }
+
+    /// Reads the address of one thing on a server, and what is to be asked for there. Unlike with [`parse`](Url::parse) what
+    /// stands behind the host is left as it is written, a query and a slash at its end included; the path is empty.
+    ///
+    /// # Errors
+    /// As with [`parse`](Url::parse).
+    pub fn parse_with_target(text: &str) -> Result<(Url, String), UrlError> {
+        let (is_tls, authority, target) = take_apart(text)?;
+        if target.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+        let (host, port) = split_authority(authority)?;
+        let port = port.unwrap_or(default_port(is_tls));
+        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        Ok((Url { is_tls, host, port, path: String::new() }, target))
     }
 
     /// Host and port as they stand in `Host`: the port of the scheme is left out, an IPv6 address stands in brackets.
@@ -138,6 +138,28 @@ impl fmt::Display for Url {
     }
 }
 
+/// Whether it is `https`, the host with its port, and what stands behind them.
+fn take_apart(text: &str) -> Result<(bool, &str, &str), UrlError> {
+    if !text.is_ascii() {
+        return Err(UrlError::NotAscii);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UrlError::Blank);
+    }
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::SchemeMissing)?;
+    let is_tls = match scheme.to_ascii_lowercase().as_str() {
+        "http" => false,
+        "https" => true,
+        _ => return Err(UrlError::SchemeUnknown),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at(end);
+    if authority.contains('@') {
+        return Err(UrlError::UserInfo);
+    }
+    Ok((is_tls, authority, behind))
+}
+
 fn default_port(is_tls: bool) -> u16 {
     if is_tls { 443 } else { 80 }
 }
@@ -146,8 +168,11 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_string() }
 }
 
-/// The host in its one form and the port, if one is told.
-fn split_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
+/// The host in its one form, as in [`Url`], and the port, if one is told.
+///
+/// # Errors
+/// [`UrlError`] by cause.
+pub fn split_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
     if authority.is_empty() || authority.starts_with(':') {
         return Err(UrlError::HostMissing);
     }
@@ -243,6 +268,31 @@ mod tests {
             ("http://[::1]:x", UrlError::PortInvalid),
         ] {
             assert_eq!(Url::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_left_as_it_is_written() {
+        for (text, host, port, target) in [
+            ("http://A", "a", 80, "/"),
+            ("http://a/", "a", 80, "/"),
+            ("https://a:8443/hooks//b/", "a", 8443, "/hooks//b/"),
+            ("http://a?b=c/d", "a", 80, "/?b=c/d"),
+            ("http://[::1]:1/b?c=%20&d@e", "::1", 1, "/b?c=%20&d@e"),
+        ] {
+            let (url, told) = Url::parse_with_target(text).unwrap();
+            assert_eq!((&*url.host, url.port, &*url.path, &*told), (host, port, "", target), "{text:?}");
+        }
+        for (text, error) in [
+            ("http://a/b#c", UrlError::Fragment),
+            ("http://a?b#c", UrlError::Fragment),
+            ("http://a#b", UrlError::Fragment),
+            ("http://a@b/c", UrlError::UserInfo),
+            ("http://a\\@b/c", UrlError::UserInfo),
+            ("http:///a", UrlError::HostMissing),
+            ("http://a/b\r\nc", UrlError::Blank),
+        ] {
+            assert_eq!(Url::parse_with_target(text), Err(error), "{text:?}");
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use oneloop::app::App;
+use oneloop::app::callbacks::Callbacks;
 use oneloop::app::census::Census;
 use oneloop::app::embed::Embedder;
 use oneloop::app::model::Model;
@@ -205,6 +206,11 @@ impl Server {
     /// The embedding server that the server was started with.
     pub fn embedder(&self) -> &Embedder {
         self.app.embedder().expect("the test has named one")
+    }
+
+    /// Ends of runs that are still to be told.
+    pub fn callbacks(&self) -> &Callbacks {
+        self.app.callbacks()
     }
 
     /// How much is on its way to other servers.

@@ -84,6 +84,12 @@ impl Call {
 
     /// The next whole request: its body and its head.
     pub fn request_and_head(&mut self, server: &mut Server) -> (Value, String) {
+        let (body, head) = self.bytes_and_head(server);
+        (serde_json::from_slice(&body).expect("a body is JSON"), head)
+    }
+
+    /// The same, with the body as it was sent.
+    pub fn bytes_and_head(&mut self, server: &mut Server) -> (Vec<u8>, String) {
         server.until("the model is asked", |_| {
             assert!(!self.fill(), "the connection was closed");
             let head_end = self.read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
@@ -91,10 +97,9 @@ impl Call {
             assert!(head.starts_with("POST /v1/"), "{head}");
             let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             let length: usize = length.expect("it has a body").parse().expect("it is a number");
-            let body = self.read.get(head_end..head_end + length)?;
-            let request = serde_json::from_slice(body).expect("a body is JSON");
+            let body = self.read.get(head_end..head_end + length)?.to_vec();
             self.read.drain(..head_end + length);
-            Some((request, head))
+            Some((body, head))
         })
     }
 

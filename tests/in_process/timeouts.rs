@@ -265,6 +265,7 @@ fn all_that_was_left_is_taken_over_however_few_may_wait_now() {
             ends_when_left: false,
             key: None,
             reserved: 10,
+            callback: None,
         })
     };
     let left: u128 = 300;

@@ -1,7 +1,7 @@
 //! The contract, one claim a test, for each implementation.
 
 use oneloop::base::WallTime;
-use oneloop::store::{KeptVector, Outcome, SessionBounds};
+use oneloop::store::{CallState, KeptVector, Outcome, SessionBounds};
 
 use crate::support::*;
 
@@ -59,6 +59,13 @@ contract! {
     sessions_that_nobody_speaks_in_make_room
     pages_of_sessions_go_from_the_one_spoken_in_last_on
     a_session_that_is_dropped_is_gone_and_may_begin_anew
+    a_callback_is_found_with_its_run_after_reopening_too
+    a_callback_of_an_ended_run_is_outstanding_until_it_is_over
+    a_callback_that_is_over_never_changes
+    a_callback_is_told_of_ended_runs_alone
+    a_run_keeps_where_its_end_is_to_be_told
+    a_sweep_leaves_runs_alone_whose_callback_is_outstanding
+    a_callback_is_gone_with_its_run
     vectors_are_found_in_the_order_of_their_names_after_reopening_too
     a_vector_that_is_kept_is_replaced_in_its_place
     the_vectors_that_came_first_make_room
@@ -396,6 +403,97 @@ fn texts_of_any_kind_come_back_as_they_were<K: Kept>() {
         assert!(texts.iter().all(|kept| &***kept == text), "{number}");
         assert_eq!(kept.run_of(&format!("key {text}")), Some(id(number)));
     }
+}
+
+fn a_callback_is_found_with_its_run_after_reopening_too<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_to_call(1, "http://a/b"), admitted(2)]);
+    let loaded = kept.loaded();
+    let urls: Vec<_> = loaded.unfinished.iter().map(|run| run.admitted.callback.as_deref()).collect();
+    assert_eq!((urls, loaded.uncalled), (vec![Some("http://a/b"), None], vec![]));
+    kept.commit(vec![ended(1, 9)]);
+    kept.commit(vec![called(1, CallState::Outstanding, 3)]);
+    kept.reopen();
+    let callback = kept.find(1).unwrap().callback.unwrap();
+    assert_eq!((&*callback.url, callback.called.attempts), ("http://a/b", 3));
+    assert_eq!(callback.called.error.as_deref(), Some("answered 500"));
+    assert_eq!(callback.called.due, Some(WallTime::from_millis(3)));
+    assert_eq!(kept.find(2).unwrap().callback, None);
+}
+
+fn a_callback_of_an_ended_run_is_outstanding_until_it_is_over<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_to_call(2, "u"), admitted_to_call(1, "v"), admitted(3), ended(3, 8)]);
+    kept.commit(vec![ended(2, 9), ended(1, 9), called(2, CallState::Outstanding, 1)]);
+    let uncalled = kept.loaded().uncalled;
+    let runs: Vec<_> = uncalled.iter().map(|it| (it.run.as_u128(), it.callback.called.attempts)).collect();
+    assert_eq!((runs, uncalled[0].ended_at), (vec![(1, 0), (2, 1)], WallTime::from_millis(9)));
+    kept.commit(vec![called(2, CallState::Delivered, 2), called(1, CallState::GivenUp, 1)]);
+    kept.reopen();
+    assert_eq!(kept.loaded().uncalled, []);
+    assert_eq!(kept.find(2).unwrap().callback.unwrap().called.state, CallState::Delivered);
+    assert_eq!(kept.find(1).unwrap().callback.unwrap().called.state, CallState::GivenUp);
+}
+
+fn a_callback_that_is_over_never_changes<K: Kept>() {
+    let mut kept = K::new();
+    let life = || {
+        let (one, two) = (called(1, CallState::Outstanding, 1), called(1, CallState::Delivered, 2));
+        vec![admitted_to_call(1, "u"), ended(1, 9), one, two]
+    };
+    kept.commit(life());
+    let before = kept.all();
+    kept.refuses(vec![called(1, CallState::GivenUp, 2)]);
+    kept.refuses(vec![called(1, CallState::Delivered, 3)]);
+    kept.commit(life());
+    assert_eq!(kept.all(), before);
+}
+
+fn a_callback_is_told_of_ended_runs_alone<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_to_call(1, "u"), admitted(2), ended(2, 9)]);
+    kept.refuses(vec![called(1, CallState::Delivered, 1)]);
+    let before = kept.all();
+    // Neither has a callback of which something could be told.
+    kept.commit(vec![called(2, CallState::Delivered, 1), called(3, CallState::Delivered, 1)]);
+    assert_eq!(kept.all(), before);
+}
+
+fn a_run_keeps_where_its_end_is_to_be_told<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_to_call(1, "u"), admitted(2)]);
+    kept.refuses(vec![admitted_to_call(1, "v")]);
+    kept.refuses(vec![admitted(1)]);
+    kept.refuses(vec![admitted_to_call(2, "u")]);
+    kept.commit(vec![ended(1, 9), admitted_to_call(1, "u")]);
+    assert_eq!(&*kept.loaded().uncalled[0].callback.url, "u");
+}
+
+fn a_sweep_leaves_runs_alone_whose_callback_is_outstanding<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_to_call(1, "u"), admitted_to_call(2, "u"), admitted(3)]);
+    kept.commit(vec![ended(1, 1), ended(2, 2), ended(3, 3)]);
+    let loaded = kept.loaded();
+    assert_eq!((loaded.ended, loaded.oldest_end), (1, Some(WallTime::from_millis(3))));
+    let swept = kept.sweep(u64::MAX, u64::MAX, 10);
+    assert_eq!((swept.runs, swept.oldest_end, swept.swept_to), (1, None, Some(id(3))));
+    kept.commit(vec![called(2, CallState::GivenUp, 8)]);
+    kept.reopen();
+    let loaded = kept.loaded();
+    assert_eq!((loaded.ended, loaded.oldest_end), (1, Some(WallTime::from_millis(2))));
+    assert_eq!(kept.sweep(u64::MAX, u64::MAX, 10).runs, 1);
+    assert_eq!(kept.ids(), [1]);
+}
+
+fn a_callback_is_gone_with_its_run<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_to_call(1, "u"), admitted_to_call(2, "u"), ended(2, 9)]);
+    kept.commit(vec![called(2, CallState::Delivered, 1), forgotten(1)]);
+    kept.sweep(10, 0, 10);
+    // Whatever named the runs before names these.
+    kept.commit(vec![admitted(1), admitted(2), ended(1, 9), ended(2, 9)]);
+    assert_eq!((kept.find(1).unwrap().callback, kept.find(2).unwrap().callback), (None, None));
+    assert_eq!(kept.loaded().uncalled, []);
 }
 
 fn vectors_are_found_in_the_order_of_their_names_after_reopening_too<K: Kept>() {

@@ -1,6 +1,6 @@
 //! A storage in memory and one in a file are given the same random batches, and must agree after each.
 
-use oneloop::store::{Cause, Outcome, Record, SessionBounds};
+use oneloop::store::{CallState, Cause, Outcome, Record, SessionBounds};
 
 use crate::support::*;
 
@@ -25,7 +25,13 @@ impl Random {
     /// Few ids, keys, numbers and texts, so that records often meet what is kept, and agree or contradict.
     fn record(&mut self) -> Record {
         let run = u128::from(1 + self.below(6));
-        match self.below(20) {
+        match self.below(22) {
+            16 => admitted_to_call(run, ["u", "u", "v"][usize::try_from(self.below(3)).unwrap()]),
+            17 => {
+                let states = [CallState::Outstanding, CallState::Delivered, CallState::GivenUp];
+                let state = states[usize::try_from(self.below(3)).unwrap()];
+                called(run, state, u32::try_from(self.below(2)).unwrap())
+            }
             0..=3 => {
                 let key = [None, None, Some("k"), Some("l")][usize::try_from(self.below(4)).unwrap()];
                 // One question to a run, most of the time.

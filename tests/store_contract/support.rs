@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use oneloop::base::WallTime;
 use oneloop::os::real::Sqlite;
 use oneloop::store::{
-    Admitted, Batch, Cause, Ending, EventText, Idempotency, KeptRun, KeptSession, KeptVector, Loaded, Memory,
-    Outcome, Record, Row, Said, SessionBounds, SessionPlace, SessionRow, Storage, Sweep, Swept, Trouble,
+    Admitted, Batch, CallState, Called, Cause, Ending, EventText, Idempotency, KeptRun, KeptSession,
+    KeptVector, Loaded, Memory, Outcome, Record, Row, Said, SessionBounds, SessionPlace, SessionRow, Storage,
+    Sweep, Swept, Trouble,
 };
 use uuid::Uuid;
 
@@ -201,7 +202,23 @@ pub fn admitted_as(run: u128, question: &str, key: Option<&str>) -> Record {
         ends_when_left: run.is_multiple_of(2),
         key: key.map(|key| Idempotency { key: key.into(), fingerprint: id(u128::MAX - run) }),
         reserved: 64,
+        callback: None,
     })
+}
+
+/// A run whose end is to be told.
+pub fn admitted_to_call(run: u128, url: &str) -> Record {
+    match admitted(run) {
+        Record::Admitted(admitted) => Record::Admitted(Admitted { callback: Some(url.into()), ..admitted }),
+        other => other,
+    }
+}
+
+/// A callback after so many tries, the last of which failed unless it is delivered.
+pub fn called(run: u128, state: CallState, attempts: u32) -> Record {
+    let error = (state != CallState::Delivered).then(|| "answered 500".into());
+    let due = (state == CallState::Outstanding).then(|| WallTime::from_millis(u64::from(attempts)));
+    Record::Called { run: id(run), called: Called { state, attempts, due, error } }
 }
 
 pub fn inputs(run: u128, first: u64, inputs: &[&str]) -> Record {

@@ -9,7 +9,7 @@
 //! says more.
 
 mod call;
-mod retry;
+pub(super) mod retry;
 
 use std::collections::BTreeMap;
 use std::fmt;

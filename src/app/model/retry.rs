@@ -28,7 +28,7 @@ pub fn pause(
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). One that can't be read says nothing.
-fn wished(text: &str, wall: WallTime) -> Option<Duration> {
+pub(in crate::app) fn wished(text: &str, wall: WallTime) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

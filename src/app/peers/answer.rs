@@ -261,7 +261,7 @@ pub(super) fn answer_end(
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
     let shown = match problem {
-        None => tasks::show(run, &service.runs, &mut scratch),
+        None => tasks::show(run, &service.runs, &service.callbacks, &mut scratch),
         Some(problem) => Err(problem),
     };
     leave(peer, run, service, cx);

@@ -11,12 +11,14 @@ use super::{
 };
 use crate::agent::Question;
 use crate::app::access_log::shown;
+use crate::app::callbacks::{self, Target};
+use crate::app::chat::{Asking, Chat};
 use crate::app::openapi::{self, Document};
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
-use crate::app::sessions::{self, OnBusy};
+use crate::app::sessions;
 use crate::app::{about, caches, chat, health, step_log, tasks, verify};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
@@ -266,8 +268,8 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
         }
         (Wish::Begin { key, .. }, Found::Key(kept)) => {
             // It was read before, when it was complete.
-            let (question, on_busy) = chat.map(|chat| (chat.question, chat.on_busy)).unwrap_or_default();
-            begin_once(&question, on_busy, key, kept, service, cx)
+            chat.ok_or_else(|| Problem::new(500, "the question can't be read any more"))
+                .and_then(|chat| begin_once(&chat, key, kept, service, cx))
         }
         (Wish::Sessions { limit, .. }, Found::Sessions(rows)) => {
             Ok(Outcome::Whole(sessions::list(limit, &rows, &service.runs, &mut scratch)))
@@ -340,12 +342,10 @@ fn perform(
             Ok(Outcome::Whole(health::health(library, journal, service.is_stopping(), scratch)))
         }
         Route::Info => Ok(Outcome::Whole(health::info(service, cx, scratch))),
-        Route::Chat => begin(body, OnDisconnect::Cancel, service, cx).map(Outcome::Run),
-        Route::ChatStream => {
-            begin(body, OnDisconnect::Cancel, service, cx).map(|run| Outcome::Kept(run, Then::Stream))
-        }
+        Route::Chat => begin(body, service, cx).map(Outcome::Run),
+        Route::ChatStream => begin(body, service, cx).map(|run| Outcome::Kept(run, Then::Stream)),
         Route::ChatAsync { key: None } => {
-            begin(body, OnDisconnect::Continue, service, cx).map(|run| Outcome::Kept(run, Then::Accept))
+            begin_later(body, service, cx).map(|run| Outcome::Kept(run, Then::Accept))
         }
         Route::ChatAsync { key: Some(key) } => look_for_key(body, key, service),
         Route::Task { id, wait } => look_for(id, Deed::Show { wait }, connection, service, cx, scratch),
@@ -441,10 +441,12 @@ fn about(
     let is_final = record.shown().is_final();
     let outcome = match deed {
         Deed::Show { wait } if is_final || wait.is_zero() => {
-            tasks::show(run, &service.runs, scratch).map(Outcome::Whole)
+            tasks::show(run, &service.runs, &service.callbacks, scratch).map(Outcome::Whole)
         }
         Deed::Show { wait } => return Ok(Outcome::End(run, Some(cx.now.after(wait)))),
-        Deed::Cancel if is_final => tasks::show(run, &service.runs, scratch).map(Outcome::Whole),
+        Deed::Cancel if is_final => {
+            tasks::show(run, &service.runs, &service.callbacks, scratch).map(Outcome::Whole)
+        }
         Deed::Cancel => {
             service.cancel(run, cx);
             return Ok(Outcome::End(run, None));
@@ -466,8 +468,9 @@ fn about(
 
 /// Reads a question that comes under the client's own name for it. Asked for anew, it is asked once.
 fn look_for_key(body: &mut Vec<u8>, key: Box<str>, service: &mut Service) -> Result<Outcome, Problem> {
-    let question = chat::parse(body, &service.limits)?.question;
-    let key = chat::idempotency(key, &question);
+    let chat = chat::parse(body, &service.limits)?;
+    let target = callback_of(&chat, service)?;
+    let key = chat::idempotency(key, &chat.question, target.as_ref().map(|target| &*target.text));
     if let Some(again) = asked_before(&key, service) {
         return again;
     }
@@ -483,8 +486,7 @@ fn asked_before(key: &Idempotency, service: &Service) -> Option<Result<Outcome, 
 
 /// Begins the run of a question under a key, unless there is one.
 fn begin_once(
-    question: &Question,
-    on_busy: OnBusy,
+    chat: &Chat,
     key: Idempotency,
     kept: Option<(Uuid, Idempotency)>,
     service: &mut Service,
@@ -501,31 +503,43 @@ fn begin_once(
             Ok(Outcome::Store(Wish::About(id, Deed::Accept)))
         }
         Some(_) => Err(Problem::key_taken()),
-        None => begin_run(question, OnDisconnect::Continue, on_busy, Some(key), service, cx)
-            .map(|run| Outcome::Kept(run, Then::Accept)),
+        None => {
+            let target = callback_of(chat, service)?;
+            begin_run(chat, OnDisconnect::Continue, Some(key), target, service, cx)
+                .map(|run| Outcome::Kept(run, Then::Accept))
+        }
     }
 }
 
-/// Reads a question and begins its run. An async one goes on whatever the client wishes: there is none to wait for.
-fn begin(
-    body: &[u8],
-    default: OnDisconnect,
-    service: &mut Service,
-    cx: &mut Cx<'_, '_>,
-) -> Result<Key, Problem> {
+/// Reads a question whose client waits for the answer, and begins its run.
+fn begin(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key, Problem> {
     let chat = chat::parse(body, &service.limits)?;
-    let on_disconnect = match default {
-        OnDisconnect::Continue => OnDisconnect::Continue,
-        OnDisconnect::Cancel => chat.on_disconnect.unwrap_or(default),
-    };
-    begin_run(&chat.question, on_disconnect, chat.on_busy, None, service, cx)
+    if chat.callback_url.is_some() {
+        let msg = "callback_url is for POST /chat/async alone: here the answer itself is waited for";
+        return Err(Problem::invalid(callbacks::invalid("extra_forbidden", msg)));
+    }
+    let on_disconnect = chat.on_disconnect.unwrap_or(OnDisconnect::Cancel);
+    begin_run(&chat, on_disconnect, None, None, service, cx)
+}
+
+/// Reads a question and begins its run, which goes on whatever the client wishes: there is none to wait for.
+fn begin_later(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key, Problem> {
+    let chat = chat::parse(body, &service.limits)?;
+    let target = callback_of(&chat, service)?;
+    begin_run(&chat, OnDisconnect::Continue, None, target, service, cx)
+}
+
+/// Where the end of the run is to be told, if that may be.
+fn callback_of(chat: &Chat, service: &Service) -> Result<Option<Target>, Problem> {
+    let target = chat.callback_url.as_deref().map(|url| service.callbacks.target(url));
+    target.transpose().map_err(Problem::invalid)
 }
 
 fn begin_run(
-    question: &Question,
+    chat: &Chat,
     on_disconnect: OnDisconnect,
-    on_busy: OnBusy,
     key: Option<Idempotency>,
+    target: Option<Target>,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
 ) -> Result<Key, Problem> {
@@ -535,10 +549,18 @@ fn begin_run(
     if let Some(trouble) = service.journal.trouble() {
         return Err(Problem::not_kept(trouble));
     }
-    let Service { runs, limits, writes, .. } = service;
-    let question = &Question { writes: *writes, ..question.clone() };
-    let before = sessions::before(question, on_busy, runs, limits)?;
-    let run = chat::begin(question, on_disconnect, key, runs, limits, cx.os.clock, cx.os.entropy)?;
+    let Service { runs, callbacks, limits, writes, .. } = service;
+    if target.as_ref().is_some_and(|target| !callbacks.has_room(target)) {
+        return Err(Problem::busy("too many callbacks are outstanding already; try again in a moment", 1));
+    }
+    let question = &Question { writes: *writes, ..chat.question.clone() };
+    let before = sessions::before(question, chat.on_busy, runs, limits)?;
+    let callback = target.as_ref().map(|target| target.text.clone());
+    let asking = Asking { on_disconnect, key, callback };
+    let run = chat::begin(question, asking, runs, limits, cx.os.clock, cx.os.entropy)?;
+    if let (Some(target), Some(record)) = (target, runs.at(run)) {
+        callbacks.expect(record.id, target);
+    }
     for run in before {
         service.cancel(run, cx);
     }

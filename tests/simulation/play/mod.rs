@@ -5,6 +5,7 @@ pub mod embeddings;
 pub mod model;
 pub mod others;
 pub mod parser;
+pub mod receiver;
 pub mod run;
 pub mod scenario;
 pub mod script;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use oneloop::app::App;
+use oneloop::app::callbacks::CallbackCounts;
 use oneloop::app::census::Census;
 use oneloop::app::embed::{EmbedCounts, Embedder};
 use oneloop::app::model::{Model, ModelCounts};
@@ -14,6 +15,7 @@ use oneloop::os::OUTBOUND;
 use oneloop::os::faults::Strike;
 use oneloop::os::sim::{Telling, World};
 use oneloop::reactor::{Cx, Event, Host, Reactor, TimerId, TurnReport};
+use oneloop::store::{CallState, Callback};
 
 use super::scenario::Scenario;
 use super::town::{Shared, Town};
@@ -126,6 +128,9 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
     }
     if loaded.unfinished.iter().any(|run| run.attempts == attempts_max) {
         checker.seen.insert("a run was given up after it had been at work in processes that were killed");
+    }
+    if !loaded.uncalled.is_empty() {
+        checker.seen.insert("a process took over callbacks that were outstanding");
     }
     if loaded.unfinished.iter().any(|run| !run.inputs.is_empty()) {
         checker.seen.insert("a run was made again from its inputs");
@@ -362,6 +367,7 @@ impl Checker {
         self.notice_store(app);
         self.notice_model(app);
         self.notice_embedder(app);
+        self.callbacks(town, world, app, census.callbacks)?;
         self.was_asking = census.asking > 0;
         self.notice(&census, town);
         self.notice_report(report, town);
@@ -427,6 +433,36 @@ impl Checker {
                     record.id,
                     record.last_event()
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// No end is told before it is kept, and no more are told at once than may be.
+    fn callbacks(&mut self, town: &Town, world: &World, app: &App, exchanges: usize) -> Result<(), String> {
+        let (outstanding, under_way) = app.callbacks().outstanding();
+        at_most("tries of callbacks that are on their way", exchanges, under_way)?;
+        at_most("tries of callbacks", under_way, town.limits.callbacks_at_once_max)?;
+        at_most("callbacks that are outstanding", outstanding, town.limits.callbacks_max)?;
+        for id in std::mem::take(&mut town.calls.borrow_mut().fresh) {
+            let is_kept = world.with_store(|store| {
+                let run = store.runs().find(|run| run.run.to_string() == id);
+                run.map_or(town.forgets_runs, |run| run.ending.is_some())
+            });
+            if !is_kept {
+                return Err(format!("the end of run {id} was told, and is not kept"));
+            }
+        }
+        let CallbackCounts { delivered, retried, given_up } = app.callbacks().counts();
+        for (is_so, what) in [
+            (delivered > 0, "a callback was delivered"),
+            (retried > 0, "a callback was tried again"),
+            (given_up > 0, "a callback was given up"),
+            (outstanding == town.limits.callbacks_max, "as many callbacks were outstanding as may be"),
+            (under_way == town.limits.callbacks_at_once_max, "all places for callbacks were taken"),
+        ] {
+            if is_so {
+                self.seen.insert(what);
             }
         }
         Ok(())
@@ -563,6 +599,7 @@ impl Checker {
         let kept = census.is_kept && census.ended_kept <= (town.config.task_keep + slack) as u64;
         quiet
             && kept
+            && app.callbacks().outstanding() == (0, 0)
             && (app.is_embedded() || !town.is_embedded)
             && world.with_actors(|actors| actors.iter().all(|actor| actor.is_done()))
     }
@@ -599,6 +636,7 @@ impl Checker {
                 };
                 let status = oneloop::app::runs::Status::from(ending.outcome).name();
                 check_kept_log(&run, status)?;
+                check_callback(&run, town)?;
                 match (status, run.events.len()) {
                     ("cancelled", 1) => drop(self.seen.insert("a run was cancelled while it waited")),
                     ("cancelled", _) => drop(self.seen.insert("a run was cancelled at work")),
@@ -656,6 +694,20 @@ impl Checker {
             code => Err(format!("it exits with {code}")),
         }
     }
+}
+
+/// A callback is over in the end: it was taken, or refused for good, or tried as often as it may be.
+fn check_callback(run: &oneloop::store::KeptRun, town: &Town) -> Result<(), String> {
+    let Some(Callback { called, .. }) = &run.callback else { return Ok(()) };
+    let (calls, id) = (town.calls.borrow(), run.run.to_string());
+    let is_well = match called.state {
+        CallState::Outstanding => false,
+        CallState::Delivered => calls.taken.contains(&id),
+        CallState::GivenUp => {
+            calls.refused.contains(&id) || called.attempts == town.limits.callback_attempts_max
+        }
+    };
+    if is_well { Ok(()) } else { Err(format!("the callback of run {id} has come to this: {called:?}")) }
 }
 
 /// The log of a run that has ended: its numbers go up, its one end is at the end and says what the store says.

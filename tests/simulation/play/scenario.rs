@@ -4,16 +4,21 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::config::{AgentMode, Config, EmbedConfig, ModelConfig, Secret, Writes};
+use oneloop::config::{
+    AgentMode, AllowedServer, CallbackConfig, Config, EmbedConfig, ModelConfig, Secret, Writes,
+};
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
+use oneloop::wire::proxy::ProxyRules;
 use oneloop::wire::url::Url;
+use oneloop::wire::webhook::SigningKey;
 
 use super::embeddings::{self, Embeddings, Habits};
 use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
+use super::receiver::{self, Receiver};
 use super::town::{SUBJECTS, Shared, Town, code};
 use super::visitor::{Asked, Errand, LOOKS, OwnStep, Temper, Visitor};
 
@@ -68,6 +73,9 @@ pub struct Scenario {
     /// Those who write notes.
     scribes: usize,
     talkers: usize,
+    /// The receiver of callbacks, if there is one, and those who want to be called back.
+    receiver: Option<receiver::Habits>,
+    callers: usize,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -88,6 +96,7 @@ const MODEL_CALLS: u64 = 12;
 const EMBED: u64 = 13;
 const SCRIBES: u64 = 15;
 const TALKERS: u64 = 17;
+const CALLBACKS: u64 = 16;
 const ACTORS: u64 = 1000;
 
 /// Sessions that talkers talk in.
@@ -170,6 +179,17 @@ impl Scenario {
             limits.session_open_max = random.pick(&[1, 2, 16]);
             limits.session_messages_max = random.pick(&[1, 3, 200, 200, 200]);
         }
+        // And all about callbacks.
+        let mut random = Random::new(seed, CALLBACKS);
+        let receiver = random.chance(200).then(|| {
+            if model.is_none() && embed.is_none() {
+                weather.per_mille.extend(weather_outside(&mut random));
+            }
+            callback_limits(&mut random, &mut limits);
+            config.callbacks = Some(callbacks());
+            receiver::Habits::draw(&mut random)
+        });
+        let callers = if receiver.is_some() { random.between(1, 4) } else { 0 };
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -189,11 +209,17 @@ impl Scenario {
             embed,
             scribes,
             talkers,
+            receiver,
+            callers,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
+        self.without_callers() + self.callers + usize::from(self.receiver.is_some())
+    }
+
+    fn without_callers(&self) -> usize {
         self.without_scribes() + self.scribes + self.talkers
     }
 
@@ -275,6 +301,22 @@ impl Scenario {
             && index + 1 == self.without_scribes()
         {
             return Box::new(Embeddings::new(town, habits.clone(), Random::new(self.seed, EMBED + 1)));
+        }
+        if let Some(habits) = &self.receiver
+            && index + 1 == self.actors()
+        {
+            return Box::new(Receiver::new(town, habits.clone(), Random::new(self.seed, CALLBACKS + 1)));
+        }
+        if index >= self.without_callers() {
+            let temper = temper(&mut random);
+            let count = random.between(1, 6);
+            let call = |random: &mut Random| Errand::Call {
+                subject: random.below(SUBJECTS.len()),
+                cancels: random.chance(200),
+                server: random.below(receiver::ADDRESSES.len()),
+            };
+            let errands = (0..count).map(|_| call(&mut random)).collect();
+            return Box::new(Visitor::new(town, temper, own, errands));
         }
         if index >= self.without_scribes() + self.scribes {
             let temper = temper(&mut random);
@@ -407,6 +449,33 @@ fn model_limits(random: &mut Random, limits: &mut Limits) {
     if random.chance(300) {
         limits.model_retries_max = random.pick(&[0, 1, 5]);
     }
+}
+
+/// Whom a server in a world with a receiver may call back.
+fn callbacks() -> CallbackConfig {
+    let allow = receiver::ADDRESSES.iter().map(|address| {
+        let (host, port) = (address.ip().to_string(), Some(address.port()));
+        AllowedServer { host, port }
+    });
+    CallbackConfig {
+        allow: allow.collect(),
+        key: SigningKey::new(receiver::SECRET).expect("it is long enough"),
+        trust: None,
+        proxies: ProxyRules::default(),
+    }
+}
+
+/// Bounds of what has to do with callbacks: short enough that all is over in calm weather, and some of them tiny.
+fn callback_limits(random: &mut Random, limits: &mut Limits) {
+    limits.callback_pause_max = Duration::from_secs(60);
+    limits.callback_attempts_max = random.pick(&[1, 2, 4, 4]);
+    limits.callback_pause = Duration::from_millis(random.pick(&[1, 1000, 3000]));
+    limits.callback_timeout = Duration::from_secs(random.pick(&[1, 15, 15]));
+    limits.callbacks_at_once_max = random.pick(&[1, 2, 32]);
+    limits.callbacks_at_once_per_server_max = random.pick(&[1, 2]);
+    limits.callback_servers_max = random.pick(&[1, 2, 64]).max(limits.callbacks_at_once_max);
+    limits.callbacks_max = random.pick(&[1, 3, 4096]);
+    limits.callbacks_per_server_max = random.pick(&[1, 1024]);
 }
 
 /// The highest weight of a kind, in strikes per thousand opportunities: what lasts long must be seldom.

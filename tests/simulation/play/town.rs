@@ -14,6 +14,7 @@ use oneloop::os::sim::Random;
 use serde_json::Value;
 
 use super::model::account::Account;
+use super::receiver::Calls;
 use super::talks::Talks;
 
 /// Notes that nobody edits; each has a code that an answer about it must not confuse with another's.
@@ -68,6 +69,8 @@ pub struct Town {
     pub has_roomy_prompts: bool,
     /// What it was asked and what it told.
     pub account: RefCell<Account>,
+    /// What a receiver of callbacks was told.
+    pub calls: RefCell<Calls>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
     /// What is known of sessions.
@@ -96,6 +99,7 @@ impl Town {
             has_roomy_prompts: false,
             account: RefCell::default(),
             talks: RefCell::default(),
+            calls: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,
             limits,

@@ -14,6 +14,7 @@
 //! What is deleted makes room inside the file; the file itself never becomes smaller. A bound on its bytes does not
 //! count the log, which takes some 4 MiB more, and as much as the largest batch.
 
+mod callbacks;
 mod open;
 mod records;
 mod schema;

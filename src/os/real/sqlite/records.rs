@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, Row as TableRow, params};
 use uuid::Uuid;
 
-use super::{Halt, sessions};
+use super::{Halt, callbacks, sessions};
 use crate::base::WallTime;
 use crate::store::{
     Admitted, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Outcome, Record, Row, Sweep, Swept,
@@ -42,16 +42,22 @@ pub(super) fn apply(connection: &Connection, record: &Record) -> Result<(), Halt
             None => end(connection, kept.serial, *run, ending),
         },
         Record::Said(said) => sessions::keep(connection, said),
+        Record::Called { run, called } => {
+            callbacks::keep(connection, kept.serial, *run, kept.ending.is_some(), called)
+        }
         Record::Forgotten { .. } => remove(connection, kept.serial),
     }
 }
 
 fn admit(connection: &Connection, admitted: &Admitted) -> Result<(), Halt> {
     let run = admitted.run;
-    let sql = "SELECT created_ms, question, ended_ms, idempotency_key, fingerprint FROM runs WHERE id = ?1";
+    let sql =
+        "SELECT created_ms, question, ended_ms, idempotency_key, fingerprint, serial FROM runs WHERE id = ?1";
     let kept = connection.prepare_cached(sql)?.query_row([bytes(&run)], |row| {
+        let callback = callbacks::find(connection, row.get(5)?)?;
         let is_same = wall(row, 0)? == admitted.created_at
             && idempotency(row, 3)? == admitted.key
+            && callback.map(|callback| callback.url) == admitted.callback
             && (row.get::<_, Option<i64>>(2)?.is_some()
                 || row.get_ref(1)?.as_str()? == admitted.question.as_ref());
         Ok(is_same)
@@ -73,7 +79,13 @@ fn admit(connection: &Connection, admitted: &Admitted) -> Result<(), Halt> {
         admitted.key.as_ref().map(|key| bytes(&key.fingerprint)),
         integer(admitted.reserved, run)?,
     ])?;
-    if rows == 0 { Err(other("another run under the idempotency key of", run)) } else { Ok(()) }
+    if rows == 0 {
+        return Err(other("another run under the idempotency key of", run));
+    }
+    match &admitted.callback {
+        Some(url) => Ok(callbacks::admit(connection, connection.last_insert_rowid(), url)?),
+        None => Ok(()),
+    }
 }
 
 fn keep_inputs(
@@ -132,17 +144,23 @@ fn end(connection: &Connection, serial: i64, run: Uuid, ending: &Ending) -> Resu
 fn remove(connection: &Connection, serial: i64) -> Result<(), Halt> {
     connection.prepare_cached("DELETE FROM events WHERE run = ?1")?.execute([serial])?;
     connection.prepare_cached("DELETE FROM inputs WHERE run = ?1")?.execute([serial])?;
+    callbacks::remove(connection, serial)?;
     connection.prepare_cached("DELETE FROM runs WHERE serial = ?1")?.execute([serial])?;
     Ok(())
 }
 
 /// What a new process must know. Only unfinished runs are read; ended ones are counted in their index.
 pub(super) fn load(connection: &Connection) -> Result<Loaded, Halt> {
-    let ended = connection
-        .query_row("SELECT count(*) FROM runs WHERE ended_ms IS NOT NULL", (), |row| number(row, 0));
+    let ended = connection.query_row(
+        "SELECT (SELECT count(*) FROM runs WHERE ended_ms IS NOT NULL) - (SELECT count(*) FROM callbacks
+         JOIN runs ON serial = run WHERE state = 0 AND ended_ms IS NOT NULL)",
+        (),
+        |row| number(row, 0),
+    );
     let newest = connection.query_row("SELECT max(id) FROM runs", (), |row| optional_id(row, 0))?;
     Ok(Loaded {
         unfinished: unfinished(connection)?,
+        uncalled: callbacks::uncalled(connection)?,
         ended: ended?,
         oldest_end: oldest_end(connection)?,
         swept_to: swept_to(connection)?,
@@ -163,6 +181,7 @@ fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>, Halt> {
             ends_when_left: row.get(4)?,
             key: idempotency(row, 5)?,
             reserved: number(row, 7)?,
+            callback: callbacks::find(connection, row.get(0)?)?.map(|callback| callback.url),
         };
         let serial: i64 = row.get(0)?;
         let (inputs, events) = (inputs(connection, serial)?, events(connection, serial)?);
@@ -175,7 +194,8 @@ fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>, Halt> {
 pub(super) fn find(connection: &Connection, run: Uuid) -> Result<Option<KeptRun>, Halt> {
     let Some(kept) = kept(connection, run)? else { return Ok(None) };
     let events = events(connection, kept.serial)?;
-    Ok(Some(KeptRun { run, created_at: kept.created_at, ending: kept.ending, events }))
+    let callback = callbacks::find(connection, kept.serial)?;
+    Ok(Some(KeptRun { run, created_at: kept.created_at, ending: kept.ending, events, callback }))
 }
 
 /// Runs, the newest id first.
@@ -204,7 +224,9 @@ pub(super) fn find_key(connection: &Connection, key: &str) -> Result<Option<(Uui
 /// Lets go of ended runs, in the transaction that is open.
 pub(super) fn sweep(connection: &Connection, sweep: Sweep) -> Result<Swept, Halt> {
     let mut select = connection.prepare_cached(
-        "SELECT serial, id, ended_ms FROM runs WHERE ended_ms IS NOT NULL ORDER BY ended_ms, id LIMIT ?1",
+        "SELECT serial, id, ended_ms FROM runs WHERE ended_ms IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM callbacks WHERE run = serial AND state = 0)
+         ORDER BY ended_ms, id LIMIT ?1",
     )?;
     let oldest = select.query_map([at_most(sweep.runs_max)], |row| {
         Ok((row.get::<_, i64>(0)?, id(row, 1)?, wall(row, 2)?))
@@ -228,7 +250,8 @@ pub(super) fn sweep(connection: &Connection, sweep: Sweep) -> Result<Swept, Halt
 }
 
 fn oldest_end(connection: &Connection) -> rusqlite::Result<Option<WallTime>> {
-    let sql = "SELECT ended_ms FROM runs WHERE ended_ms IS NOT NULL ORDER BY ended_ms LIMIT 1";
+    let sql = "SELECT ended_ms FROM runs WHERE ended_ms IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM callbacks WHERE run = serial AND state = 0) ORDER BY ended_ms LIMIT 1";
     connection.prepare_cached(sql)?.query_row((), |row| wall(row, 0)).optional()
 }
 

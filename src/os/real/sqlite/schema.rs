@@ -9,7 +9,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"1lup");
 
 /// Steps from an empty file to the schema of today; the step at index 0 leads to version 1.
-pub(super) const STEPS: &[&str] = &[CREATE, VECTORS, SESSIONS];
+pub(super) const STEPS: &[&str] = &[CREATE, VECTORS, SESSIONS, CALLBACKS];
 
 /// Events and inputs name their run by `serial`, which is shorter than its id: with 15 events to a run, most of what an
 /// index takes is that name. A serial may be used again after its run is gone with all that named it.
@@ -74,6 +74,20 @@ const SESSIONS: &str = "
         answer TEXT NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX said_in_order ON said (session, run);
+";
+
+/// One row to a run that has a callback; its state is 0 while it is outstanding. Few runs have one, and a table of its own
+/// leaves the others as they are.
+const CALLBACKS: &str = "
+    CREATE TABLE callbacks (
+        run INTEGER PRIMARY KEY,
+        url TEXT NOT NULL,
+        state INTEGER NOT NULL DEFAULT 0 CHECK (state IN (0, 1, 2)),
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_ms INTEGER,
+        error TEXT
+    ) STRICT;
+    CREATE INDEX callbacks_outstanding ON callbacks (run) WHERE state = 0;
 ";
 
 /// Takes the steps that a file of `version` has not taken.

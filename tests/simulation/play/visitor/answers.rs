@@ -329,8 +329,9 @@ impl Visitor {
                 self.check_author(question.as_ref(), &json)?;
                 self.check_answer(run, subject, &json, is_indexed)
             }
-            Errand::Begin { subject: _, cancels, key } => {
+            Errand::Begin { cancels, .. } | Errand::Call { cancels, .. } => {
                 expect(202)?;
+                let key = if let Errand::Begin { key, .. } = errand { key } else { None };
                 let id = json["task_id"].as_str().ok_or("was sent no task_id")?.to_owned();
                 if head.field("location") != Some(&format!("/chat/task/{id}")) {
                     return Err(format!("was sent to {:?}", head.field("location")));
@@ -635,6 +636,7 @@ impl Visitor {
             Errand::Cancel { id } => {
                 expect(200)?;
                 let status = self.check_task(&id, &json, began, now)?;
+                self.check_callback(&id, &json["callback"])?;
                 if !is_terminal(&status) {
                     return Err(format!("cancelled {id}, which is {status}"));
                 }
@@ -691,6 +693,24 @@ impl Visitor {
                 Ok(())
             }
         }
+    }
+
+    /// A callback that is delivered was taken, and one that is not may still be.
+    fn check_callback(&mut self, id: &str, callback: &Value) -> Result<(), String> {
+        let Some(state) = callback["state"].as_str() else { return Ok(()) };
+        let was_taken = self.town.calls.borrow().taken.contains(id);
+        match state {
+            "pending" if callback["last_error"].is_string() => {
+                self.see("a client saw why a callback was to be tried again");
+            }
+            "pending" => {}
+            "delivered" if was_taken => self.see("a client saw that a callback was delivered"),
+            "given_up" if callback["last_error"].is_string() => {
+                self.see("a client saw that a callback was given up");
+            }
+            _ => return Err(format!("was told of the callback of {id}, taken: {was_taken}: {callback}")),
+        }
+        Ok(())
     }
 
     pub(super) fn check_task(

@@ -5,6 +5,7 @@ use oneloop::os::sim::Outside;
 use serde_json::json;
 
 use super::super::parser::EventReader;
+use super::super::receiver;
 use super::super::town::SUBJECTS;
 use super::{Question, Sent, Visitor};
 
@@ -77,6 +78,8 @@ pub enum Errand {
     Chat { subject: usize },
     /// `POST /chat/async`, then what becomes of it. With a key it is the same task however often it is asked.
     Begin { subject: usize, cancels: bool, key: Option<u32> },
+    /// The same with a callback to one of the receiver's servers.
+    Call { subject: usize, cancels: bool, server: usize },
     /// `GET /chat/task/{id}`, until it has ended, and once more.
     Poll { id: String, again: u8 },
     /// `DELETE /tasks/{id}`.
@@ -158,7 +161,7 @@ impl Errand {
         match self {
             Errand::Tasks | Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => true,
             Errand::Chat { .. } | Errand::ChatNote { .. } => true,
-            Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Begin { .. } | Errand::Call { .. } | Errand::Stream { .. } => true,
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
@@ -213,6 +216,7 @@ impl Errand {
             Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } | Errand::Verify { .. } => {
                 true
             }
+            Errand::Call { .. } => true,
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::ClearCaches | Errand::CacheStats => false,
             Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
@@ -225,6 +229,7 @@ impl Errand {
     pub(super) fn is_about_a_run(&self) -> bool {
         match self {
             Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
+            Errand::Call { .. } => true,
             Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } | Errand::ChatNote { .. } => {
                 true
             }
@@ -310,6 +315,12 @@ impl Visitor {
             }
             Errand::Begin { subject, .. } => {
                 ("POST", "/chat/async".to_owned(), ask(self, SUBJECTS[*subject], false))
+            }
+            Errand::Call { subject, server, .. } => {
+                let body = ask(self, SUBJECTS[*subject], false).unwrap_or_default();
+                let url = format!("http://{}{}", receiver::ADDRESSES[*server], receiver::PATH);
+                let body = body.replacen('{', &format!("{{\"callback_url\":\"{url}\","), 1);
+                ("POST", "/chat/async".to_owned(), Some(body))
             }
             Errand::Stream { subject } => {
                 ("POST", "/chat/stream".to_owned(), ask(self, SUBJECTS[*subject], false))
