@@ -100,6 +100,10 @@ struct Serve {
     /// How many ended tasks are kept, the newest; older ones answer 410.
     #[arg(long, default_value_t = 10_000, value_name = "COUNT", allow_negative_numbers = true)]
     task_keep: usize,
+    /// How many sessions (conversations that a client names by session_id) are kept; those that nobody has spoken in for
+    /// longest make room.
+    #[arg(long, default_value_t = 1000, value_name = "COUNT", value_parser = positive)]
+    session_keep: usize,
     /// Runs at work at once; more wait.
     #[arg(long, default_value_t = 64, value_name = "COUNT", value_parser = positive)]
     runs_max: usize,
@@ -277,6 +281,7 @@ fn run_serve(serve: &Serve) -> Result<u8, Failure> {
         disconnect_grace: Duration::from_secs(serve.disconnect_grace),
         task_ttl: Duration::from_secs(serve.task_ttl),
         task_keep: serve.task_keep,
+        session_keep: serve.session_keep,
         runs_max: serve.runs_max,
         waiting_max: serve.waiting_max,
         writes: serve.writes.config(),

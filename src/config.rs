@@ -30,6 +30,8 @@ pub struct Config {
     pub task_ttl: Duration,
     /// How many ended runs are kept, the newest.
     pub task_keep: usize,
+    /// How many sessions are kept, those that were spoken in last.
+    pub session_keep: usize,
     /// Runs are kept beyond the end of the process.
     pub is_durable: bool,
     /// Runs at work at once.
@@ -210,6 +212,7 @@ impl Default for Config {
             disconnect_grace: Duration::from_secs(15),
             task_ttl: Duration::from_secs(86_400),
             task_keep: 10_000,
+            session_keep: limits::SESSIONS_MAX,
             is_durable: false,
             runs_max: 64,
             waiting_max: 1024,

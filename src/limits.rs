@@ -166,6 +166,24 @@ limits! {
     /// Longest message of a chat request, in bytes of UTF-8. Over it: 422.
     MESSAGE_BYTES_MAX / message_bytes_max: usize = 128 * KIB;
 
+    /// Longest name of a session, in bytes: a UUID, or what a client calls a conversation. Over it: 422.
+    SESSION_NAME_BYTES_MAX / session_name_bytes_max: usize = 128;
+
+    /// Messages of one session that are not answered yet. Over it: 503 with `Retry-After`.
+    SESSION_OPEN_MAX / session_open_max: usize = 16;
+
+    /// Messages of one session that are kept, each with its answer; the newest stay.
+    SESSION_MESSAGES_MAX / session_messages_max: usize = 200;
+
+    /// Bytes of them all. The newest message and its answer stay, however long.
+    SESSION_BYTES_MAX / session_bytes_max: usize = 256 * KIB;
+
+    /// Bytes of a session that a run is told, the newest. No model that runs on small machines reads as much.
+    RECALLED_BYTES_MAX / recalled_bytes_max: usize = 64 * KIB;
+
+    /// Sessions that are kept, where `--session-keep` says nothing. Those that nobody has spoken in for longest make room.
+    SESSIONS_MAX / sessions_max: usize = 1000;
+
     /// Turns of a conversation history. Over it: 422.
     HISTORY_TURNS_MAX / history_turns_max: usize = 1000;
 
@@ -246,6 +264,9 @@ limits! {
 
     /// How often a prompt that the model's server finds too long is cut to half. Beyond it the model has failed.
     PROMPT_SHRINKS_MAX / prompt_shrinks_max: u32 = 3;
+
+    /// Changes of the notes that a model makes for one question. Over it: the model is told so, and goes on.
+    WRITES_PER_RUN_MAX / writes_per_run_max: usize = 8;
 
     /// Passages that one answer may cite, those that tools brought included. Further ones are not shown to the model.
     CITED_SOURCES_MAX / cited_sources_max: usize = 64;

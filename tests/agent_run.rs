@@ -195,3 +195,47 @@ fn a_follow_up_carries_the_topic_and_a_question_that_stands_alone_does_not() {
     assert_eq!(context("What is the idle timeout of a connection?"), "");
     assert_eq!(request_of(&Question { message: "and it?".to_owned(), ..Question::default() }).context, "");
 }
+
+fn in_session(message: &str) -> Question {
+    Question { message: message.to_owned(), session: Some("talk".to_owned()), ..Question::default() }
+}
+
+fn said_before() -> Vec<Turn> {
+    vec![
+        Turn { role: Role::User, content: "Where is the espresso machine?".to_owned() },
+        Turn { role: Role::Assistant, content: "It is in the kitchen. [1]".to_owned() },
+    ]
+}
+
+#[test]
+fn a_message_of_a_session_follows_up_what_was_said_there_before() {
+    let mut run = Run::new("run-1".to_owned(), &in_session("and how hot does it get?"), &Limits::default());
+    let mut told = Vec::new();
+    let Ok(Effect::Recall(session)) = run.resume(Input::Start, &mut told) else { panic!("no recall") };
+    assert_eq!((session.as_str(), told.len()), ("talk", 0));
+    let unfit = run.resume(Input::Found(findings()), &mut told);
+    assert!(unfit.is_err());
+    let Ok(Effect::Search(request)) = run.resume(Input::Recalled(Ok(said_before())), &mut told) else {
+        panic!("no search")
+    };
+    assert_eq!(request.context, "espresso machine");
+    assert_eq!(names(&told), ["status Searching"]);
+}
+
+#[test]
+fn a_history_that_the_asker_tells_counts_instead_of_the_session() {
+    let question = Question { history: said_before(), ..in_session("and how hot does it get?") };
+    let mut run = Run::new("run-1".to_owned(), &question, &Limits::default());
+    assert!(matches!(run.resume(Input::Start, &mut Vec::new()), Ok(Effect::Search(_))));
+}
+
+#[test]
+fn a_session_that_can_not_be_read_fails_the_run() {
+    let mut run = Run::new("run-1".to_owned(), &in_session("and?"), &Limits::default());
+    let mut told = Vec::new();
+    run.resume(Input::Start, &mut told).expect("it fits");
+    let effect = run.resume(Input::Recalled(Err("the disk has failed".to_owned())), &mut told);
+    assert!(matches!(effect, Ok(Effect::Finish(Outcome::Failed))));
+    let why = "error what was said in this session can't be read: the disk has failed";
+    assert_eq!(names(&told), [why, "done Failed"]);
+}

@@ -83,6 +83,16 @@ const QUESTIONS: &[Asked] = &[
         chapter: "knowledge.md",
     },
     Asked {
+        question: "What happens when a second message comes to a busy session?",
+        words: &["on_busy"],
+        chapter: "sessions.md",
+    },
+    Asked {
+        question: "What is a session?",
+        words: &["conversation that the server keeps"],
+        chapter: "sessions.md",
+    },
+    Asked {
         question: "How does a search work?",
         words: &["each word becomes a term", "the best passages are kept"],
         chapter: "search.md",

@@ -75,6 +75,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::SleepsOnCallbacks, 676),
     (Planted::KeepsCallPlaces, 15),
     (Planted::TellsBeforeTheEnd, 10),
+    (Planted::TalksAtOnce, 17),
     (Planted::KeepsFailedDials, 22),
 ];
 

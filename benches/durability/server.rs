@@ -17,8 +17,8 @@ use oneloop::os::real::{RealWorld, Sqlite, SystemClock};
 use oneloop::os::{Clock, Completion, Os, Store, Wait, Woken};
 use oneloop::reactor::{Cx, Event, Host, Reactor};
 use oneloop::store::{
-    Batch, Done, Idempotency, Job, KeptRun, KeptVector, Loaded, Memory, Record, Row, Storage, Sweep, Swept,
-    Trouble, carry_out,
+    Batch, Done, Idempotency, Job, KeptRun, KeptSession, KeptVector, Loaded, Memory, Record, Row,
+    SessionPlace, SessionRow, Storage, Sweep, Swept, Trouble, carry_out,
 };
 use uuid::Uuid;
 
@@ -215,6 +215,22 @@ impl Storage for Pretended {
 
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         self.0.find_key(key)
+    }
+
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        self.0.list_sessions(after, rows_max)
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        self.0.find_session(name)
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        self.0.drop_session(name)
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {

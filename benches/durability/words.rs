@@ -47,12 +47,12 @@ fn events(file: &Path) -> Result<Vec<RunEvent>, Failed> {
 /// Both costs of a run, in µs.
 fn round(events: &[RunEvent]) -> Result<(f64, f64), Failed> {
     let (limits, clock, mut entropy) = (Limits::default(), SystemClock::new(), SystemEntropy::default());
-    let mut runs = Runs::new(RUNS, RUNS, &limits);
+    let mut runs = Runs::new(RUNS, RUNS, limits.sessions_max, &limits);
     let question = Question { message: "When was kettle 1 bought?".to_owned(), ..Question::default() };
     for _ in 0..RUNS {
         let text = serde_json::to_string(&question)?.into_boxed_str();
-        let asked =
-            Asked { on_disconnect: OnDisconnect::Continue, question: text, key: None, callback: None };
+        let on_disconnect = OnDisconnect::Continue;
+        let asked = Asked { on_disconnect, question: text, key: None, session: None, callback: None };
         let run = runs.admit(asked, &clock, &mut entropy, |id| Run::new(id, &question, &limits));
         let run = run.map_err(|busy| busy.to_string())?;
         runs.begin_next().ok_or("there is a place for each")?;

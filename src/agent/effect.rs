@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Composer;
-use super::event::Answer;
+use super::event::{Action, Answer};
 use super::model::{ModelReply, ModelRequest};
 use super::organise::Draft;
+use super::question::Turn;
 use super::tools::ToolUse;
 
 /// How a run comes to its answer, if it is not to be put together from the notes alone. It is a part of the first input,
@@ -32,6 +33,8 @@ pub enum Input {
     Start,
     /// The run's turn has come, and a model is asked.
     StartWith(Plan),
+    /// What was said in the session before, the oldest first, or why that can't be told: the answer to [`Effect::Recall`].
+    Recalled(Result<Vec<Turn>, String>),
     /// The search is over: the answer to [`Effect::Search`].
     Found(Findings),
     /// The answer stands: the answer to [`Effect::Compose`].
@@ -67,6 +70,8 @@ pub enum Input {
 /// What a run asks for next. There is never more than one outstanding.
 #[derive(Debug)]
 pub enum Effect {
+    /// Look up what was said in the session of this name before; answered by [`Input::Recalled`].
+    Recall(String),
     /// Search the notes; answered by [`Input::Found`].
     Search(SearchRequest),
     /// Step this composer until it gives its answer; answered by [`Input::Composed`].
@@ -122,9 +127,30 @@ pub enum Brought {
     Text(String),
 }
 
+/// A change of the notes that is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wish {
+    /// A new note.
+    New(NewNote),
+    /// More text at the end of a note.
+    Append {
+        /// The note, as it was named: there may be none.
+        path: String,
+        /// What is added.
+        text: String,
+    },
+    /// A link at the end of a note.
+    Link {
+        /// The note, as it was named.
+        from: String,
+        /// Where it leads, as it was named.
+        to: String,
+    },
+}
+
 /// A new note that is wanted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Wish {
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewNote {
     /// The folder that it goes to, if it may be one: it may come from a note, which is data.
     pub folder: String,
     /// The note.
@@ -144,13 +170,28 @@ pub struct Edit {
     pub text: String,
     /// The hash of the file, in hexadecimal.
     pub hash: String,
+    /// What is done to it.
+    #[serde(default)]
+    pub action: Action,
+    /// What the file was before, of which this is a continuation; none of a new note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// A file before it was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its length: so much of the beginning of the new text.
+    pub bytes: u64,
+    /// Its hash, in hexadecimal.
+    pub hash: String,
 }
 
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unwritten {
-    /// Somebody else has taken its name since it was planned.
+    /// Somebody else has taken its name since it was planned, or has changed the note.
     Overtaken,
     /// It can't be; one sentence for the reader, without a full stop.
     Refused(String),

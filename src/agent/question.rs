@@ -22,6 +22,10 @@ pub struct Question {
     /// What was said before, oldest first.
     #[serde(default)]
     pub history: Vec<Turn>,
+    /// The session that it is a part of. What was said there before is looked up when its turn has come, unless the asker
+    /// tells a history of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// Who is to answer.
     #[serde(default, skip_serializing_if = "Strategy::is_usual")]
     pub strategy: Strategy,

@@ -3,11 +3,13 @@
 //! Each number has a twin somewhere else (the loop's timers, the world's sockets, another table), and after each turn
 //! the two must agree. The simulator checks it after every turn; nothing here is kept up while serving.
 
+use std::collections::BTreeMap;
+
 use super::App;
 use super::callbacks::Callbacks;
 use super::embed::Embedder;
 use super::model::Model;
-use super::record::Stage;
+use super::record::{Stage, Status};
 use super::runs::RunCounts;
 use crate::net::outbound::Outbound;
 
@@ -76,6 +78,10 @@ pub struct Census {
     pub embedding: usize,
     /// Runs of which the embedding server's calls believe that they wait.
     pub embedding_askers: usize,
+    /// Runs that want to know what was said in their session.
+    pub recalling: usize,
+    /// The most runs of one session that are at work.
+    pub talking_most: usize,
     /// Tries of callbacks that are on their way.
     pub callbacks: usize,
     /// Runs for which a note is written.
@@ -152,12 +158,19 @@ impl App {
         let (timers, sockets) = service.outbound.holds();
         census.outbound_sockets = sockets;
         census.timers += timers;
+        let mut talking: BTreeMap<&str, usize> = BTreeMap::new();
         for record in service.runs.iter() {
             census.records += 1;
             census.awaiting_attempt += usize::from(record.awaits_attempt());
             census.log_bytes_most = census.log_bytes_most.max(record.log_bytes());
             census.watchers += record.watchers();
             census.asking += usize::from(matches!(record.stage, Stage::Asking(_)));
+            census.recalling += usize::from(matches!(record.stage, Stage::ToRecall | Stage::Recalling));
+            if let Some(spoken) = record.spoken.as_ref().filter(|_| record.status == Status::Running) {
+                let talking = talking.entry(&spoken.session).or_default();
+                *talking += 1;
+                census.talking_most = census.talking_most.max(*talking);
+            }
             census.writing += usize::from(record.stage.is_writing());
             census.embedding += usize::from(matches!(record.stage, Stage::Embedding(..)));
             census.timers += usize::from(record.grace.is_some());

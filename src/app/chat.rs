@@ -14,6 +14,7 @@ use super::callbacks;
 use super::record::json;
 use super::respond::{Detail, Invalid, Place, Problem};
 use super::runs::{Asked, OnDisconnect, Runs};
+use super::sessions::{self, OnBusy};
 use crate::store::Idempotency;
 
 /// Seconds after which a client that was refused for want of a place may try again.
@@ -26,6 +27,8 @@ pub struct Chat {
     pub question: Question,
     /// What the client wants for the case that it goes away; `None` if it did not say.
     pub on_disconnect: Option<OnDisconnect>,
+    /// What happens to it while another message of its session is not answered yet.
+    pub on_busy: OnBusy,
     /// Where its end is to be told; nobody has looked whether that may be.
     pub callback_url: Option<String>,
 }
@@ -53,6 +56,10 @@ struct Fields<'b> {
     on_disconnect: Option<&'b RawValue>,
     #[serde(borrow)]
     strategy: Option<&'b RawValue>,
+    #[serde(borrow)]
+    session_id: Option<&'b RawValue>,
+    #[serde(borrow)]
+    on_busy: Option<&'b RawValue>,
     #[serde(borrow)]
     callback_url: Option<&'b RawValue>,
 }
@@ -89,14 +96,23 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Chat, Problem> {
         wrong.push(invalid);
         Strategy::default()
     });
+    let session = session(fields.session_id, limits).unwrap_or_else(|invalid| {
+        wrong.push(invalid);
+        None
+    });
+    let on_busy = on_busy(fields.on_busy).unwrap_or_else(|invalid| {
+        wrong.push(invalid);
+        OnBusy::default()
+    });
     let callback_url = callback_url(fields.callback_url).unwrap_or_else(|invalid| {
         wrong.push(invalid);
         None
     });
     if wrong.is_empty() {
         return Ok(Chat {
-            question: Question { message, history, strategy, writes: Writes::Off },
+            question: Question { message, history, session, strategy, writes: Writes::Off },
             on_disconnect,
+            on_busy,
             callback_url,
         });
     }
@@ -129,8 +145,9 @@ pub fn begin(
     entropy: &mut dyn Entropy,
 ) -> Result<Key, Problem> {
     let machine = |id| Run::new(id, question, limits);
+    let session = question.session.as_deref().map(Box::from);
     let Asking { on_disconnect, key, callback } = asking;
-    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), key, callback };
+    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), key, session, callback };
     runs.admit(asked, clock, entropy, machine)
         .map_err(|busy| Problem::busy(busy.to_string(), RETRY_AFTER_SECONDS))
 }
@@ -266,6 +283,31 @@ fn strategy(text: Option<&RawValue>) -> Result<Strategy, Invalid> {
     })
 }
 
+fn session(text: Option<&RawValue>, limits: &Limits) -> Result<Option<String>, Invalid> {
+    let place = [Place::Name("body"), Place::Name("session_id")];
+    let Some(text) = text else { return Ok(None) };
+    match serde_json::from_str::<Option<String>>(text.get()) {
+        Ok(None) => Ok(None),
+        Ok(Some(name)) if sessions::is_name(&name, limits) => Ok(Some(name)),
+        Ok(Some(_)) => {
+            let bytes_max = limits.session_name_bytes_max;
+            let msg = format!(
+                "String should be 1 to {bytes_max} letters, digits or any of -._~:@+=, and not dots alone"
+            );
+            Err(Invalid::new("string_pattern_mismatch", &place, msg))
+        }
+        Err(_) => Err(Invalid::new("string_type", &place, "Input should be a valid string")),
+    }
+}
+
+fn on_busy(text: Option<&RawValue>) -> Result<OnBusy, Invalid> {
+    let Some(text) = text else { return Ok(OnBusy::default()) };
+    serde_json::from_str::<Option<OnBusy>>(text.get()).map(Option::unwrap_or_default).map_err(|_| {
+        let place = [Place::Name("body"), Place::Name("on_busy")];
+        Invalid::new("literal_error", &place, "Input should be 'queue', 'reject' or 'cancel'")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +357,17 @@ mod tests {
                     ("missing", history(&[Index(0), Name("content")])),
                     ("literal_error", vec![Name("body"), Name("on_disconnect")]),
                 ],
+            ),
+            (
+                r#"{"message":"a","session_id":"a/b","on_busy":"wait"}"#,
+                vec![
+                    ("string_pattern_mismatch", vec![Name("body"), Name("session_id")]),
+                    ("literal_error", vec![Name("body"), Name("on_busy")]),
+                ],
+            ),
+            (
+                r#"{"message":"a","session_id":7,"on_busy":null}"#,
+                vec![("string_type", vec![Name("body"), Name("session_id")])],
             ),
         ] {
             assert_eq!(kinds(body), expected, "{body}");

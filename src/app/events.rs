@@ -21,7 +21,7 @@ use crate::notes::IndexState;
 use crate::os::disk::ChangeProblem;
 use crate::os::{Completion, DiskDone, LISTENER, OUTBOUND, Ready, STREAM, Signal};
 use crate::reactor::{Cx, Event, Host, TimerId};
-use crate::store::{Cause, Done, Trouble};
+use crate::store::{Cause, Done, KeptSession, Trouble};
 
 impl Host for App {
     fn handle(&mut self, event: Event, cx: &mut Cx<'_, '_>) {
@@ -59,6 +59,7 @@ impl Host for App {
         let has_news = has_news || self.service.could_embed() || self.service.is_to_call();
         // A process that is to end must not sleep on it.
         let has_work = works.is_runnable() || runs.could_begin() || works.could_write(note_files, runs);
+        let has_work = has_work || works.could_recall(journal);
         let has_work = (has_work && !self.service.is_parked()) || note_files.has_settled(library);
         self.exit.is_some() || has_news || has_work || journal.could_send(runs) || self.could_accept()
     }
@@ -261,12 +262,24 @@ impl App {
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
-            let Service { works, runs, library, folder, note_files, outbound, model, embedder, .. } =
-                &mut self.service;
+            let Service {
+                works,
+                runs,
+                library,
+                folder,
+                note_files,
+                journal,
+                outbound,
+                model,
+                embedder,
+                limits,
+                ..
+            } = &mut self.service;
             works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
             works.ask(model, outbound, runs, library, cx);
             works.embed(embedder, outbound, runs, library, cx);
-            works.write(note_files, runs, cx);
+            works.recall(journal, runs);
+            works.write(note_files, runs, limits, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
                 self.release_left(cx);
             }
@@ -354,7 +367,10 @@ impl App {
         match news {
             DiskDone::Fetched { asker, outcome } => {
                 self.service.note_files.done();
-                if let Some(peer) = self.peers.at_mut(asker) {
+                if asker.kind() == RUN {
+                    let Service { works, runs, library, limits, .. } = &mut self.service;
+                    works.hear_file(asker, outcome, runs, library, limits, cx.os.clock);
+                } else if let Some(peer) = self.peers.at_mut(asker) {
                     peers::fetched(peer, outcome, &mut self.service, cx);
                 }
             }
@@ -445,6 +461,7 @@ impl App {
             let trouble = Trouble::new(Cause::Failed, NO_HELPER);
             match key.kind() {
                 EMBEDDER => self.service.vectors_found(Err(trouble), cx),
+                RUN => self.hear_session(key, Err(trouble), cx),
                 CALLBACK => self.service.call_found(key, Err(trouble), cx),
                 _ => self.found(key, Found::Nothing(trouble), cx),
             }
@@ -464,6 +481,15 @@ impl App {
             Done::Found { asker, found } => self.read_done(asker, found.map(Found::Run), cx),
             Done::Listed { asker, found } => self.read_done(asker, found.map(Found::Rows), cx),
             Done::FoundKey { asker, found } => self.read_done(asker, found.map(Found::Key), cx),
+            Done::ListedSessions { asker, found } => self.read_done(asker, found.map(Found::Sessions), cx),
+            Done::FoundSession { asker, found } if asker.kind() == RUN => {
+                self.service.journal.read_done();
+                self.hear_session(asker, found, cx);
+            }
+            Done::FoundSession { asker, found } => self.read_done(asker, found.map(Found::Session), cx),
+            Done::DroppedSession { asker, dropped } => {
+                self.read_done(asker, dropped.map(Found::Dropped), cx);
+            }
             Done::FoundVectors { found, .. } => {
                 self.service.journal.read_done();
                 self.service.vectors_found(found, cx);
@@ -476,6 +502,12 @@ impl App {
             }
         }
         self.stop_if_done(cx);
+    }
+
+    /// What was said in the session of a run is known, or can't be read.
+    fn hear_session(&mut self, run: Key, found: Result<Option<KeptSession>, Trouble>, cx: &mut Cx<'_, '_>) {
+        let Service { works, runs, library, limits, .. } = &mut self.service;
+        works.hear_session(run, found, runs, library, limits, cx.os.clock);
     }
 
     fn read_done(&mut self, asker: Key, found: Result<Found, Trouble>, cx: &mut Cx<'_, '_>) {

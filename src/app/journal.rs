@@ -161,12 +161,17 @@ impl Journal {
             || (!self.reads.is_empty() && self.reads_under_way < self.reads_max)
     }
 
+    /// One more may ask the store for something.
+    pub fn takes_reads(&self) -> bool {
+        self.reads.len() < self.reads_waiting_max
+    }
+
     /// Asks the store for something, when its turn has come.
     ///
     /// # Errors
     /// Gives the job back when too many wait.
     pub fn read(&mut self, job: Job) -> Result<(), Job> {
-        if self.reads.len() >= self.reads_waiting_max {
+        if !self.takes_reads() {
             return Err(job);
         }
         self.reads.push_back(job);
@@ -370,6 +375,9 @@ fn asker(job: &Job) -> Option<Key> {
         Job::Find { asker, .. }
         | Job::List { asker, .. }
         | Job::FindKey { asker, .. }
+        | Job::ListSessions { asker, .. }
+        | Job::FindSession { asker, .. }
+        | Job::DropSession { asker, .. }
         | Job::FindVectors { asker, .. }
         | Job::KeepVectors { asker, .. } => Some(*asker),
         Job::Commit(_) | Job::Sweep(_) => None,

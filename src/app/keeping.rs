@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::run_log::Log;
 use crate::agent::Input;
 use crate::base::WallTime;
-use crate::store::{Admitted, Ending, Idempotency, Record};
+use crate::store::{Admitted, Ending, Idempotency, Record, Said};
 
 /// How far the records of a run have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,6 +140,7 @@ impl Keeping {
         // First, as it gives back the room of the question and the inputs: the events may need it.
         if let Some(ending) = run.ending.as_ref().filter(|_| !self.sent.ended) {
             records.push(Record::Ended { run: run.id, ending: ending.clone() });
+            records.extend(run.said.clone().map(Record::Said));
         }
         let events: Vec<_> = run.log.from(self.sent.events).collect();
         if !events.is_empty() {
@@ -197,6 +198,8 @@ pub struct Told<'r> {
     pub log: &'r Log,
     /// How it ended, if it has.
     pub ending: Option<Ending>,
+    /// What its session has of it then.
+    pub said: Option<Said>,
 }
 
 fn json(input: &Input) -> Box<str> {
@@ -209,6 +212,7 @@ fn bytes(record: &Record) -> usize {
         Record::Admitted(admitted) => admitted.question.len(),
         Record::Inputs { inputs, .. } => inputs.iter().map(|input| input.len()).sum(),
         Record::Events { events, .. } => events.iter().map(|event| event.json.len()).sum(),
+        Record::Said(said) => said.message.len() + said.answer.len(),
         Record::Bounds { .. } | Record::Ended { .. } => 0,
         Record::Called { .. } | Record::Forgotten { .. } => 0,
     }

@@ -29,6 +29,7 @@ pub mod routes;
 pub mod run_log;
 pub mod runs;
 pub mod service;
+pub mod sessions;
 pub mod step_log;
 pub mod tasks;
 pub mod tools;

@@ -4,8 +4,11 @@ use uuid::Uuid;
 
 use super::keeping::{Keeping, Marks};
 use super::run_log::{Log, Read};
+use super::sessions::Spoken;
 use crate::agent::tools::Lookup;
-use crate::agent::{Composer, Edit, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
+use crate::agent::{
+    Composer, Edit, Effect, Findings, KnowledgeUpdate, Outcome, Run, RunEvent, SearchRequest, Wish,
+};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};
 use crate::notes::Search;
@@ -82,6 +85,10 @@ pub enum OnDisconnect {
 pub enum Stage {
     /// Nothing is outstanding: it waits for its place, or has ended.
     None,
+    /// What was said in its session is to be looked up.
+    ToRecall,
+    /// The store looks it up.
+    Recalling,
     /// The embedding server is to be asked in this turn.
     ToEmbed,
     /// The embedding server was asked, by this call, for the sake of this search.
@@ -102,6 +109,10 @@ pub enum Stage {
     LookingUp(Lookup),
     /// How something can be written.
     Planned(Box<Result<Edit, String>>),
+    /// The file that something is to be added to, or that may have it already, is to be read.
+    ToRead(Box<Reading>),
+    /// The disk helper reads it.
+    Reading(Box<Reading>),
     /// It is written once it is kept that it is to be.
     ToWrite(Box<Edit>),
     /// It is with the disk helper, or behind it with the index.
@@ -111,7 +122,31 @@ pub enum Stage {
 impl Stage {
     /// A note is written for it, and no task is at work.
     pub fn is_writing(&self) -> bool {
-        matches!(self, Stage::ToWrite(_) | Stage::Writing(_))
+        matches!(self, Stage::ToRead(_) | Stage::Reading(_) | Stage::ToWrite(_) | Stage::Writing(_))
+    }
+}
+
+/// What a file is read for.
+#[derive(Debug)]
+pub enum Reading {
+    /// To plan what is added to it.
+    Plan {
+        /// Where it is.
+        path: Box<str>,
+        /// What is wanted.
+        wish: Wish,
+    },
+    /// To see whether a process before this one has written that.
+    Look(Edit),
+}
+
+impl Reading {
+    /// The file.
+    pub fn path(&self) -> &str {
+        match self {
+            Reading::Plan { path, .. } => path,
+            Reading::Look(edit) => &edit.path,
+        }
     }
 }
 
@@ -165,6 +200,10 @@ pub struct Record {
     pub callback: Option<store::Callback>,
     /// Why it could not be kept at all; then nobody hears of it but those who asked for it.
     pub refused: Option<Trouble>,
+    /// What it says in its session, if it belongs to one.
+    pub spoken: Option<Spoken>,
+    /// Others of its session come first: it stands in line there, and not in the queue for a place.
+    pub is_held: bool,
     pub(super) machine: Option<Run>,
     pub(super) log: Log,
     /// A process before this one had begun it, and may have done more than is kept.
@@ -204,6 +243,8 @@ impl Record {
             keeping,
             callback: None,
             refused: None,
+            spoken: None,
+            is_held: false,
             machine: None,
             log: Log::new(),
             taken_over: false,
@@ -274,6 +315,25 @@ impl Record {
         self.log.response()
     }
 
+    /// What it has changed of the notes, as far as it has told, in order.
+    pub fn updates(&self) -> impl Iterator<Item = KnowledgeUpdate> {
+        #[derive(serde::Deserialize)]
+        struct Told {
+            update: KnowledgeUpdate,
+        }
+        let told = self.log.from(0).filter(|event| event.json.starts_with(UPDATE));
+        told.filter_map(|event| serde_json::from_str::<Told>(&event.json).ok()).map(|told| told.update)
+    }
+
+    /// What is asked in its session.
+    pub fn message(&self) -> &str {
+        match (&self.machine, &self.spoken) {
+            (Some(machine), _) => machine.message(),
+            (None, Some(spoken)) => &spoken.message,
+            (None, None) => "",
+        }
+    }
+
     /// Someone still wants its events, and has not begun to leave.
     pub fn is_attended(&self) -> bool {
         self.watchers.iter().any(|watcher| !watcher.leaving)
@@ -329,6 +389,9 @@ impl Record {
         }
     }
 }
+
+/// How the event of a change begins.
+const UPDATE: &str = "{\"type\":\"update\"";
 
 /// The JSON of our own types.
 pub(super) fn json(value: &impl serde::Serialize) -> String {

@@ -4,6 +4,8 @@
 //! Nothing of that is told to anybody: readers have had it, or find it in the log. Only the effect that was outstanding
 //! when the process ended is done again.
 
+use serde::Deserialize;
+
 use super::record::json;
 use super::runs::{Left, Runs};
 use super::work::Works;
@@ -42,7 +44,8 @@ pub fn take_over(
                 )
             })
         });
-        let Some(run) = runs.take_over(unfinished, machine, left, stands) else {
+        let session = session(unfinished);
+        let Some(run) = runs.take_over(unfinished, machine, session, left, stands) else {
             log::error!("run {} is kept but there is no room for it", unfinished.admitted.run);
             continue;
         };
@@ -54,6 +57,15 @@ pub fn take_over(
         taken_over += 1;
     }
     taken_over
+}
+
+/// The session that it belongs to.
+fn session(unfinished: &Unfinished) -> Option<Box<str>> {
+    #[derive(Deserialize)]
+    struct Named {
+        session: Option<Box<str>>,
+    }
+    serde_json::from_str::<Named>(&unfinished.admitted.question).ok()?.session
 }
 
 /// Makes a run again from what is kept of it. The number is that of the last event that stands: behind it there may be

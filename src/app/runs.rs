@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::keeping::{Keeping, Marks, Told};
 use super::record::Watcher;
 use super::run_log::Log;
+use super::sessions::{self, Lines, Spoken};
 use super::step_log::StepLog;
 use crate::agent::{Input, Outcome, Run, RunEvent};
 use crate::base::planted::{Planted, is_planted};
@@ -29,9 +30,11 @@ use crate::base::{Key, Kind, Slots, WallTime, tidy_queue};
 use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
 use crate::reactor::TimerId;
-use crate::store::{self, Batch, Callback, Called, Idempotency, KeptRun, Trouble, Uncalled, Unfinished};
+use crate::store::{
+    self, Batch, Callback, Called, Idempotency, KeptRun, SessionBounds, Trouble, Uncalled, Unfinished,
+};
 
-pub use super::record::{Left, OnDisconnect, Record, Seek, Stage, Status};
+pub use super::record::{Left, OnDisconnect, Reading, Record, Seek, Stage, Status};
 pub use super::run_log::Read;
 
 /// Keys of runs.
@@ -78,6 +81,8 @@ pub struct Asked {
     pub question: Box<str>,
     /// The client's own name for its request.
     pub key: Option<Idempotency>,
+    /// The session that it belongs to, if any.
+    pub session: Option<Box<str>>,
     /// Where its end is to be told.
     pub callback: Option<Box<str>>,
 }
@@ -101,6 +106,11 @@ pub struct Runs {
     by_id: BTreeMap<Uuid, Key>,
     by_idempotency_key: BTreeMap<Box<str>, Key>,
     waiting: VecDeque<Key>,
+    /// Runs of sessions.
+    lines: Lines,
+    /// Of these, those that have others of their session before them.
+    held: usize,
+    session_bounds: SessionBounds,
     /// Runs that a process before this one has left, and that wait as well: they come first.
     left: VecDeque<Key>,
     /// They wait for more than a place.
@@ -141,8 +151,9 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// No runs. At most `runs_max` at work (with 0, none ever begins) and `waiting_max` waiting.
-    pub fn new(runs_max: usize, waiting_max: usize, limits: &Limits) -> Runs {
+    /// No runs. At most `runs_max` at work (with 0, none ever begins) and `waiting_max` waiting, and of what was said in sessions
+    /// `sessions_max` are kept.
+    pub fn new(runs_max: usize, waiting_max: usize, sessions_max: usize, limits: &Limits) -> Runs {
         let live_max = runs_max.saturating_add(waiting_max).saturating_add(limits.unkept_runs_max);
         // Those that are over are kept here while someone reads them, one for each connection.
         let records_max = live_max.saturating_add(limits.connections_max).saturating_add(2);
@@ -152,6 +163,9 @@ impl Runs {
             by_id: BTreeMap::new(),
             by_idempotency_key: BTreeMap::new(),
             waiting: VecDeque::new(),
+            lines: Lines::default(),
+            held: 0,
+            session_bounds: sessions::bounds(sessions_max, limits),
             left: VecDeque::new(),
             holds_left: false,
             ready: VecDeque::new(),
@@ -204,18 +218,21 @@ impl Runs {
         self.question_bytes += asked.question.len();
         let created_at = clock.wall();
         let id = self.next_id(created_at, entropy);
-        let Asked { on_disconnect, question, key: idempotency, callback } = asked;
+        let Asked { on_disconnect, question, key: idempotency, session, callback } = asked;
         let name = idempotency.as_ref().map(|idempotency| idempotency.key.clone());
         let keeping = Keeping::new(question, idempotency, self.events_reserved);
         let mut record = Record::new(id, created_at, on_disconnect, keeping);
         record.machine = Some(machine(id.to_string()));
+        record.spoken = session.map(Spoken::new);
         record.callback = callback.map(not_called);
         let key = self.records.insert(record).map_err(|_| busy)?;
         self.by_id.insert(id, key);
         if let Some(name) = name {
             self.by_idempotency_key.insert(name, key);
         }
-        self.waiting.push_back(key);
+        if !self.hold(key) {
+            self.waiting.push_back(key);
+        }
         self.counts.pending += 1;
         self.keep(key);
         Ok(key)
@@ -233,6 +250,7 @@ impl Runs {
         &mut self,
         unfinished: &Unfinished,
         machine: Run,
+        session: Option<Box<str>>,
         left: Left,
         stands: u64,
     ) -> Option<Key> {
@@ -262,17 +280,51 @@ impl Runs {
         let has_begun = matches!(left, Left::At(_));
         record.left = Some(left);
         record.taken_over = true;
+        record.spoken = session.map(Spoken::new);
         let key = self.records.insert(record).ok()?;
         self.by_id.insert(admitted.run, key);
         if let Some(idempotency) = &admitted.key {
             self.by_idempotency_key.insert(idempotency.key.clone(), key);
         }
-        let place = if has_begun { self.left_at_work() } else { self.left.len() };
-        self.left.insert(place, key);
+        if !self.hold(key) {
+            let place = if has_begun { self.left_at_work() } else { self.left.len() };
+            self.left.insert(place, key);
+        }
         self.holds_left = true;
         self.counts.pending += 1;
         self.keep(key);
         Some(key)
+    }
+
+    /// A run stands in its session's line. Answers whether others are before it there.
+    fn hold(&mut self, key: Key) -> bool {
+        let Some(record) = self.records.at_mut(key) else { return false };
+        let Some(Spoken { session, .. }) = &record.spoken else { return false };
+        record.is_held = !self.lines.enter(session, key) && !is_planted(Planted::TalksAtOnce);
+        self.held += usize::from(record.is_held);
+        record.is_held
+    }
+
+    /// A run is not held any more. Answers whether it was.
+    fn unhold(&mut self, key: Key) -> bool {
+        let was_held = self.records.at_mut(key).is_some_and(|record| std::mem::take(&mut record.is_held));
+        self.held -= usize::from(was_held);
+        was_held
+    }
+
+    /// A run is over and that is kept, or it was refused: the next one of its session may begin.
+    fn leave_line(&mut self, key: Key) {
+        let Some(Record { spoken: Some(Spoken { session, .. }), .. }) = self.records.at(key) else { return };
+        let Some(next) = self.lines.leave(session, key) else { return };
+        if self.unhold(next) {
+            let is_left = self.records.at(next).is_some_and(|record| record.left.is_some());
+            if is_left { self.left.push_back(next) } else { self.waiting.push_back(next) }
+        }
+    }
+
+    /// Runs of a session whose end is not kept, in the order in which they were accepted.
+    pub fn in_session(&self, session: &str) -> impl Iterator<Item = Key> {
+        self.lines.of(session)
     }
 
     /// How many at the head of the queue had begun in a process before this one.
@@ -413,6 +465,7 @@ impl Runs {
     /// Ends a run. What it can't need any more is let go.
     pub fn finish(&mut self, key: Key, outcome: Outcome, wall: WallTime) {
         let Some(record) = self.records.at_mut(key) else { return };
+        let is_pending = record.status == Status::Pending;
         match record.status {
             Status::Pending => {
                 self.counts.pending -= 1;
@@ -432,7 +485,9 @@ impl Runs {
         }
         record.status = outcome.into();
         record.completed_at = Some(wall);
-        record.machine = None;
+        if let (Some(machine), Some(spoken)) = (record.machine.take(), &mut record.spoken) {
+            spoken.message = machine.message().into();
+        }
         record.stage = Stage::None;
         record.task = None;
         record.left = None;
@@ -440,6 +495,9 @@ impl Runs {
         if let (true, Some(callback)) = (is_planted(Planted::TellsBeforeTheEnd), &record.callback) {
             let (run, callback) = (record.id, callback.clone());
             self.uncalled.push(Uncalled { run, ended_at: wall, callback });
+        }
+        if is_pending {
+            self.unhold(key);
         }
         self.ended_unkept += 1;
         self.tell(key);
@@ -479,6 +537,7 @@ impl Runs {
             let Some(record) = self.records.at_mut(key) else { continue };
             record.keeping.is_queued = false;
             let ending = record.ending();
+            let said = ending.as_ref().and_then(|_| sessions::said(record, self.session_bounds));
             let told = Told {
                 id: record.id,
                 created_at: record.created_at,
@@ -486,6 +545,7 @@ impl Runs {
                 callback: record.callback.as_ref().map(|callback| &*callback.url),
                 log: &record.log,
                 ending,
+                said,
             };
             bytes += record.keeping.gather(&told, &mut batch.records).max(1);
             self.in_flight.push(key);
@@ -497,6 +557,7 @@ impl Runs {
     /// go of now. Answers how many ends it held of runs without a callback, and when the first of them was.
     pub fn kept(&mut self, mut settled: impl FnMut(Key)) -> (u64, Option<WallTime>) {
         let (mut ends, mut first_end) = (0, None);
+        let mut over = Vec::new();
         self.to_forget.drain(..self.forgetting);
         self.forgetting = 0;
         for key in std::mem::take(&mut self.in_flight) {
@@ -517,6 +578,7 @@ impl Runs {
                     }
                 }
                 self.ended_unkept = self.ended_unkept.saturating_sub(1);
+                over.extend(record.spoken.is_some().then_some(key));
             }
             if record.left.is_some() && record.status == Status::Running && after.attempts != before.attempts
             {
@@ -530,6 +592,7 @@ impl Runs {
                 self.tell(key);
             }
         }
+        over.into_iter().for_each(|key| self.leave_line(key));
         (ends, first_end)
     }
 
@@ -600,6 +663,8 @@ impl Runs {
         if let Some(name) = name {
             self.by_idempotency_key.remove(&name);
         }
+        self.unhold(key);
+        self.leave_line(key);
         self.tell(key);
     }
 
@@ -663,14 +728,15 @@ impl Runs {
         unfinished.map(|(key, _)| key).collect()
     }
 
-    /// Place in the queue of a waiting run, counted from 1; `None` once it is at work.
+    /// Place in the queue of a waiting run, counted from 1; `None` once it is at work, and while others of its session come
+    /// first.
     pub fn place(&self, key: Key) -> Option<usize> {
         self.left.iter().chain(&self.waiting).position(|waiting| *waiting == key).map(|index| index + 1)
     }
 
-    /// Runs that stand in the queue for a place.
+    /// Runs that stand in the queue for a place, or in the line of their session.
     pub fn queued(&self) -> usize {
-        self.left.len() + self.waiting.len()
+        self.left.len() + self.waiting.len() + self.held
     }
 
     /// How many there are in each state.

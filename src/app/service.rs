@@ -99,7 +99,7 @@ impl Service {
                 config::Writes::All => Writes::All,
             },
             note_files: NoteFiles::new(limits),
-            runs: Runs::new(config.runs_max, config.waiting_max, limits),
+            runs: Runs::new(config.runs_max, config.waiting_max, config.session_keep, limits),
             journal: Journal::new(config.is_durable, config.task_keep, config.task_ttl, limits),
             works: Works::new(config.runs_max, embedder.is_some(), limits),
             outbound,

@@ -9,24 +9,27 @@ use std::sync::Arc;
 
 use crate::agent::{
     Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, RunEvent, SearchRequest,
-    ToolUse,
+    ToolUse, Unwritten, Wish,
 };
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
 use crate::net::outbound::Outbound;
 use crate::notes::{Found, Hit, Library, Query, UnitVector};
-use crate::os::disk::ChangeProblem;
+use crate::os::disk::{ChangeProblem, Fetched};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
+use crate::store::{Job, KeptSession, Trouble};
 use crate::text::Terms;
 
 use super::embed::{Asked as Vector, Embedder};
 use super::folder::Folder;
+use super::journal::Journal;
 use super::model::{Asked, Heard, Model};
-use super::note_files::NoteFiles;
+use super::note_files::{NoteFiles, hexadecimal};
 use super::respond::Problem;
-use super::runs::{Left, Runs, Seek, Stage};
+use super::runs::{Left, Reading, Runs, Seek, Stage};
+use super::sessions;
 use super::tools::look_up;
 use super::views::{View, Wanted};
 use super::writes;
@@ -80,6 +83,8 @@ struct Bench {
     to_ask: VecDeque<(Key, Box<Asking>)>,
     /// Runs that want the vector of what they look for, and that.
     to_embed: VecDeque<(Key, Seek)>,
+    /// Runs that want to know what was said in their session before.
+    to_recall: VecDeque<(Key, Box<str>)>,
     /// Runs that want a note to be written.
     to_write: VecDeque<Key>,
     /// There is an embedding server to ask for it.
@@ -125,6 +130,7 @@ impl Works {
             found: Lru::new(limits.search_cache_bytes_max),
             to_ask: VecDeque::new(),
             to_embed: VecDeque::new(),
+            to_recall: VecDeque::new(),
             to_write: VecDeque::new(),
             embeds,
             tool_result_bytes_max: limits.tool_result_bytes_max,
@@ -270,6 +276,48 @@ impl Works {
         }
     }
 
+    /// Some run wants to know what was said in its session, and can ask.
+    pub fn could_recall(&self, journal: &Journal) -> bool {
+        !self.bench.to_recall.is_empty() && journal.takes_reads()
+    }
+
+    /// Asks the store what was said in sessions, for the runs that go on in them. Who can't ask now does when others have
+    /// been answered.
+    pub fn recall(&mut self, journal: &mut Journal, runs: &mut Runs) {
+        while journal.takes_reads() {
+            let Some((run, session)) = self.bench.to_recall.pop_front() else { return };
+            // It may have ended meanwhile.
+            let Some(record) = runs.at_mut(run).filter(|record| matches!(record.stage, Stage::ToRecall))
+            else {
+                continue;
+            };
+            if journal.read(Job::FindSession { asker: run, name: session }).is_ok() {
+                record.stage = Stage::Recalling;
+            }
+        }
+    }
+
+    /// The store has told what was said in a run's session, or why it can't.
+    pub fn hear_session(
+        &mut self,
+        run: Key,
+        found: Result<Option<KeptSession>, Trouble>,
+        runs: &mut Runs,
+        library: &Library,
+        limits: &Limits,
+        clock: &dyn Clock,
+    ) {
+        let Some(record) = runs.at_mut(run) else { return };
+        if !matches!(record.stage, Stage::Recalling) {
+            return;
+        }
+        record.stage = Stage::None;
+        let history = found.map(|session| sessions::history(session.as_ref(), limits));
+        let input = Input::Recalled(history.map_err(|trouble| trouble.words));
+        let effect = resume(run, input, &mut self.bench.told, runs, clock);
+        self.set_to_work(run, effect, runs, library, clock);
+    }
+
     /// Some run wants a note to be written, and it can be handed on.
     pub fn could_write(&self, files: &NoteFiles, runs: &Runs) -> bool {
         let is_due = |run: &Key| match runs.at(*run) {
@@ -284,17 +332,22 @@ impl Works {
 
     /// Hands on what runs want to be written, once it is kept that they do. What can't be handed on now is tried again when
     /// there is news of the store or the disk.
-    pub fn write(&mut self, files: &mut NoteFiles, runs: &mut Runs, cx: &mut Cx<'_, '_>) {
+    pub fn write(&mut self, files: &mut NoteFiles, runs: &mut Runs, limits: &Limits, cx: &mut Cx<'_, '_>) {
         for _ in 0..self.bench.to_write.len() {
             let Some(run) = self.bench.to_write.pop_front() else { return };
             // It may have ended meanwhile.
             let Some(record) = runs.at_mut(run) else { continue };
-            let Stage::ToWrite(edit) = &record.stage else { continue };
-            if !record.keeping.has_kept_inputs() || files.add(writes::job(run, edit), cx.os.disk).is_err() {
+            let job = match &record.stage {
+                Stage::ToRead(reading) => Some(writes::fetch(run, reading.path(), limits)),
+                Stage::ToWrite(edit) => record.keeping.has_kept_inputs().then(|| writes::job(run, edit)),
+                _ => continue,
+            };
+            if job.is_none_or(|job| files.add(job, cx.os.disk).is_err()) {
                 self.bench.to_write.push_back(run);
                 continue;
             }
             record.stage = match std::mem::replace(&mut record.stage, Stage::None) {
+                Stage::ToRead(reading) => Stage::Reading(reading),
                 Stage::ToWrite(edit) => Stage::Writing(edit),
                 other => other,
             };
@@ -312,6 +365,16 @@ impl Works {
     ) {
         let Some(record) = runs.at_mut(run) else { return };
         let input = match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Writing(edit)
+                if record.taken_over
+                    && edit.before.is_some()
+                    && matches!(&outcome, Err(ChangeProblem::Stale(hash)) if hexadecimal(hash) != edit.hash) =>
+            {
+                // It may be ours with something behind it.
+                record.stage = Stage::ToRead(Box::new(Reading::Look(*edit)));
+                self.bench.to_write.push_back(run);
+                return;
+            }
             Stage::Writing(edit) => Input::Wrote(writes::outcome(&edit, outcome, record.taken_over)),
             other => {
                 record.stage = other;
@@ -320,6 +383,38 @@ impl Works {
         };
         // What it wants next no process before this one can have done.
         record.taken_over = false;
+        let effect = resume(run, input, &mut self.bench.told, runs, clock);
+        self.set_to_work(run, effect, runs, library, clock);
+    }
+
+    /// A file was read that a run wants to add to, or may have added to.
+    pub fn hear_file(
+        &mut self,
+        run: Key,
+        outcome: Result<Fetched, ChangeProblem>,
+        runs: &mut Runs,
+        library: &Library,
+        limits: &Limits,
+        clock: &dyn Clock,
+    ) {
+        let Some(record) = runs.at_mut(run) else { return };
+        let reading = match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Reading(reading) => *reading,
+            other => {
+                record.stage = other;
+                return;
+            }
+        };
+        let input = match reading {
+            Reading::Plan { wish, .. } => {
+                Input::Planned(writes::continuation(&wish, outcome, library, limits))
+            }
+            Reading::Look(edit) => {
+                record.taken_over = false;
+                let is_there = outcome.is_ok_and(|fetched| writes::stands(&edit, &fetched));
+                Input::Wrote(if is_there { Ok(()) } else { Err(Unwritten::Overtaken) })
+            }
+        };
         let effect = resume(run, input, &mut self.bench.told, runs, clock);
         self.set_to_work(run, effect, runs, library, clock);
     }
@@ -454,6 +549,12 @@ impl Works {
 
     fn begin_waiting(&mut self, plan: Option<&Plan>, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
         while let Some((run, left)) = runs.take_ready() {
+            // Only what was being written can be there already.
+            if let Some(record) = runs.at_mut(run)
+                && !matches!(left, Left::At(Effect::Write(_)))
+            {
+                record.taken_over = false;
+            }
             match left {
                 Left::NotBegun => self.start(run, plan, runs, library, clock),
                 Left::At(effect) => self.set_to_work(run, Some(effect), runs, library, clock),
@@ -514,7 +615,10 @@ fn step_run(
         Stage::None | Stage::ToAsk | Stage::Asking(_) | Stage::ToEmbed | Stage::Embedding(..) => {
             return Progress::Done;
         }
-        Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
+        Stage::ToRecall | Stage::Recalling => return Progress::Done,
+        Stage::ToRead(_) | Stage::Reading(_) | Stage::ToWrite(_) | Stage::Writing(_) => {
+            return Progress::Done;
+        }
         Stage::Planned(planned) => {
             slice.spend(PLAN_COST);
             let planned = std::mem::replace(&mut **planned, Err(String::new()));
@@ -614,6 +718,7 @@ fn resume(
 /// What a run does next, for those who watch.
 fn step_name(effect: &Effect) -> &'static str {
     match effect {
+        Effect::Recall(_) => "recall_session",
         Effect::Search(_) => "search",
         Effect::Compose(_) => "compose",
         Effect::Ask(_) => "ask_model",
@@ -636,6 +741,10 @@ fn carry_out(
     clock: &dyn Clock,
 ) -> Progress {
     let stage = match effect {
+        Some(Effect::Recall(session)) => {
+            bench.to_recall.push_back((run, session.into_boxed_str()));
+            Stage::ToRecall
+        }
         Some(Effect::Search(request)) => {
             let sought = (library.epoch(), request);
             match bench.found.get(&sought) {
@@ -652,7 +761,20 @@ fn carry_out(
         Some(Effect::Use(ToolUse::Search { query, limit })) => {
             bench.seek(run, Seek::Tool { query, limit }, library)
         }
-        Some(Effect::Plan(wish)) => Stage::Planned(Box::new(writes::plan(&wish, library, clock.wall()))),
+        Some(Effect::Plan(Wish::New(note))) => {
+            Stage::Planned(Box::new(writes::plan(&note, library, clock.wall())))
+        }
+        Some(Effect::Plan(wish)) => match writes::place(&wish, library) {
+            Ok(path) => {
+                bench.to_write.push_back(run);
+                Stage::ToRead(Box::new(Reading::Plan { path, wish }))
+            }
+            Err(why) => Stage::Planned(Box::new(Err(why))),
+        },
+        Some(Effect::Use(ToolUse::Write(_))) => {
+            debug_assert!(false, "a run plans what it writes");
+            return Progress::Done;
+        }
         Some(Effect::Write(planned)) => {
             bench.to_write.push_back(run);
             Stage::ToWrite(Box::new(planned))
@@ -664,7 +786,7 @@ fn carry_out(
         None => return Progress::Done,
     };
     let Some(record) = runs.at_mut(run) else { return Progress::Done };
-    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed) && !stage.is_writing();
+    let needs_task = !matches!(stage, Stage::ToAsk | Stage::ToEmbed | Stage::ToRecall) && !stage.is_writing();
     record.stage = stage;
     if !needs_task {
         record.task = None;

@@ -88,6 +88,7 @@ planted! {
     SleepsOnCallbacks = "the loop sleeps although a callback could be tried";
     KeepsCallPlaces = "a try of a callback that failed keeps its place";
     TellsBeforeTheEnd = "an end is told before it is kept";
+    TalksAtOnce = "messages of one session are answered at the same time";
     KeepsFailedDials = "a socket that could not be connected is not closed";
 }
 

@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use super::record::{Batch, Idempotency, KeptRun, KeptVector, Row, Sweep, Swept};
+use super::record::{
+    Batch, Idempotency, KeptRun, KeptSession, KeptVector, Row, SessionPlace, SessionRow, Sweep, Swept,
+};
 use super::storage::{Storage, Trouble};
 use crate::base::Key;
 
@@ -33,6 +35,29 @@ pub enum Job {
         asker: Key,
         /// The key.
         key: Box<str>,
+    },
+    /// List sessions, the one that was spoken in last first.
+    ListSessions {
+        /// Who asks.
+        asker: Key,
+        /// From behind this one on.
+        after: Option<SessionPlace>,
+        /// At most so many.
+        rows_max: usize,
+    },
+    /// Find what was said in a session.
+    FindSession {
+        /// Who asks.
+        asker: Key,
+        /// Its name.
+        name: Box<str>,
+    },
+    /// Let go of a session.
+    DropSession {
+        /// Who wants it gone.
+        asker: Key,
+        /// Its name.
+        name: Box<str>,
     },
     /// Let go of ended runs.
     Sweep(Sweep),
@@ -80,6 +105,27 @@ pub enum Done {
         /// What was found.
         found: Result<Option<(Uuid, Idempotency)>, Trouble>,
     },
+    /// Sessions.
+    ListedSessions {
+        /// Who asked.
+        asker: Key,
+        /// What was found.
+        found: Result<Vec<SessionRow>, Trouble>,
+    },
+    /// The session, if there is one.
+    FoundSession {
+        /// Who asked.
+        asker: Key,
+        /// What was found.
+        found: Result<Option<KeptSession>, Trouble>,
+    },
+    /// The session is gone.
+    DroppedSession {
+        /// Who wanted it gone.
+        asker: Key,
+        /// Whether there was one.
+        dropped: Result<bool, Trouble>,
+    },
     /// Ended runs were let go of.
     Swept(Result<Swept, Trouble>),
     /// Vectors, each in the place of its name.
@@ -107,6 +153,13 @@ pub fn carry_out(job: Job, storage: &mut dyn Storage) -> Done {
             Done::Listed { asker, found: storage.list(before, rows_max) }
         }
         Job::FindKey { asker, key } => Done::FoundKey { asker, found: storage.find_key(&key) },
+        Job::ListSessions { asker, after, rows_max } => {
+            Done::ListedSessions { asker, found: storage.list_sessions(after.as_ref(), rows_max) }
+        }
+        Job::FindSession { asker, name } => Done::FoundSession { asker, found: storage.find_session(&name) },
+        Job::DropSession { asker, name } => {
+            Done::DroppedSession { asker, dropped: storage.drop_session(&name) }
+        }
         Job::Sweep(sweep) => Done::Swept(storage.sweep(sweep)),
         Job::FindVectors { asker, names } => {
             Done::FoundVectors { asker, found: storage.find_vectors(&names) }

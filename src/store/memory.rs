@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::record::{
     Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
-    KeptVector, Loaded, Record, Row, Sweep, Swept, Uncalled, Unfinished,
+    KeptSession, KeptVector, Loaded, Record, Row, Said, SessionPlace, SessionRow, Sweep, Swept, Uncalled,
+    Unfinished,
 };
+use super::sessions::{Sessions, contradicts};
 use super::storage::{Storage, Trouble};
 use crate::base::WallTime;
 use crate::base::planted::{Planted, is_planted};
@@ -20,6 +22,7 @@ pub struct Memory {
     /// Ended runs that may be swept, in the order in which they ended.
     ended: BTreeSet<(WallTime, Uuid)>,
     swept_to: Option<Uuid>,
+    sessions: Sessions,
     vectors: BTreeMap<Uuid, Box<[u8]>>,
     /// Their names, in the order in which they came.
     vector_names: VecDeque<Uuid>,
@@ -106,6 +109,8 @@ impl Memory {
                     }
                 }
             },
+            // They can't fail any more, and are kept once all the others are.
+            Record::Said(_) => {}
             Record::Called { run, called } if entry.admitted.callback.is_some() => {
                 let Some(ending) = &entry.ending else {
                     return Err(other("a run that has not ended", *run));
@@ -206,11 +211,24 @@ impl Storage for Memory {
         for record in &batch.records {
             before.entry(record.run()).or_insert_with(|| self.runs.get(&record.run()).cloned());
         }
-        let applied = batch.records.iter().try_for_each(|record| self.apply(record));
+        let mut said: Vec<&Said> = Vec::new();
+        let applied = batch.records.iter().try_for_each(|record| match record {
+            Record::Said(new) if self.runs.contains_key(&new.run) => {
+                if self.sessions.contradict(new) || said.iter().any(|other| contradicts(new, other)) {
+                    return Err(other("another answer", new.run));
+                }
+                said.push(new);
+                Ok(())
+            }
+            record => self.apply(record),
+        });
         if applied.is_err() {
             // All are removed before any is put back: a key may have passed from one run to another on the way.
             before.keys().for_each(|run| self.remove(*run));
             before.into_values().flatten().for_each(|entry| self.put_back(entry));
+        }
+        if applied.is_ok() {
+            said.into_iter().for_each(|said| self.sessions.keep(said));
         }
         applied
     }
@@ -233,6 +251,22 @@ impl Storage for Memory {
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         let run = self.keys.get(key).and_then(|run| self.runs.get(run));
         Ok(run.and_then(|entry| Some((entry.admitted.run, entry.admitted.key.clone()?))))
+    }
+
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        Ok(self.sessions.list(after, rows_max))
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        Ok(self.sessions.find(name))
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        Ok(self.sessions.forget(name))
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {

@@ -13,12 +13,14 @@
 pub mod job;
 pub mod memory;
 pub mod record;
+mod sessions;
 pub mod storage;
 
 pub use job::{Done, Job, carry_out};
 pub use memory::Memory;
 pub use record::{
     Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
-    KeptVector, Loaded, Outcome, Record, Row, Sweep, Swept, Uncalled, Unfinished,
+    KeptSaid, KeptSession, KeptVector, Loaded, Outcome, Record, Row, Said, SessionBounds, SessionPlace,
+    SessionRow, Sweep, Swept, Uncalled, Unfinished,
 };
 pub use storage::{Cause, Storage, Trouble};

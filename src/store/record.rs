@@ -43,6 +43,8 @@ pub enum Record {
         /// How.
         ending: Ending,
     },
+    /// A message of a session was answered.
+    Said(Said),
     /// What has become of a run's callback so far. A run that has not ended has none to tell of.
     Called {
         /// The run.
@@ -74,6 +76,37 @@ pub struct Admitted {
     pub reserved: u64,
     /// Where its end is to be told, as a URL.
     pub callback: Option<Box<str>>,
+}
+
+/// A message of a session and its answer, which become the newest of the session. What is too much then is let go of, the
+/// oldest first: but never the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The run that has answered.
+    pub run: Uuid,
+    /// The session's name; it comes into being with the first of them.
+    pub session: Box<str>,
+    /// When the message was accepted.
+    pub asked_at: WallTime,
+    /// When the answer was there.
+    pub answered_at: WallTime,
+    /// The message.
+    pub message: Box<str>,
+    /// The answer.
+    pub answer: Box<str>,
+    /// How much is kept.
+    pub bounds: SessionBounds,
+}
+
+/// How much is kept of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionBounds {
+    /// Messages with their answers, of one session.
+    pub messages_max: u64,
+    /// Bytes of all these, of one session.
+    pub bytes_max: u64,
+    /// Sessions; those that nobody has spoken in for longest make room.
+    pub sessions_max: u64,
 }
 
 /// A client's own name for a request, so that asking twice is asking once.
@@ -236,6 +269,55 @@ pub struct Row {
     pub ended: Option<(Outcome, WallTime)>,
 }
 
+/// A session in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Its name.
+    pub name: Box<str>,
+    /// When the first message of it was accepted.
+    pub created_at: WallTime,
+    /// When the newest answer was there.
+    pub updated_at: WallTime,
+    /// Messages that are kept, each with its answer.
+    pub messages: u64,
+}
+
+/// A session with what was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSession {
+    /// When the first message of it was accepted.
+    pub created_at: WallTime,
+    /// When the newest answer was there.
+    pub updated_at: WallTime,
+    /// What was said, the oldest first.
+    pub said: Vec<KeptSaid>,
+}
+
+/// A message of a session and its answer, as whoever asks finds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSaid {
+    /// The run that has answered.
+    pub run: Uuid,
+    /// When the message was accepted.
+    pub asked_at: WallTime,
+    /// When the answer was there.
+    pub answered_at: WallTime,
+    /// The message.
+    pub message: Box<str>,
+    /// The answer.
+    pub answer: Box<str>,
+}
+
+/// Where a list of sessions goes on: behind the one that was updated then and has this name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionPlace {
+    /// When.
+    pub updated_at: WallTime,
+    /// The name.
+    pub name: Box<str>,
+}
+
+/// Which ended runs are to be let go of: the oldest ends first.
 /// Which ended runs are to be let go of: the oldest ends first. One whose callback is outstanding is none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sweep {
@@ -276,6 +358,7 @@ impl Record {
     pub fn run(&self) -> Uuid {
         match self {
             Record::Admitted(Admitted { run, .. })
+            | Record::Said(Said { run, .. })
             | Record::Inputs { run, .. }
             | Record::Events { run, .. }
             | Record::Bounds { run, .. }

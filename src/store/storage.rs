@@ -14,7 +14,9 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::record::{Batch, Idempotency, KeptRun, KeptVector, Loaded, Row, Sweep, Swept};
+use super::record::{
+    Batch, Idempotency, KeptRun, KeptSession, KeptVector, Loaded, Row, SessionPlace, SessionRow, Sweep, Swept,
+};
 
 /// Somewhere to keep runs. Its calls may block, so only a thread that may block makes them.
 pub trait Storage: Send {
@@ -48,6 +50,28 @@ pub trait Storage: Send {
     /// # Errors
     /// [`Trouble`]
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble>;
+
+    /// Sessions, the one that was spoken in last first, from behind `after` on; at most `rows_max`.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble>;
+
+    /// What was said in a session; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble>;
+
+    /// Lets go of a session and all that was said in it; the runs that have answered stay. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble>;
 
     /// Lets go of ended runs, with their logs and keys, in the order in which they ended. Those whose callback is
     /// outstanding stay, and are not counted.

@@ -9,7 +9,8 @@ use oneloop::app::callbacks::CallbackCounts;
 use oneloop::config::{AllowedServer, CallbackConfig, Config};
 use oneloop::limits::Limits;
 use oneloop::store::{
-    Batch, CallState, Idempotency, KeptRun, KeptVector, Loaded, Memory, Row, Storage, Sweep, Swept, Trouble,
+    Batch, CallState, Idempotency, KeptRun, KeptSession, KeptVector, Loaded, Memory, Row, SessionPlace,
+    SessionRow, Storage, Sweep, Swept, Trouble,
 };
 use oneloop::wire::proxy::ProxyRules;
 use oneloop::wire::webhook::SigningKey;
@@ -55,6 +56,22 @@ impl Storage for Outliving {
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         self.with(|memory| memory.find_key(key))
     }
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        self.with(|memory| memory.list_sessions(after, rows_max))
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        self.with(|memory| memory.find_session(name))
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        self.with(|memory| memory.drop_session(name))
+    }
+
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {
         self.with(|memory| memory.sweep(sweep))
     }

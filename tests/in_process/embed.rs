@@ -8,7 +8,8 @@ use std::time::Duration;
 use oneloop::config::{Config, EmbedConfig};
 use oneloop::limits::Limits;
 use oneloop::store::{
-    Batch, Idempotency, KeptRun, KeptVector, Loaded, Memory, Row, Storage, Sweep, Swept, Trouble,
+    Batch, Idempotency, KeptRun, KeptSession, KeptVector, Loaded, Memory, Row, SessionPlace, SessionRow,
+    Storage, Sweep, Swept, Trouble,
 };
 use oneloop::wire::url::Url;
 use serde_json::{Value, json};
@@ -217,6 +218,22 @@ impl Storage for Shared {
 
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         self.0.lock().unwrap().find_key(key)
+    }
+
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        self.0.lock().unwrap().list_sessions(after, rows_max)
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        self.0.lock().unwrap().find_session(name)
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        self.0.lock().unwrap().drop_session(name)
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use oneloop::config::{AgentMode, Config, ModelConfig, Secret};
 use oneloop::limits::Limits;
 use oneloop::store::{
-    Batch, Cause, Idempotency, KeptRun, KeptVector, Loaded, Row, Storage, Sweep, Swept, Trouble,
+    Batch, Cause, Idempotency, KeptRun, KeptSession, KeptVector, Loaded, Row, SessionPlace, SessionRow,
+    Storage, Sweep, Swept, Trouble,
 };
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use serde_json::{Value, json};
@@ -142,6 +143,18 @@ impl Storage for Forgetful {
 
     fn find_key(&mut self, _: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         Ok(None)
+    }
+
+    fn list_sessions(&mut self, _: Option<&SessionPlace>, _: usize) -> Result<Vec<SessionRow>, Trouble> {
+        Ok(Vec::new())
+    }
+
+    fn find_session(&mut self, _: &str) -> Result<Option<KeptSession>, Trouble> {
+        Ok(None)
+    }
+
+    fn drop_session(&mut self, _: &str) -> Result<bool, Trouble> {
+        Ok(false)
     }
 
     fn sweep(&mut self, _: Sweep) -> Result<Swept, Trouble> {
@@ -313,6 +326,18 @@ impl Storage for Failing {
 
     fn find_key(&mut self, _: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         Ok(None)
+    }
+
+    fn list_sessions(&mut self, _: Option<&SessionPlace>, _: usize) -> Result<Vec<SessionRow>, Trouble> {
+        Ok(Vec::new())
+    }
+
+    fn find_session(&mut self, _: &str) -> Result<Option<KeptSession>, Trouble> {
+        Ok(None)
+    }
+
+    fn drop_session(&mut self, _: &str) -> Result<bool, Trouble> {
+        Ok(false)
     }
 
     fn sweep(&mut self, _: Sweep) -> Result<Swept, Trouble> {

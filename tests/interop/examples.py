@@ -1,4 +1,4 @@
-"""Runs the examples of docs/api.md, one after the other, and compares what they print. Called by `run`.
+"""Runs the examples of a chapter, one after the other, and compares what they print. Called by `run`.
 
 An example is a `console` block: `$ ` and a command, then what it prints, where `…` stands for anything within a line.
 The server is one over an empty folder; its address takes the place of the usual one.

@@ -5,6 +5,7 @@ Called by `run`. Each part has a server and a folder of its own.
 
 import concurrent.futures
 import contextlib
+import hashlib
 import os
 import pathlib
 import random
@@ -204,6 +205,102 @@ def many_writers():
     shutil.rmtree(notes)
 
 
+def an_editor_among_writers():
+    """An editor that knows nothing of the server saves a note again and again while two hundred clients write it."""
+    notes = folder(shared="")
+    shared = notes / "shared.md"
+    with Oneloop("edited", notes) as server:
+        done, told = threading.Event(), []
+
+        def write(number):
+            with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as client:
+                while not done.is_set():
+                    read = client.get(file("shared.md"))
+                    written = put(client, "shared.md", f"{read.text}line {number}\n", {"If-Match": read.headers["etag"]})
+                    if written.status_code == 200:
+                        return
+                    told.append(written.status_code)
+
+        with concurrent.futures.ThreadPoolExecutor(200) as pool:
+            writers = [pool.submit(write, number) for number in range(200)]
+            for edit in range(40):
+                # As editors do: a new file takes the place of the old one.
+                saved = notes / ".shared.saved"
+                saved.write_text(f"{shared.read_text()}edit {edit}\n")
+                saved.replace(shared)
+                done.wait(0.01)
+            concurrent.futures.wait(writers, timeout=120)
+            done.set()
+        lines = shared.read_text().splitlines()
+        edits = [line for line in lines if line.startswith("edit ")]
+        holds("what an editor saves amid two hundred writers is never overwritten unseen",
+              edits == [f"edit {edit}" for edit in range(40)], (len(edits), len(lines)))
+        holds("a writer who did not know of it is told 412 and nothing else", set(told) == {412}, set(told))
+        info = server.get("/info")["loop"]
+        holds("meanwhile, too, no turn has used 10 ms of the thread's time", info["longest_turn_ms"] < 10, info)
+    shutil.rmtree(notes)
+
+
+def agent_kills():
+    """A hundred times the server is killed while the agent keeps what it is told."""
+    notes, chance = folder(tea="# Tea\n\nGreen tea wants 80 degrees.\n"), random.Random(11)
+    state = tempfile.mkdtemp(prefix="oneloop-notes-state-")
+    accepted, numbers = {}, iter(range(10**9))
+    for _ in range(100):
+        server = Oneloop("killed-agent", notes, "--state-dir", state)
+        done = threading.Event()
+
+        def tell():
+            with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+                while not done.is_set():
+                    number = next(numbers)
+                    with contextlib.suppress(httpx.HTTPError):
+                        answer = client.post("/chat/async", json={"message": f"Note: ticket {number} is kept."})
+                        if answer.status_code == 202:
+                            accepted[answer.json()["task_id"]] = number
+                    # Not more than can be done: what waits at work is tried again, but not for ever.
+                    done.wait(0.05)
+
+        tellers = [threading.Thread(target=tell) for _ in range(4)]
+        for teller in tellers:
+            teller.start()
+        done.wait(chance.uniform(0.0, 0.2))
+        server.kill()
+        done.set()
+        for teller in tellers:
+            teller.join()
+    with Oneloop("killed-agent", notes, "--state-dir", state) as server:
+        ended = {task: server.ended(task) for task in accepted}
+        updates = {task: end["result"]["knowledge_updates"] for task, end in ended.items() if end["status"] == "completed"}
+        given_up = [end["error"] for end in ended.values() if end["status"] == "failed"]
+        holds(f"of {len(accepted)} statements that were accepted none is lost in a hundred kills",
+              len(updates) + len(given_up) == len(accepted) > 100, len(updates))
+        holds("only what was at work in three of them is given up",
+              all("it is not tried again" in error for error in given_up) and len(given_up) < len(accepted) / 10,
+              (len(given_up), given_up[:1]))
+        holds("each is one change", all(len(changes) == 1 for changes in updates.values()))
+        wrong = [update["path"] for (update,) in updates.values()
+                 if hashlib.sha256((notes / update["path"]).read_bytes()).hexdigest() != update["hash"]]
+        holds("every change that is told of is in the folder, byte for byte", wrong == [], wrong)
+        paths = [update["path"] for (update,) in updates.values()]
+        texts = [path.read_text() for path in notes.rglob("*.md")]
+        twice = [number for task, number in accepted.items() if task in updates and
+                 sum(f"# Ticket {number} is kept" in text for text in texts) != 1]
+        holds("and was written once", twice == [] and len(set(paths)) == len(paths), twice)
+        before = {path: path.read_bytes() for path in notes.rglob("*.md")}
+        undone = [update for (update,) in updates.values()][::2]
+        for update in undone:
+            answer = server.client.post("/notes/undo", json={"id": update["id"]})
+            if answer.status_code != 200:
+                holds("a change is undone", False, answer.text)
+        for update in undone:
+            del before[notes / update["path"]]
+        after = {path: path.read_bytes() for path in notes.rglob("*.md")}
+        holds(f"{len(undone)} changes are undone exactly, and no other note is touched", before == after)
+    shutil.rmtree(state)
+    shutil.rmtree(notes)
+
+
 def kills():
     """A hundred times the server is killed at work; every note that it was writing is whole, old or new."""
     notes, chance = folder(), random.Random(7)
@@ -286,5 +383,7 @@ end_within(600)
 routes()
 files()
 many_writers()
+an_editor_among_writers()
 bad_disks()
 kills()
+agent_kills()

@@ -1,7 +1,7 @@
 //! The contract, one claim a test, for each implementation.
 
 use oneloop::base::WallTime;
-use oneloop::store::{CallState, KeptVector, Outcome};
+use oneloop::store::{CallState, KeptVector, Outcome, SessionBounds};
 
 use crate::support::*;
 
@@ -50,6 +50,15 @@ contract! {
     load_of_an_empty_storage_is_empty
     bounds_go_up_and_down
     texts_of_any_kind_come_back_as_they_were
+    what_was_said_in_a_session_is_found_in_order_after_reopening_too
+    what_was_said_outlives_the_run_that_has_said_it
+    saying_it_again_changes_nothing_and_something_else_is_refused
+    what_an_unknown_run_has_said_is_passed_over
+    a_batch_with_a_contradiction_leaves_nothing_of_what_was_said
+    the_oldest_messages_of_a_session_make_room_and_the_newest_stays
+    sessions_that_nobody_speaks_in_make_room
+    pages_of_sessions_go_from_the_one_spoken_in_last_on
+    a_session_that_is_dropped_is_gone_and_may_begin_anew
     a_callback_is_found_with_its_run_after_reopening_too
     a_callback_of_an_ended_run_is_outstanding_until_it_is_over
     a_callback_that_is_over_never_changes
@@ -513,4 +522,115 @@ fn the_vectors_that_came_first_make_room<K: Kept>() {
     kept.reopen();
     kept.keep_vectors(&[1], 2);
     assert_eq!(kept.vectors(&[1, 2, 3, 4]), [Some(1), None, None, Some(4)]);
+}
+
+/// Runs with these numbers have ended.
+fn over<K: Kept>(kept: &mut K, runs: std::ops::RangeInclusive<u128>) {
+    for run in runs {
+        kept.commit(vec![admitted(run), ended(run, 1)]);
+    }
+}
+
+fn what_was_said_in_a_session_is_found_in_order_after_reopening_too<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=3);
+    kept.commit(vec![said(1, "a", "x", ALL)]);
+    kept.commit(vec![said(2, "b", "y", ALL), said(3, "a", "z", ALL)]);
+    let before = kept.all();
+    kept.reopen();
+    assert_eq!(kept.all(), before);
+    assert_eq!(kept.said_in("a"), ["m1 x", "m3 z"]);
+    let rows = kept.sessions();
+    let times = |row: &oneloop::store::SessionRow| (row.created_at.as_millis(), row.updated_at.as_millis());
+    assert_eq!((&*rows[0].name, times(&rows[0]), rows[0].messages), ("a", (1, 4), 2));
+    assert_eq!((&*rows[1].name, times(&rows[1]), rows[1].messages), ("b", (2, 3), 1));
+    assert_eq!(kept.storage().find_session("c").unwrap(), None);
+}
+
+fn what_was_said_outlives_the_run_that_has_said_it<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=1);
+    kept.commit(vec![said(1, "a", "x", ALL)]);
+    assert_eq!(kept.sweep(9, 9, 9).runs, 1);
+    assert_eq!(kept.said_in("a"), ["m1 x"]);
+}
+
+fn saying_it_again_changes_nothing_and_something_else_is_refused<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=2);
+    kept.commit(vec![said(1, "a", "x", ALL)]);
+    kept.commit(vec![said(2, "a", "y", ALL)]);
+    let before = kept.all();
+    kept.commit(vec![said(1, "a", "x", ALL)]);
+    kept.refuses(vec![said(1, "a", "other", ALL)]);
+    kept.refuses(vec![said(1, "b", "x", ALL), said(1, "b", "y", ALL)]);
+    assert_eq!(kept.all(), before);
+}
+
+fn what_an_unknown_run_has_said_is_passed_over<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![said(1, "a", "x", ALL)]);
+    assert!(kept.names().is_empty());
+}
+
+fn a_batch_with_a_contradiction_leaves_nothing_of_what_was_said<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=2);
+    kept.commit(vec![said(1, "a", "x", ALL)]);
+    let before = kept.all();
+    kept.refuses(vec![said(2, "a", "y", ALL), admitted_as(1, "another", None), ended(1, 7)]);
+    assert_eq!(kept.all(), before);
+}
+
+fn the_oldest_messages_of_a_session_make_room_and_the_newest_stays<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=6);
+    for run in 1..=3 {
+        kept.commit(vec![said(run, "a", "x", SessionBounds { messages_max: 2, ..ALL })]);
+    }
+    assert_eq!(kept.said_in("a"), ["m2 x", "m3 x"]);
+    // Each takes three bytes.
+    kept.commit(vec![said(4, "a", "x", SessionBounds { bytes_max: 8, ..ALL })]);
+    assert_eq!(kept.said_in("a"), ["m3 x", "m4 x"]);
+    kept.commit(vec![said(5, "a", "\u{e4}\u{e4}", SessionBounds { bytes_max: 8, ..ALL })]);
+    assert_eq!(kept.said_in("a"), ["m5 \u{e4}\u{e4}"]);
+    kept.commit(vec![said(6, "a", "x", SessionBounds { messages_max: 0, bytes_max: 0, sessions_max: 0 })]);
+    assert_eq!(kept.said_in("a"), ["m6 x"]);
+}
+
+fn sessions_that_nobody_speaks_in_make_room<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=4);
+    let two = SessionBounds { sessions_max: 2, ..ALL };
+    for (run, session) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+        kept.commit(vec![said(run, session, "x", two)]);
+    }
+    assert_eq!(kept.names(), ["c", "a"]);
+    assert!(kept.said_in("b").is_empty());
+}
+
+fn pages_of_sessions_go_from_the_one_spoken_in_last_on<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=5);
+    for (run, session) in [(1, "b"), (2, "a"), (3, "c"), (4, "d"), (5, "b")] {
+        kept.commit(vec![said(run, session, "x", ALL)]);
+    }
+    assert_eq!(kept.names(), ["b", "d", "c", "a"]);
+    let first = kept.storage().list_sessions(None, 2).unwrap();
+    let rest = kept.storage().list_sessions(Some(&place(&first[1])), 9).unwrap();
+    assert_eq!(rest, kept.sessions()[2..]);
+    assert!(kept.storage().list_sessions(Some(&place(&rest[1])), 9).unwrap().is_empty());
+}
+
+fn a_session_that_is_dropped_is_gone_and_may_begin_anew<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=3);
+    kept.commit(vec![said(1, "a", "x", ALL), said(2, "b", "y", ALL)]);
+    assert!(kept.storage().drop_session("a").unwrap());
+    assert!(!kept.storage().drop_session("a").unwrap());
+    assert_eq!((kept.names(), kept.said_in("b")), (vec!["b".to_owned()], vec!["m2 y".to_owned()]));
+    assert!(kept.find(1).is_some());
+    kept.commit(vec![said(3, "a", "z", ALL)]);
+    kept.reopen();
+    assert_eq!(kept.said_in("a"), ["m3 z"]);
 }

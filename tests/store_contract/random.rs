@@ -1,6 +1,6 @@
 //! A storage in memory and one in a file are given the same random batches, and must agree after each.
 
-use oneloop::store::{CallState, Cause, Outcome, Record};
+use oneloop::store::{CallState, Cause, Outcome, Record, SessionBounds};
 
 use crate::support::*;
 
@@ -25,7 +25,7 @@ impl Random {
     /// Few ids, keys, numbers and texts, so that records often meet what is kept, and agree or contradict.
     fn record(&mut self) -> Record {
         let run = u128::from(1 + self.below(6));
-        match self.below(18) {
+        match self.below(22) {
             16 => admitted_to_call(run, ["u", "u", "v"][usize::try_from(self.below(3)).unwrap()]),
             17 => {
                 let states = [CallState::Outstanding, CallState::Delivered, CallState::GivenUp];
@@ -49,7 +49,13 @@ impl Random {
                 let outcome = [Outcome::Completed, Outcome::Failed][usize::try_from(self.below(2)).unwrap()];
                 ended_as(run, self.below(4), outcome, Some("why").filter(|_| outcome == Outcome::Failed))
             }
-            _ => forgotten(run),
+            15 => forgotten(run),
+            _ => {
+                let session = ["s", "t", "u"][usize::try_from(self.below(3)).unwrap()];
+                let answer = if self.below(8) == 0 { "y" } else { "x" };
+                let bounds = SessionBounds { messages_max: 3, bytes_max: 6 + self.below(9), sessions_max: 2 };
+                said(run, session, answer, bounds)
+            }
         }
     }
 }
@@ -62,8 +68,16 @@ fn memory_and_a_file_agree_on_everything() {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (mut memory, mut file) = (InMemory::new(), InFile::new());
         for step in 0..STEPS {
-            match random.below(12) {
+            match random.below(13) {
                 0 => file.reopen(),
+                12 => {
+                    let dropped = memory.storage().drop_session("s").unwrap();
+                    assert_eq!(
+                        file.storage().drop_session("s").unwrap(),
+                        dropped,
+                        "seed {seed}, step {step}"
+                    );
+                }
                 1 => {
                     let (before, excess) = (random.below(6), random.below(3));
                     let runs_max = usize::try_from(random.below(4)).unwrap();

@@ -11,7 +11,8 @@ use oneloop::limits::Limits;
 use oneloop::os::sim::{Plan, World};
 use oneloop::os::{Completion, Woken};
 use oneloop::store::{
-    Batch, Done, Idempotency, Job, KeptRun, KeptVector, Loaded, Row, Storage, Sweep, Swept, Trouble,
+    Batch, Done, Idempotency, Job, KeptRun, KeptSession, KeptVector, Loaded, Row, SessionPlace, SessionRow,
+    Storage, Sweep, Swept, Trouble,
 };
 use uuid::Uuid;
 
@@ -132,6 +133,28 @@ impl Storage for InWorld {
         let job = Job::FindKey { asker: asker(), key: key.into() };
         let Done::FoundKey { found, .. } = self.carry_out(job) else { unreachable!() };
         found
+    }
+
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        let job = Job::ListSessions { asker: asker(), after: after.cloned(), rows_max };
+        let Done::ListedSessions { found, .. } = self.carry_out(job) else { unreachable!() };
+        found
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        let job = Job::FindSession { asker: asker(), name: name.into() };
+        let Done::FoundSession { found, .. } = self.carry_out(job) else { unreachable!() };
+        found
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        let job = Job::DropSession { asker: asker(), name: name.into() };
+        let Done::DroppedSession { dropped, .. } = self.carry_out(job) else { unreachable!() };
+        dropped
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use oneloop::base::WallTime;
 use oneloop::os::real::Sqlite;
 use oneloop::store::{
-    Admitted, Batch, CallState, Called, Cause, Ending, EventText, Idempotency, KeptRun, KeptVector, Loaded,
-    Memory, Outcome, Record, Row, Storage, Sweep, Swept, Trouble,
+    Admitted, Batch, CallState, Called, Cause, Ending, EventText, Idempotency, KeptRun, KeptSession,
+    KeptVector, Loaded, Memory, Outcome, Record, Row, Said, SessionBounds, SessionPlace, SessionRow, Storage,
+    Sweep, Swept, Trouble,
 };
 use uuid::Uuid;
 
@@ -88,6 +89,9 @@ impl Kept for InFile {
     }
 }
 
+/// Sessions, each as it is listed and as it is found.
+pub type Sessions = Vec<(SessionRow, Option<KeptSession>)>;
+
 /// What tests say to a storage, in few words.
 pub trait Talk {
     fn talk(&mut self) -> &mut dyn Storage;
@@ -145,11 +149,33 @@ pub trait Talk {
         self.rows().iter().map(|row| row.run.as_u128()).collect()
     }
 
+    /// Sessions in the order of their list.
+    fn sessions(&mut self) -> Vec<SessionRow> {
+        self.talk().list_sessions(None, usize::MAX).unwrap()
+    }
+
+    /// Their names.
+    fn names(&mut self) -> Vec<String> {
+        self.sessions().iter().map(|row| row.name.to_string()).collect()
+    }
+
+    /// What was said in a session: messages and answers.
+    fn said_in(&mut self, name: &str) -> Vec<String> {
+        let session = self.talk().find_session(name).unwrap();
+        let said = session.into_iter().flat_map(|session| session.said);
+        said.map(|said| format!("{} {}", said.message, said.answer)).collect()
+    }
+
     /// All that can be asked for.
-    fn all(&mut self) -> (Loaded, Vec<Row>, Vec<Option<KeptRun>>) {
+    fn all(&mut self) -> (Loaded, Vec<Row>, Vec<Option<KeptRun>>, Sessions) {
         let rows = self.rows();
         let runs = rows.iter().map(|row| self.talk().find(row.run).unwrap()).collect();
-        (self.loaded(), rows, runs)
+        let sessions = self.sessions().into_iter().map(|row| {
+            let session = self.talk().find_session(&row.name).unwrap();
+            (row, session)
+        });
+        let sessions = sessions.collect();
+        (self.loaded(), rows, runs, sessions)
     }
 }
 
@@ -214,6 +240,27 @@ pub fn ended(run: u128, at: u64) -> Record {
 pub fn ended_as(run: u128, at: u64, outcome: Outcome, error: Option<&str>) -> Record {
     let ending = Ending { outcome, at: WallTime::from_millis(at), error: error.map(Into::into) };
     Record::Ended { run: id(run), ending }
+}
+
+/// More than any test needs of sessions.
+pub const ALL: SessionBounds = SessionBounds { messages_max: MANY, bytes_max: MANY, sessions_max: MANY };
+
+/// What a run has said, at the moment that its number says.
+pub fn said(run: u128, session: &str, answer: &str, bounds: SessionBounds) -> Record {
+    let at = u64::try_from(run).unwrap();
+    Record::Said(Said {
+        run: id(run),
+        session: session.into(),
+        asked_at: WallTime::from_millis(at),
+        answered_at: WallTime::from_millis(at + 1),
+        message: format!("m{run}").into(),
+        answer: answer.into(),
+        bounds,
+    })
+}
+
+pub fn place(row: &SessionRow) -> SessionPlace {
+    SessionPlace { updated_at: row.updated_at, name: row.name.clone() }
 }
 
 pub fn forgotten(run: u128) -> Record {

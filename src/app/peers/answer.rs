@@ -336,7 +336,7 @@ pub fn viewed(
 }
 
 /// Bytes that the head of an answer may take.
-const HEAD_ROOM: usize = 1024;
+pub(super) const HEAD_ROOM: usize = 1024;
 
 /// The head of an event stream, and for a reader that joins in, where the run is. The connection is among the run's
 /// watchers.

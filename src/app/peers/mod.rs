@@ -42,8 +42,9 @@ use crate::base::{Key, Pressure, Time};
 use crate::limits::Limits;
 use crate::net::Connection;
 use crate::os::Ready;
+use crate::os::disk::FileHash;
 use crate::reactor::{Cx, TimerId};
-use crate::store::{Idempotency, KeptRun, Row, Trouble};
+use crate::store::{Idempotency, KeptRun, KeptSession, Row, SessionPlace, SessionRow, Trouble};
 use crate::wire::http1::{After, Server};
 
 pub use answer::{not_synced, synced, viewed};
@@ -98,6 +99,17 @@ enum FileWanted {
         /// The change, by its id.
         id: Box<str>,
     },
+    /// That a note which the agent has added to is as it was: it is read first.
+    Shortened {
+        /// The change, by its id.
+        id: Box<str>,
+        /// The note.
+        path: Box<str>,
+        /// What the file must be, or it was changed since.
+        hash: FileHash,
+        /// So much of its beginning stays.
+        bytes: u64,
+    },
 }
 
 /// What is done once a run is kept.
@@ -116,6 +128,12 @@ enum Wish {
     About(Uuid, Deed),
     /// The list of tasks.
     List { limit: usize, before: Option<Uuid> },
+    /// The list of sessions.
+    Sessions { limit: usize, after: Option<SessionPlace> },
+    /// A session.
+    Session(Box<str>),
+    /// That a session is gone.
+    DropSession(Box<str>),
     /// A run that was begun under this idempotency key, or else a new one. The body counts as one that is being received.
     Begin { body: Vec<u8>, key: Idempotency },
 }
@@ -147,6 +165,12 @@ pub enum Found {
     Rows(Vec<Row>),
     /// The run under an idempotency key, if there is one.
     Key(Option<(Uuid, Idempotency)>),
+    /// The sessions of a list.
+    Sessions(Vec<SessionRow>),
+    /// The session that was asked for, if it is kept.
+    Session(Option<KeptSession>),
+    /// Whether there was a session, which is gone now.
+    Dropped(bool),
     /// It could not look.
     Nothing(Trouble),
 }

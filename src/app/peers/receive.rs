@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::answer::{
-    accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_whole, tell_malformed, watch,
+    HEAD_ROOM, accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_whole,
+    tell_malformed, watch,
 };
 use super::{
     Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve, undo,
@@ -17,12 +18,13 @@ use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
+use crate::app::sessions;
 use crate::app::{about, caches, chat, health, step_log, tasks, verify};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::net::Fill;
 use crate::reactor::Cx;
-use crate::store::{Idempotency, Job, KeptRun};
+use crate::store::{Idempotency, Job, KeptRun, KeptSession};
 use crate::wire::http1::{AdmitError, Method, RequestEvent};
 
 /// What a request is answered with, once all of it was read.
@@ -221,6 +223,11 @@ fn ask_store(peer: &mut Peer, wish: Wish, service: &mut Service, cx: &mut Cx<'_,
         Wish::About(run, _) => Job::Find { asker, run: *run },
         // One more than is shown tells whether there is a next page.
         Wish::List { limit, before } => Job::List { asker, before: *before, rows_max: limit + 1 },
+        Wish::Sessions { limit, after } => {
+            Job::ListSessions { asker, after: after.clone(), rows_max: limit + 1 }
+        }
+        Wish::Session(name) => Job::FindSession { asker, name: name.clone() },
+        Wish::DropSession(name) => Job::DropSession { asker, name: name.clone() },
         Wish::Begin { key, .. } => Job::FindKey { asker, key: key.key.clone() },
     };
     peer.exchange = Exchange::AwaitStore { wish };
@@ -247,7 +254,7 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
             service.drop_body(body);
             chat.ok()
         }
-        Wish::About(..) | Wish::List { .. } => None,
+        _ => None,
     };
     let outcome = match (wish, found) {
         (_, Found::Nothing(trouble)) => Err(Problem::not_read(&trouble)),
@@ -264,12 +271,46 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
             chat.ok_or_else(|| Problem::new(500, "the question can't be read any more"))
                 .and_then(|chat| begin_once(&chat, key, kept, service, cx))
         }
-        (Wish::About(..) | Wish::List { .. } | Wish::Begin { .. }, _) => {
-            Err(Problem::new(500, "the store has answered another question"))
+        (Wish::Sessions { limit, .. }, Found::Sessions(rows)) => {
+            Ok(Outcome::Whole(sessions::list(limit, &rows, &service.runs, &mut scratch)))
         }
+        (Wish::Session(name), Found::Session(kept)) => {
+            let room = peer.connection.outbox.free().saturating_sub(HEAD_ROOM);
+            show_session(&name, kept.as_ref(), room, service, &mut scratch)
+        }
+        (Wish::DropSession(_), Found::Dropped(true)) => Ok(Outcome::NoContent),
+        (Wish::DropSession(_), Found::Dropped(false)) => Err(sessions::unknown()),
+        (_, _) => Err(Problem::new(500, "the store has answered another question")),
     };
     conclude(peer, outcome.unwrap_or_else(Outcome::Refuse), scratch, service, cx);
     serve(peer, service, cx);
+}
+
+/// A session, if an answer has room for it: of control characters, each becomes six.
+fn show_session(
+    name: &str,
+    kept: Option<&KeptSession>,
+    room: usize,
+    service: &Service,
+    scratch: &mut Vec<u8>,
+) -> Result<Outcome, Problem> {
+    let reply = sessions::show(name, kept, &service.runs, scratch)?;
+    if scratch.len() > room {
+        return Err(Problem::new(507, "this session is more than one answer has room for"));
+    }
+    Ok(Outcome::Whole(reply))
+}
+
+/// A session is let go of, unless something is still to be said in it.
+fn drop_session(name: Box<str>, service: &Service) -> Result<Outcome, Problem> {
+    let unanswered = service.runs.in_session(&name).find_map(|run| service.runs.at(run));
+    match unanswered {
+        Some(record) => Err(Problem::new(
+            409,
+            format!("a message of this session is not answered yet: cancel task {}, or wait", record.id),
+        )),
+        None => Ok(Outcome::Store(Wish::DropSession(name))),
+    }
 }
 
 /// The run with this id, which was not here: it may be by now, or is brought here for as long as somebody reads it.
@@ -348,6 +389,9 @@ fn perform(
             Ok(Outcome::Whole(caches::stats(works, model.as_ref(), embedder.as_ref(), scratch)))
         }
         Route::CacheClear => Ok(Outcome::Whole(clear_caches(service, scratch))),
+        Route::Sessions { limit, after } => Ok(Outcome::Store(Wish::Sessions { limit, after })),
+        Route::Session(name) => Ok(Outcome::Store(Wish::Session(name))),
+        Route::DropSession(name) => drop_session(name, service),
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::OpenApi => Ok(Outcome::Document(&openapi::DESCRIPTION)),
         Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
@@ -408,10 +452,12 @@ fn about(
             return Ok(Outcome::End(run, None));
         }
         Deed::Accept => Ok(Outcome::Accepted(record.id, record.shown().name())),
-        Deed::Undo { number } => undo::job(record, number, asker).and_then(|(job, wanted)| {
-            service.note_files.add(job, cx.os.disk)?;
-            Ok(Outcome::File(wanted))
-        }),
+        Deed::Undo { number } => {
+            undo::job(record, number, asker, &service.limits).and_then(|(job, wanted)| {
+                service.note_files.add(job, cx.os.disk)?;
+                Ok(Outcome::File(wanted))
+            })
+        }
         Deed::Stream { after } if record.read(after) == Read::End => Ok(Outcome::NoContent),
         Deed::Stream { after } => return Ok(Outcome::Stream(run, after)),
     };
@@ -459,7 +505,7 @@ fn begin_once(
         Some(_) => Err(Problem::key_taken()),
         None => {
             let target = callback_of(chat, service)?;
-            begin_run(&chat.question, OnDisconnect::Continue, Some(key), target, service, cx)
+            begin_run(chat, OnDisconnect::Continue, Some(key), target, service, cx)
                 .map(|run| Outcome::Kept(run, Then::Accept))
         }
     }
@@ -473,14 +519,14 @@ fn begin(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key,
         return Err(Problem::invalid(callbacks::invalid("extra_forbidden", msg)));
     }
     let on_disconnect = chat.on_disconnect.unwrap_or(OnDisconnect::Cancel);
-    begin_run(&chat.question, on_disconnect, None, None, service, cx)
+    begin_run(&chat, on_disconnect, None, None, service, cx)
 }
 
 /// Reads a question and begins its run, which goes on whatever the client wishes: there is none to wait for.
 fn begin_later(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key, Problem> {
     let chat = chat::parse(body, &service.limits)?;
     let target = callback_of(&chat, service)?;
-    begin_run(&chat.question, OnDisconnect::Continue, None, target, service, cx)
+    begin_run(&chat, OnDisconnect::Continue, None, target, service, cx)
 }
 
 /// Where the end of the run is to be told, if that may be.
@@ -490,7 +536,7 @@ fn callback_of(chat: &Chat, service: &Service) -> Result<Option<Target>, Problem
 }
 
 fn begin_run(
-    question: &Question,
+    chat: &Chat,
     on_disconnect: OnDisconnect,
     key: Option<Idempotency>,
     target: Option<Target>,
@@ -507,12 +553,16 @@ fn begin_run(
     if target.as_ref().is_some_and(|target| !callbacks.has_room(target)) {
         return Err(Problem::busy("too many callbacks are outstanding already; try again in a moment", 1));
     }
-    let question = &Question { writes: *writes, ..question.clone() };
+    let question = &Question { writes: *writes, ..chat.question.clone() };
+    let before = sessions::before(question, chat.on_busy, runs, limits)?;
     let callback = target.as_ref().map(|target| target.text.clone());
     let asking = Asking { on_disconnect, key, callback };
     let run = chat::begin(question, asking, runs, limits, cx.os.clock, cx.os.entropy)?;
     if let (Some(target), Some(record)) = (target, runs.at(run)) {
         callbacks.expect(record.id, target);
+    }
+    for run in before {
+        service.cancel(run, cx);
     }
     Ok(run)
 }

@@ -11,12 +11,14 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::limits::Limits;
+use crate::store::SessionPlace;
 use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
 
 use super::doors::{Doors, Shut};
 use super::note_files::{FileDeed, expected, note_path, versions};
 use super::respond::{Invalid, Problem};
+use super::sessions;
 use super::views::Wanted;
 use query::{flag, parameter};
 
@@ -96,6 +98,17 @@ pub enum Route {
     },
     /// `DELETE /tasks/{id}`
     CancelTask(Uuid),
+    /// `GET /sessions`
+    Sessions {
+        /// At most so many.
+        limit: usize,
+        /// Only those behind this one.
+        after: Option<SessionPlace>,
+    },
+    /// `GET /sessions/{id}`
+    Session(Box<str>),
+    /// `DELETE /sessions/{id}`
+    DropSession(Box<str>),
     /// `GET /openapi.json`
     OpenApi,
     /// `GET /docs`
@@ -149,6 +162,8 @@ enum Resource {
     CacheRebuild,
     Tasks,
     OneTask(Uuid),
+    Sessions,
+    OneSession(Box<str>),
     Notes,
     Structure,
     NotesFor,
@@ -169,6 +184,7 @@ enum Resource {
 const READ: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const DELETE: &str = "DELETE, OPTIONS";
+const SESSION: &str = "GET, HEAD, DELETE, OPTIONS";
 const FILE: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 
 impl Resource {
@@ -182,6 +198,7 @@ impl Resource {
             | Resource::Task(_)
             | Resource::TaskStream(_)
             | Resource::Tasks
+            | Resource::Sessions
             | Resource::Notes
             | Resource::Structure
             | Resource::NotesFor
@@ -204,6 +221,7 @@ impl Resource {
             | Resource::Undo
             | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
+            Resource::OneSession(_) => SESSION,
             Resource::File(_) => FILE,
         }
     }
@@ -248,7 +266,7 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 31] = [
+static PATHS: [(&str, Named); 33] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -262,6 +280,7 @@ static PATHS: [(&str, Named); 31] = [
     ("/cache/clear", Named::One(Resource::CacheClear)),
     ("/cache/rebuild", Named::One(Resource::CacheRebuild)),
     ("/tasks", Named::One(Resource::Tasks)),
+    ("/sessions", Named::One(Resource::Sessions)),
     ("/notes", Named::One(Resource::Notes)),
     ("/notes/structure", Named::One(Resource::Structure)),
     ("/notes/search", Named::One(Resource::NotesFor)),
@@ -278,6 +297,7 @@ static PATHS: [(&str, Named); 31] = [
     ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
     ("/chat/task/{id}", Named::By(|id| parse_id(id).map(Resource::Task))),
     ("/tasks/{id}", Named::By(|id| parse_id(id).map(Resource::OneTask))),
+    ("/sessions/{id}", Named::By(|name| Ok(Resource::OneSession(name.into())))),
     ("/notes/file/{path}", Named::By(|note| note_path(note).map(Resource::File))),
     ("/notes/{category}", Named::By(category)),
 ];
@@ -373,6 +393,14 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::OpenApi => Route::OpenApi,
         Resource::ApiPage => Route::ApiPage,
         Resource::OneTask(id) => Route::CancelTask(id),
+        Resource::Sessions => {
+            let (limit, after) = query::sessions_page(query, limits)?;
+            Route::Sessions { limit, after }
+        }
+        // What can't be a name was never one.
+        Resource::OneSession(name) if !sessions::is_name(&name, limits) => return Err(sessions::unknown()),
+        Resource::OneSession(name) if head.method == Method::Delete => Route::DropSession(name),
+        Resource::OneSession(name) => Route::Session(name),
         Resource::File(path) => {
             let deed = match head.method {
                 Method::Put => FileDeed::Write { expected: expected(head)? },
@@ -500,6 +528,9 @@ mod tests {
             ("POST /cache/clear?confirm=true".to_owned(), Route::CacheClear),
             ("GET /tasks?limit=5".to_owned(), Route::Tasks { limit: 5, before: None }),
             (format!("DELETE /tasks/{ID}"), Route::CancelTask(id)),
+            ("GET /sessions".to_owned(), Route::Sessions { limit: 100, after: None }),
+            ("GET /sessions/a%3Ab".to_owned(), Route::Session("a:b".into())),
+            ("DELETE /sessions/a".to_owned(), Route::DropSession("a".into())),
             ("GET /openapi.json".to_owned(), Route::OpenApi),
             ("GET /docs".to_owned(), Route::ApiPage),
             ("OPTIONS /chat".to_owned(), Route::Options(POST)),
@@ -532,6 +563,10 @@ mod tests {
             (format!("POST /chat/async{json}\r\nIdempotency-Key: a\r\nIdempotency-Key: b"), 400),
             (format!("POST /chat/async{json}\r\nIdempotency-Key: {}", "x".repeat(256)), 400),
             ("GET /tasks?limit=0".to_owned(), 422),
+            ("GET /sessions?after=x".to_owned(), 422),
+            ("GET /sessions/".to_owned(), 404),
+            ("GET /sessions/a%2Fb".to_owned(), 404),
+            ("PUT /sessions/a".to_owned(), 405),
             ("GET /tasks?before=7".to_owned(), 422),
             ("GET /tasks?limit=%zz".to_owned(), 400),
             ("GET /%zz".to_owned(), 400),

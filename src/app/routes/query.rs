@@ -3,7 +3,10 @@
 use uuid::Uuid;
 
 use crate::app::respond::{Invalid, Place, Problem};
+use crate::app::sessions;
 use crate::app::views::{Page, Wanted};
+use crate::limits::Limits;
+use crate::store::SessionPlace;
 use crate::wire::http1::QueryPairs;
 
 /// The first value of a parameter.
@@ -71,6 +74,18 @@ pub(super) fn tasks_page(query: &str) -> Result<(usize, Option<Uuid>), Problem> 
         Uuid::try_parse(&text).map_err(|_| Problem::invalid(Invalid::not_an_id("query", "before")))
     });
     Ok((limit, before.transpose()?))
+}
+
+/// A page of `GET /sessions`: how many, and behind which.
+pub(super) fn sessions_page(query: &str, limits: &Limits) -> Result<(usize, Option<SessionPlace>), Problem> {
+    let limit = number(query, "limit", 100, 1, 1000)?;
+    let Some(text) = parameter(query, "after")? else { return Ok((limit, None)) };
+    let place = sessions::read_place(&text, limits).ok_or_else(|| {
+        let place = [Place::Name("query"), Place::Name("after")];
+        let msg = "Input should be what an answer gave as next";
+        Problem::invalid(Invalid::new("value_error", &place, msg))
+    })?;
+    Ok((limit, Some(place)))
 }
 
 // --- Views of the notes -------------------------------------------------------------------------------------------

@@ -63,7 +63,10 @@ impl Store {
 
     /// The job at the head of the queue would write.
     pub fn is_about_to_write(&self) -> bool {
-        matches!(self.jobs.front(), Some(Job::Commit(_) | Job::Sweep(_) | Job::KeepVectors { .. }))
+        matches!(
+            self.jobs.front(),
+            Some(Job::Commit(_) | Job::Sweep(_) | Job::KeepVectors { .. } | Job::DropSession { .. })
+        )
     }
 
     /// Does the job at the head of the queue; `None` when there is none.
@@ -80,6 +83,10 @@ impl Store {
             Job::KeepVectors { asker, .. } if mishap.sync_fails.is_some() => {
                 Done::KeptVectors { asker, kept: Err(failed()) }
             }
+            Job::DropSession { asker, .. } if mishap.is_full || mishap.sync_fails.is_some() => {
+                let trouble = if mishap.is_full { full() } else { failed() };
+                Done::DroppedSession { asker, dropped: Err(trouble) }
+            }
             Job::Commit(batch) => {
                 let survives = mishap.sync_fails.map(|mut random| random.chance(500));
                 let kept = if survives == Some(false) { Ok(()) } else { self.kept.commit(&batch) };
@@ -88,6 +95,12 @@ impl Store {
             Job::Find { asker, .. } if mishap.cant_read => Done::Found { asker, found: Err(failed()) },
             Job::List { asker, .. } if mishap.cant_read => Done::Listed { asker, found: Err(failed()) },
             Job::FindKey { asker, .. } if mishap.cant_read => Done::FoundKey { asker, found: Err(failed()) },
+            Job::ListSessions { asker, .. } if mishap.cant_read => {
+                Done::ListedSessions { asker, found: Err(failed()) }
+            }
+            Job::FindSession { asker, .. } if mishap.cant_read => {
+                Done::FoundSession { asker, found: Err(failed()) }
+            }
             Job::FindVectors { asker, .. } if mishap.cant_read => {
                 Done::FoundVectors { asker, found: Err(failed()) }
             }
@@ -110,6 +123,12 @@ impl Store {
             if let Err(trouble) = self.kept.commit(batch) {
                 self.contradiction.get_or_insert(trouble.words);
             }
+        }
+        if let Some(Job::DropSession { name, .. }) = self.jobs.front()
+            && random.chance(500)
+        {
+            // As any change, it is whole or not.
+            let _ = self.kept.drop_session(name);
         }
         self.jobs.clear();
         self.due = u64::MAX;

@@ -10,5 +10,6 @@ pub mod run;
 pub mod scenario;
 pub mod script;
 pub mod shrink;
+pub mod talks;
 pub mod town;
 pub mod visitor;

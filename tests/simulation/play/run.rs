@@ -329,13 +329,15 @@ impl Checker {
         equal("connections that wait for a view, and views", census.with_view, census.views)?;
         at_most("connections that wait for a file", census.with_file, census.note_files)?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
+        at_most("runs of one session that are at work", census.talking_most, 1)?;
         equal("runs that wait, and runs in the queue", census.runs.pending, census.queued)?;
         if !census.is_parked {
             let at_work = census.tasks - census.views
                 + census.writing
                 + census.awaiting_attempt
                 + census.asking
-                + census.embedding;
+                + census.embedding
+                + census.recalling;
             equal("tasks, and runs at work with the index", at_work, census.runs.running + 1)?;
         }
         at_most("connections", census.connections, limits.connections_max + 1)?;
@@ -380,7 +382,13 @@ impl Checker {
         let excused = report.closed > 0 || town.config.disconnect_grace.is_zero() || town.is_stopping.get();
         for record in app.runs().filter(|record| record.status == Status::Cancelled) {
             let was_read = self.attended.contains(&record.id);
-            if was_read && !excused && !town.oracle.borrow().has_end_wanted(&record.id.to_string()) {
+            let session = record.spoken.as_ref().map(|spoken| &*spoken.session);
+            let has_rivals = session.is_some_and(|session| town.talks.borrow_mut().has_cancels(session));
+            if was_read
+                && !excused
+                && !has_rivals
+                && !town.oracle.borrow().has_end_wanted(&record.id.to_string())
+            {
                 return Err(format!("run {} is cancelled although somebody reads it", record.id));
             }
         }

@@ -20,7 +20,7 @@ use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::receiver::{self, Receiver};
 use super::town::{SUBJECTS, Shared, Town, code};
-use super::visitor::{Errand, LOOKS, OwnStep, Temper, Visitor};
+use super::visitor::{Asked, Errand, LOOKS, OwnStep, Temper, Visitor};
 
 /// What is left out of a scenario, to find the smallest that still fails.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +72,7 @@ pub struct Scenario {
     embed: Option<Habits>,
     /// Those who write notes.
     scribes: usize,
+    talkers: usize,
     /// The receiver of callbacks, if there is one, and those who want to be called back.
     receiver: Option<receiver::Habits>,
     callers: usize,
@@ -96,7 +97,11 @@ const EMBED: u64 = 13;
 const SCRIBES: u64 = 15;
 /// This one leaves the worlds of `tests/planted.rs` without callbacks, so that they are what they were before there were any.
 const CALLBACKS: u64 = 98;
+const TALKERS: u64 = 17;
 const ACTORS: u64 = 1000;
+
+/// Sessions that talkers talk in.
+pub const SESSIONS: usize = 3;
 
 /// How long everybody has in calm weather. Nobody needs it: what waits is woken by what it waits for.
 const CALM_MAX: Duration = Duration::from_secs(900);
@@ -167,6 +172,14 @@ impl Scenario {
             limits.views_max = random.pick(&[1, 2, 64]);
             limits.note_jobs_waiting_max = random.pick(&[1, 2, 1024]);
         }
+        // And about those who talk in sessions.
+        let mut random = Random::new(seed, TALKERS);
+        let talkers = if random.chance(250) { random.between(1, 5) } else { 0 };
+        if talkers > 0 {
+            config.session_keep = random.pick(&[1, 2, 1000, 1000, 1000]);
+            limits.session_open_max = random.pick(&[1, 2, 16]);
+            limits.session_messages_max = random.pick(&[1, 3, 200, 200, 200]);
+        }
         // And all about callbacks.
         let mut random = Random::new(seed, CALLBACKS);
         let receiver = random.chance(100).then(|| {
@@ -196,6 +209,7 @@ impl Scenario {
             model,
             embed,
             scribes,
+            talkers,
             receiver,
             callers,
         }
@@ -207,7 +221,7 @@ impl Scenario {
     }
 
     fn without_callers(&self) -> usize {
-        self.without_scribes() + self.scribes
+        self.without_scribes() + self.scribes + self.talkers
     }
 
     fn without_scribes(&self) -> usize {
@@ -305,6 +319,11 @@ impl Scenario {
                 server: random.below(receiver::ADDRESSES.len()),
             };
             let errands = (0..count).map(|_| call(&mut random)).collect();
+            return Box::new(Visitor::new(town, temper, own, errands));
+        }
+        if index >= self.without_scribes() + self.scribes {
+            let temper = temper(&mut random);
+            let errands = talk(&mut random);
             return Box::new(Visitor::new(town, temper, own, errands));
         }
         if index >= self.without_scribes() {
@@ -648,4 +667,24 @@ fn scribbles(random: &mut Random) -> Vec<Errand> {
             _ => Errand::Scribble,
         })
         .collect()
+}
+
+/// What somebody comes for who talks in sessions; in the end he looks at what was said.
+fn talk(random: &mut Random) -> Vec<Errand> {
+    let count = random.spread(12);
+    let mut errands: Vec<Errand> = (0..count)
+        .map(|_| {
+            let session = random.spread(SESSIONS) - 1;
+            let token = format!("t{:016x}", random.number());
+            let on_busy = random.pick(&["queue", "queue", "queue", "reject", "cancel"]);
+            match random.below(12) {
+                0 => Errand::Drop { session, token },
+                1 => Errand::Sessions { after: None },
+                2 | 3 => Errand::Hear { session, wanted: Vec::new() },
+                _ => Errand::Say { session, token, on_busy, asked: Asked::Never },
+            }
+        })
+        .collect();
+    errands.extend((0..SESSIONS).map(|session| Errand::Hear { session, wanted: Vec::new() }));
+    errands
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::model::account::Account;
 use super::receiver::Calls;
+use super::talks::Talks;
 
 /// Notes that nobody edits; each has a code that an answer about it must not confuse with another's.
 pub const SUBJECTS: [&str; 12] = [
@@ -72,6 +73,8 @@ pub struct Town {
     pub calls: RefCell<Calls>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
+    /// What is known of sessions.
+    pub talks: RefCell<Talks>,
 }
 
 impl Town {
@@ -95,6 +98,7 @@ impl Town {
             is_embedded: false,
             has_roomy_prompts: false,
             account: RefCell::default(),
+            talks: RefCell::default(),
             calls: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,

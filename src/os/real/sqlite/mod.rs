@@ -18,6 +18,7 @@ mod callbacks;
 mod open;
 mod records;
 mod schema;
+mod sessions;
 mod vectors;
 
 use std::fmt;
@@ -30,7 +31,8 @@ use uuid::Uuid;
 pub use open::OpenTrouble;
 
 use crate::store::{
-    Batch, Cause, Idempotency, KeptRun, KeptVector, Loaded, Row, Storage, Sweep, Swept, Trouble,
+    Batch, Cause, Idempotency, KeptRun, KeptSession, KeptVector, Loaded, Row, SessionPlace, SessionRow,
+    Storage, Sweep, Swept, Trouble,
 };
 
 /// Runs, kept in a file of SQLite's.
@@ -116,6 +118,22 @@ impl Storage for Sqlite {
 
     fn find_key(&mut self, key: &str) -> Result<Option<(Uuid, Idempotency)>, Trouble> {
         self.call(|connection| records::find_key(connection, key))
+    }
+
+    fn list_sessions(
+        &mut self,
+        after: Option<&SessionPlace>,
+        rows_max: usize,
+    ) -> Result<Vec<SessionRow>, Trouble> {
+        self.call(|connection| sessions::list(connection, after, rows_max))
+    }
+
+    fn find_session(&mut self, name: &str) -> Result<Option<KeptSession>, Trouble> {
+        self.call(|connection| sessions::find(connection, name))
+    }
+
+    fn drop_session(&mut self, name: &str) -> Result<bool, Trouble> {
+        self.call(|connection| whole(connection, || sessions::forget(connection, name)))
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<Swept, Trouble> {

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, Row as TableRow, params};
 use uuid::Uuid;
 
-use super::{Halt, callbacks};
+use super::{Halt, callbacks, sessions};
 use crate::base::WallTime;
 use crate::store::{
     Admitted, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Outcome, Record, Row, Sweep, Swept,
@@ -41,6 +41,7 @@ pub(super) fn apply(connection: &Connection, record: &Record) -> Result<(), Halt
             Some(_) => Ok(()),
             None => end(connection, kept.serial, *run, ending),
         },
+        Record::Said(said) => sessions::keep(connection, said),
         Record::Called { run, called } => {
             callbacks::keep(connection, kept.serial, *run, kept.ending.is_some(), called)
         }
@@ -296,7 +297,7 @@ pub(super) fn number(row: &TableRow<'_>, column: usize) -> rusqlite::Result<u64>
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn bytes(id: &Uuid) -> &[u8] {
+pub(super) fn bytes(id: &Uuid) -> &[u8] {
     id.as_bytes()
 }
 
@@ -341,7 +342,7 @@ pub(super) fn integer(number: u64, run: Uuid) -> Result<i64, Halt> {
     i64::try_from(number).map_err(|_| other("no number that is so large", run))
 }
 
-fn at_most(count: usize) -> i64 {
+pub(super) fn at_most(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

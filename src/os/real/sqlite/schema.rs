@@ -9,7 +9,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"1lup");
 
 /// Steps from an empty file to the schema of today; the step at index 0 leads to version 1.
-pub(super) const STEPS: &[&str] = &[CREATE, VECTORS, CALLBACKS];
+pub(super) const STEPS: &[&str] = &[CREATE, VECTORS, SESSIONS, CALLBACKS];
 
 /// Events and inputs name their run by `serial`, which is shorter than its id: with 15 events to a run, most of what an
 /// index takes is that name. A serial may be used again after its run is gone with all that named it.
@@ -53,6 +53,27 @@ const VECTORS: &str = "
         name BLOB NOT NULL UNIQUE CHECK (length(name) = 16),
         vector BLOB NOT NULL
     ) STRICT;
+";
+
+/// What a session has said outlives the runs that have said it.
+const SESSIONS: &str = "
+    CREATE TABLE sessions (
+        serial INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX sessions_by_age ON sessions (updated_ms, name);
+
+    CREATE TABLE said (
+        session INTEGER NOT NULL,
+        run BLOB NOT NULL CHECK (length(run) = 16),
+        asked_ms INTEGER NOT NULL,
+        answered_ms INTEGER NOT NULL,
+        message TEXT NOT NULL,
+        answer TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX said_in_order ON said (session, run);
 ";
 
 /// One row to a run that has a callback; its state is 0 while it is outstanding. Few runs have one, and a table of its own

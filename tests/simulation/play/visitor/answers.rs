@@ -7,8 +7,9 @@ use oneloop::os::sim::{Line, Outside};
 use serde_json::{Value, json};
 
 use super::super::parser::{Head, Piece, show};
+use super::super::scenario::SESSIONS;
 use super::super::town::{SUBJECTS, code, is_terminal, rank};
-use super::errand::{Errand, OwnStep, TALLY, Verdict, note_code, own_text, told};
+use super::errand::{Asked, Errand, OwnStep, TALLY, Verdict, note_code, own_text, said, session_name, told};
 use super::{Loss, Question, Sent, Visitor};
 
 /// In calm weather whatever is asked for is done within this time, before some timeout wakes a loop that has forgotten
@@ -473,6 +474,82 @@ impl Visitor {
                 }
                 self.town.oracle.borrow_mut().noted(&token, false);
                 Ok(())
+            }
+            Errand::Say { on_busy: "reject", .. } if status == 409 => {
+                self.see("a message was refused because another of its session was not answered");
+                Ok(())
+            }
+            Errand::Say { session, token, asked, .. } => {
+                expect(202)?;
+                let id = json["task_id"].as_str().ok_or("was sent no task_id")?.to_owned();
+                let Asked::After { drops } = asked else { return Err("is unasked".to_owned()) };
+                self.agenda.push_front(Errand::Said { session, token, id, drops });
+                Ok(())
+            }
+            Errand::Said { session, token, id, drops } => {
+                expect(200)?;
+                let name = session_name(session);
+                let mut talks = self.town.talks.borrow_mut();
+                match json["status"].as_str().unwrap_or("?") {
+                    "completed" => talks.answered(&name, &id, &said(&token), drops),
+                    "cancelled" if talks.has_cancels(&name) || self.town.is_stopping.get() => {}
+                    "failed" if self.town.store_fails || self.town.ends.get() > 0 => {}
+                    "pending" | "running" => {
+                        drop(talks);
+                        let pause = if calm { 20 } else { self.random.between(1, 300) as u64 };
+                        self.next_errand = outside.now().after(Duration::from_millis(pause));
+                        self.agenda.push_front(Errand::Said { session, token, id, drops });
+                    }
+                    other => return Err(format!("has said {token} in {name}, and was told {other}")),
+                }
+                Ok(())
+            }
+            Errand::Hear { session, wanted } => {
+                let name = session_name(session);
+                let may_be_gone = self.town.config.session_keep < SESSIONS;
+                let mut talks = self.town.talks.borrow_mut();
+                if status == 404 {
+                    // It may have been dropped since.
+                    let is_wanted = !wanted.is_empty() && wanted == talks.wanted(&name);
+                    let missed = format!("{name} is not there, and had {wanted:?}");
+                    return if is_wanted && !may_be_gone { Err(missed) } else { Ok(()) };
+                }
+                expect(200)?;
+                let kept = json["messages"].as_array().map_or(0, Vec::len) / 2;
+                let is_all_kept = kept < self.town.limits.session_messages_max && !may_be_gone;
+                talks.check(&name, &json, &wanted, is_all_kept, self.town.forgets_runs)?;
+                drop(talks);
+                if kept > 1 {
+                    self.see("a session had several messages");
+                }
+                if json["unanswered"].as_array().is_some_and(|open| open.len() > 1) {
+                    self.see("a message waited for another of its session");
+                }
+                Ok(())
+            }
+            Errand::Drop { session, token } => {
+                self.town.talks.borrow_mut().dropped(&session_name(session), &token);
+                match status {
+                    404 => Ok(()),
+                    409 => {
+                        self.see("a session was not dropped while something was to be said in it");
+                        Ok(())
+                    }
+                    _ => expect(204),
+                }
+            }
+            Errand::Sessions { .. } => {
+                expect(200)?;
+                let rows = json["sessions"].as_array().ok_or("was told no sessions")?;
+                match json["next"].as_str() {
+                    Some(next) if rows.len() == 1 => {
+                        self.see("sessions were listed page by page");
+                        self.agenda.push_front(Errand::Sessions { after: Some(next.to_owned()) });
+                        Ok(())
+                    }
+                    None if rows.len() <= 1 => Ok(()),
+                    _ => Err(format!("was told {json}, and had asked for one session")),
+                }
             }
             Errand::Page { after } => {
                 expect(200)?;

@@ -60,6 +60,16 @@ pub enum Errand {
     Kept { token: String, id: String },
     /// `POST /notes/undo` of the note that was made of it.
     Undo { token: String, id: String },
+    /// `POST /chat/async` of a message in a session.
+    Say { session: usize, token: String, on_busy: &'static str, asked: Asked },
+    /// What has become of it.
+    Said { session: usize, token: String, id: String, drops: Option<u32> },
+    /// `GET /sessions/{id}`, in which these must be found: runs, and what they were asked.
+    Hear { session: usize, wanted: Vec<(String, String)> },
+    /// `DELETE /sessions/{id}`.
+    Drop { session: usize, token: String },
+    /// `GET /sessions`, page by page.
+    Sessions { after: Option<String> },
     /// `GET /notes`, page by page.
     Page { after: Option<String> },
     /// Another look at the notes.
@@ -82,6 +92,16 @@ pub enum Errand {
     Stream { subject: usize },
     /// `GET /chat/task/{id}/stream` from behind event `after`; `done` if its last event was seen.
     Rejoin { id: String, after: u64, done: bool },
+}
+
+/// Whether a message was asked before, the answer being lost, and when first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Never,
+    /// When so many had had the session dropped; `None` if somebody was about it.
+    After {
+        drops: Option<u32>,
+    },
 }
 
 /// How far a scribe has come with a note of its own.
@@ -112,6 +132,16 @@ pub fn told(token: &str) -> String {
     format!("The ticket {token} is kept")
 }
 
+/// What a session is called.
+pub fn session_name(session: usize) -> String {
+    format!("talk-{session}")
+}
+
+/// What is said in a session.
+pub fn said(token: &str) -> String {
+    format!("What is the code of pebble? Ticket {token}.")
+}
+
 /// What a scribe's own note says.
 pub fn own_text(token: &str) -> String {
     format!("# {token}\n\nSee [[pebble]].\n")
@@ -138,10 +168,22 @@ impl Errand {
             Errand::Follow | Errand::Meddle | Errand::Write => false,
             Errand::Keep { .. } | Errand::Kept { .. } | Errand::Undo { .. } => true,
             errand => {
-                debug_assert!(errand.is_a_scribes());
-                false
+                debug_assert!(errand.is_a_scribes() || errand.is_a_talkers());
+                errand.is_a_talkers()
             }
         }
+    }
+
+    /// It is about a session.
+    pub(super) fn is_a_talkers(&self) -> bool {
+        matches!(
+            self,
+            Errand::Say { .. }
+                | Errand::Said { .. }
+                | Errand::Hear { .. }
+                | Errand::Drop { .. }
+                | Errand::Sessions { .. }
+        )
     }
 
     /// It is about notes as files, or looks at them.
@@ -179,7 +221,7 @@ impl Errand {
             Errand::ClearCaches | Errand::CacheStats => false,
             Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
             Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => false,
-            errand => errand.is_a_scribes(),
+            errand => errand.is_a_scribes() || errand.is_a_talkers(),
         }
     }
 
@@ -196,8 +238,9 @@ impl Errand {
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
             Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
             Errand::Keep { .. } | Errand::Kept { .. } | Errand::Undo { .. } => true,
+            Errand::Say { .. } | Errand::Said { .. } => true,
             errand => {
-                debug_assert!(errand.is_a_scribes());
+                debug_assert!(errand.is_a_scribes() || errand.is_a_talkers());
                 false
             }
         }
@@ -222,6 +265,14 @@ impl Visitor {
                 outside.save(TALLY, text);
                 self.town.oracle.borrow_mut().wrote(&token);
                 None
+            }
+            Errand::Say { session, token, on_busy, asked: Asked::Never } => {
+                let drops = self.town.talks.borrow_mut().drops(&session_name(session));
+                Some(Errand::Say { session, token, on_busy, asked: Asked::After { drops } })
+            }
+            Errand::Hear { session, .. } => {
+                let wanted = self.town.talks.borrow_mut().wanted(&session_name(session));
+                Some(Errand::Hear { session, wanted })
             }
             Errand::Follow => {
                 let id = self.town.oracle.borrow().any_run(&mut self.random)?;
@@ -299,6 +350,27 @@ impl Visitor {
             Errand::Undo { id, .. } => {
                 ("POST", "/notes/undo".to_owned(), Some(json!({ "id": id }).to_string()))
             }
+            Errand::Say { session, token, on_busy, .. } => {
+                let name = session_name(*session);
+                if *on_busy == "cancel" {
+                    self.town.talks.borrow_mut().will_cancel(&name);
+                }
+                let body = json!({
+                    "message": said(token), "session_id": name, "on_busy": on_busy, "strategy": "notes",
+                });
+                ("POST", "/chat/async".to_owned(), Some(body.to_string()))
+            }
+            Errand::Said { id, .. } => ("GET", format!("/chat/task/{id}"), None),
+            Errand::Hear { session, .. } => ("GET", format!("/sessions/{}", session_name(*session)), None),
+            Errand::Drop { session, token } => {
+                let name = session_name(*session);
+                self.town.talks.borrow_mut().will_drop(&name, token);
+                ("DELETE", format!("/sessions/{name}"), None)
+            }
+            Errand::Sessions { after: None } => ("GET", "/sessions?limit=1".to_owned(), None),
+            Errand::Sessions { after: Some(after) } => {
+                ("GET", format!("/sessions?limit=1&after={after}"), None)
+            }
             Errand::Page { after: None } => ("GET", "/notes?limit=3".to_owned(), None),
             Errand::Page { after: Some(after) } => {
                 ("GET", format!("/notes?limit=3&after={}", after.replace(' ', "%20")), None)
@@ -342,7 +414,7 @@ impl Visitor {
             Errand::Put { .. } | Errand::Own { step: OwnStep::Make, .. } => head += "If-None-Match: *\r\n",
             _ => {}
         }
-        if let Errand::Keep { token } = &errand {
+        if let Errand::Keep { token } | Errand::Say { token, .. } = &errand {
             head += &format!("Idempotency-Key: {token}\r\n");
         }
         if method == "POST" {

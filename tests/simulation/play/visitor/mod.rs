@@ -18,7 +18,7 @@ use oneloop::os::sim::{Actor, Line, Outside, Random, Received, State};
 use super::parser::{EventReader, Head, Parser};
 use super::town::Shared;
 
-pub use errand::{Errand, LOOKS, OwnStep, TALLY, told};
+pub use errand::{Asked, Errand, LOOKS, OwnStep, TALLY, told};
 
 /// How a client behaves while the weather is rough. In calm weather all behave well.
 #[derive(Debug, Clone)]
