@@ -265,9 +265,6 @@ limits! {
     /// How often a prompt that the model's server finds too long is cut to half. Beyond it the model has failed.
     PROMPT_SHRINKS_MAX / prompt_shrinks_max: u32 = 3;
 
-    /// Changes of the notes that a model makes for one question. Over it: the model is told so, and goes on.
-    WRITES_PER_RUN_MAX / writes_per_run_max: usize = 8;
-
     /// Passages that one answer may cite, those that tools brought included. Further ones are not shown to the model.
     CITED_SOURCES_MAX / cited_sources_max: usize = 64;
 

@@ -3,11 +3,9 @@
 mod agent_support;
 
 use agent_support::{composed_in_slices, found, note, run_of};
-use oneloop::agent::tools::Offer;
 use oneloop::agent::{
-    Action, Answer, AnsweredBy, Asking, Before, Brought, Edit, Effect, Findings, Finish, Input, Message,
-    ModelReply, Outcome, Passage, Plan, Question, Refusal, Response, Run, RunEvent, Strategy, ToolCall,
-    Unexpected, Unwritten, Usage, Wish, Writes,
+    Answer, AnsweredBy, Asking, Brought, Effect, Findings, Finish, Input, Message, ModelReply, Outcome,
+    Passage, Plan, Question, Refusal, Response, Run, RunEvent, Strategy, ToolCall, Unexpected, Usage,
 };
 use oneloop::limits::Limits;
 
@@ -205,12 +203,11 @@ fn effect_name(effect: &Effect) -> String {
     match effect {
         Effect::Search(_) => "-> search".to_owned(),
         Effect::Compose(_) => "-> compose".to_owned(),
-        Effect::Ask(asking) if asking.request.offer != Offer::Nothing => "-> ask with tools".to_owned(),
+        Effect::Ask(asking) if asking.request.offers_tools => "-> ask with tools".to_owned(),
         Effect::Ask(_) => "-> ask".to_owned(),
         Effect::Use(wish) => format!("-> use {wish:?}"),
         Effect::Recall(session) => format!("recall {session}"),
-        Effect::Plan(Wish::New(note)) => format!("plan {}", note.draft.title),
-        Effect::Plan(wish) => format!("plan {wish:?}"),
+        Effect::Plan(wish) => format!("plan {}", wish.draft.title),
         Effect::Write(edit) => format!("write {}", edit.path),
         Effect::Finish(_) => "-> finish".to_owned(),
     }
@@ -476,8 +473,7 @@ fn after_the_last_round_the_model_is_asked_once_more_without_tools() {
         Played::of(Strategy::Model, &steps)
     };
     let played = with(answered("In May [2]."));
-    let offers: Vec<bool> =
-        played.asked().iter().map(|asking| asking.request.offer != Offer::Nothing).collect();
+    let offers: Vec<bool> = played.asked().iter().map(|asking| asking.request.offers_tools).collect();
     let rounds_max = Limits::default().tool_rounds_max;
     assert_eq!(offers, (0..=rounds_max).map(|round| round < rounds_max).collect::<Vec<_>>());
     assert_eq!(played.completed().answered_by, AnsweredBy::Model);
@@ -496,120 +492,6 @@ fn calls_are_not_made_if_no_tools_were_offered() {
     let steps = vec![Give(calling("", &[LOOK])), Give(Input::Composed(notes_answer()))];
     let played = Played::of(Strategy::Model, &[begun(without), steps].concat());
     assert_eq!(played.completed().degraded, ["The notes answer, because the model answered with nothing."]);
-}
-
-// --- Writing ------------------------------------------------------------------------------------------------------
-
-const CREATE: (&str, &str) = ("create_note", r##"{"title":"Descaling","content":"Descale it in May."}"##);
-const APPEND: (&str, &str) = ("append_note", r#"{"path":"kitchen/coffee.md","content":"Descaled."}"#);
-
-fn may_write(writes: Writes, steps: &[Step]) -> Played {
-    let mut played = Played::of(Strategy::Model, &[]);
-    played.run = run_of(&Question { writes, ..asked(Strategy::Model) });
-    steps.iter().for_each(|step| played.play(step));
-    played.check_what_a_reader_has();
-    played
-}
-
-fn edit(path: &str, action: Action, bytes_before: Option<u64>) -> Edit {
-    let before = bytes_before.map(|bytes| Before { bytes, hash: "b".repeat(64) });
-    Edit {
-        path: path.to_owned(),
-        title: "T".to_owned(),
-        text: "text".to_owned(),
-        hash: "a".repeat(64),
-        action,
-        before,
-    }
-}
-
-#[test]
-fn a_model_writes_with_its_tools_and_is_told_where() {
-    let steps = [
-        begun(plan()),
-        vec![
-            Give(calling("", &[CREATE, APPEND])),
-            Give(Input::Planned(Ok(edit("Inbox/Descaling.md", Action::Created, None)))),
-            Give(Input::Wrote(Ok(()))),
-            Give(Input::Planned(Ok(edit("kitchen/coffee.md", Action::Appended, Some(44))))),
-            Give(Input::Wrote(Err(Unwritten::Overtaken))),
-            Give(Input::Planned(Ok(edit("kitchen/coffee.md", Action::Appended, Some(50))))),
-            Give(Input::Wrote(Ok(()))),
-            Give(answered("Noted.")),
-        ],
-    ];
-    let played = may_write(Writes::All, &steps.concat());
-    assert_eq!(
-        played.after("-> ask with tools")[..10],
-        [
-            "status Writing the note \"Descaling\".",
-            "plan Descaling",
-            "write Inbox/Descaling.md",
-            "update Inbox/Descaling.md",
-            "status Adding to kitchen/coffee.md.",
-            "plan Append { path: \"kitchen/coffee.md\", text: \"Descaled.\" }",
-            "write kitchen/coffee.md",
-            "plan Append { path: \"kitchen/coffee.md\", text: \"Descaled.\" }",
-            "write kitchen/coffee.md",
-            "update kitchen/coffee.md",
-        ]
-    );
-    let told = results(played.asked()[1]);
-    assert_eq!(told, [("call-0", "Created Inbox/Descaling.md."), ("call-1", "Added to kitchen/coffee.md.")]);
-    let updates: Vec<_> = played
-        .completed()
-        .knowledge_updates
-        .iter()
-        .map(|update| (update.id.as_str(), update.action, update.bytes_before))
-        .collect();
-    assert_eq!(updates, [("run-1-1", Action::Created, None), ("run-1-2", Action::Appended, Some(50))]);
-}
-
-#[test]
-fn a_model_writes_no_more_than_it_may() {
-    for (writes, call, may) in [
-        (Writes::Off, CREATE, false),
-        (Writes::Inbox, CREATE, true),
-        (Writes::Inbox, APPEND, false),
-        (Writes::All, APPEND, true),
-    ] {
-        let played = may_write(writes, &[begun(plan()), vec![Give(calling("", &[call]))]].concat());
-        let is_planned = matches!(played.effects.last(), Some(Effect::Plan(_)));
-        assert_eq!(is_planned, may, "{writes:?} {call:?}");
-        if !may {
-            assert!(results(played.asked()[1])[0].1.starts_with("error: There is no tool"), "{call:?}");
-        }
-    }
-}
-
-#[test]
-fn what_can_not_be_written_is_told_to_the_model_which_goes_on() {
-    let steps = [
-        begun(plan()),
-        vec![
-            Give(calling("", &[APPEND])),
-            Give(Input::Planned(Err("there is no note \"kitchen/coffee.md\"".to_owned()))),
-            Give(answered("There is no such note.")),
-        ],
-    ];
-    let played = may_write(Writes::All, &steps.concat());
-    let told = results(played.asked()[1])[0].1;
-    assert_eq!(told, "error: Nothing was written, because there is no note \"kitchen/coffee.md\".");
-    assert!(played.completed().knowledge_updates.is_empty());
-}
-
-#[test]
-fn one_question_has_a_bound_on_its_changes() {
-    let writes_max = Limits::default().writes_per_run_max;
-    let calls: Vec<_> = (0..=writes_max).map(|_| CREATE).collect();
-    let mut steps = [begun(plan()), vec![Give(calling("", &calls))]].concat();
-    for _ in 0..writes_max {
-        steps.push(Give(Input::Planned(Ok(edit("Inbox/Descaling.md", Action::Created, None)))));
-        steps.push(Give(Input::Wrote(Ok(()))));
-    }
-    let played = may_write(Writes::Inbox, &steps);
-    let last = results(played.asked()[1])[writes_max].1;
-    assert_eq!(last, format!("error: No more than {writes_max} changes are made for one question."));
 }
 
 // --- Refusals -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Composer;
-use super::event::{Action, Answer};
+use super::event::Answer;
 use super::model::{ModelReply, ModelRequest};
 use super::organise::Draft;
 use super::question::Turn;
@@ -127,30 +127,9 @@ pub enum Brought {
     Text(String),
 }
 
-/// A change of the notes that is wanted.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Wish {
-    /// A new note.
-    New(NewNote),
-    /// More text at the end of a note.
-    Append {
-        /// The note, as it was named: there may be none.
-        path: String,
-        /// What is added.
-        text: String,
-    },
-    /// A link at the end of a note.
-    Link {
-        /// The note, as it was named.
-        from: String,
-        /// Where it leads, as it was named.
-        to: String,
-    },
-}
-
 /// A new note that is wanted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewNote {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wish {
     /// The folder that it goes to, if it may be one: it may come from a note, which is data.
     pub folder: String,
     /// The note.
@@ -170,28 +149,13 @@ pub struct Edit {
     pub text: String,
     /// The hash of the file, in hexadecimal.
     pub hash: String,
-    /// What is done to it.
-    #[serde(default)]
-    pub action: Action,
-    /// What the file was before, of which this is a continuation; none of a new note.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Before>,
-}
-
-/// A file before it was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
-    /// Its length: so much of the beginning of the new text.
-    pub bytes: u64,
-    /// Its hash, in hexadecimal.
-    pub hash: String,
 }
 
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unwritten {
-    /// Somebody else has taken its name since it was planned, or has changed the note.
+    /// Somebody else has taken its name since it was planned.
     Overtaken,
     /// It can't be; one sentence for the reader, without a full stop.
     Refused(String),

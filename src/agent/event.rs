@@ -178,22 +178,14 @@ pub struct KnowledgeUpdate {
     pub title: String,
     /// SHA-256 of the note as it was written, in hexadecimal.
     pub hash: String,
-    /// Bytes that the note had before; what was added stands behind them. None for a new note.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes_before: Option<u64>,
 }
 
 /// What was done to a note.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It is new.
-    #[default]
     Created,
-    /// Text was added at its end.
-    Appended,
-    /// A link was added at its end.
-    Linked,
 }
 
 /// Who wrote an answer.

@@ -33,8 +33,8 @@ pub mod tools;
 
 pub use answer::Composer;
 pub use effect::{
-    Asking, Before, Brought, Edit, Effect, Findings, FoundTerm, Input, NewNote, Outcome, Passage, Plan,
-    Refusal, SearchRequest, Unwritten, Wish,
+    Asking, Brought, Edit, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, Refusal,
+    SearchRequest, Unwritten, Wish,
 };
 pub use event::{Action, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};

@@ -210,11 +210,7 @@ const WISHED: [&str; 12] = [
 
 /// What is made of a statement, with the notes that were found for it.
 pub(super) fn draft(told: &str, neighbours: &[Passage]) -> Draft {
-    draft_of(title_of(told), told, neighbours)
-}
-
-/// The same of a text that has a title already.
-pub(super) fn draft_of(title: String, told: &str, neighbours: &[Passage]) -> Draft {
+    let title = title_of(told);
     let own = content_words(told);
     let mut related: Vec<(String, String)> = Vec::new();
     let mut near: Vec<&Passage> = Vec::new();
@@ -254,7 +250,7 @@ fn title_of(told: &str) -> String {
     }
 }
 
-pub(super) const TITLE_BYTES_MAX: usize = 72;
+const TITLE_BYTES_MAX: usize = 72;
 
 /// The file name of a title: what some file system, or a link, would not take is left out.
 pub fn file_stem(title: &str) -> String {

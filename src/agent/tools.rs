@@ -1,27 +1,24 @@
 //! The tools that a model may call, and the check of what it wrote in a call.
 //!
-//! Four of them only look: they search, read and list notes. Three write, and which of these are offered is the operator's to
-//! say. What a note says can't add one, as all are written here. A call that is wrong is answered with one sentence
-//! that says how to put it right, and the model goes on.
+//! A tool only looks: it searches, reads and lists notes. What a note says can't add one, as the four are written
+//! here. A call that is wrong is answered with one sentence that says how to put it right, and the model goes on.
 //!
 //! ```
-//! use oneloop::agent::tools::{Lookup, Offer, ToolUse};
+//! use oneloop::agent::tools::{Lookup, ToolUse};
 //! use oneloop::limits::Limits;
 //!
 //! let limits = Limits::default();
-//! let used = ToolUse::parse("read_note", r#"{"path":"kitchen/coffee.md"}"#, Offer::Looks, &limits);
+//! let used = ToolUse::parse("read_note", r#"{"path":"kitchen/coffee.md"}"#, &limits);
 //! assert_eq!(used, Ok(ToolUse::Look(Lookup::Read { path: "kitchen/coffee.md".to_owned(), start: 0 })));
-//! let wrong = ToolUse::parse("read_note", "{}", Offer::Looks, &limits);
+//! let wrong = ToolUse::parse("read_note", "{}", &limits);
 //! assert_eq!(wrong, Err("read_note needs the argument \"path\" (a string).".to_owned()));
 //! ```
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits::{Limits, PASSAGES_MAX};
 
 use super::head;
-use super::question::Writes;
 
 /// A tool as a model is told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub struct Tool {
 }
 
 /// The tools. Their text is a part of every prompt that offers them, so it is short.
-pub static TOOLS: [Tool; 7] = [
+pub const TOOLS: [Tool; 4] = [
     Tool {
         name: "search_notes",
         description: "Search the notes for passages, best first.",
@@ -56,59 +53,7 @@ pub static TOOLS: [Tool; 7] = [
         description: "List the paths and titles of notes.",
         schema: r#"{"type":"object","properties":{"folder":{"type":"string","description":"Only notes below this folder; all if not given"},"offset":{"type":"integer","minimum":0,"description":"Notes to pass over, 0 if not given"}},"required":[],"additionalProperties":false}"#,
     },
-    Tool {
-        name: "create_note",
-        description: "Write a new note, when the user asks for something to be kept.",
-        schema: r#"{"type":"object","properties":{"title":{"type":"string","minLength":1,"description":"Title of the note"},"content":{"type":"string","minLength":1,"description":"Text of the note, in Markdown"}},"required":["title","content"],"additionalProperties":false}"#,
-    },
-    Tool {
-        name: "append_note",
-        description: "Add text at the end of a note, when the user asks for it.",
-        schema: r#"{"type":"object","properties":{"path":{"type":"string","minLength":1,"description":"Path as a passage or a list shows it"},"content":{"type":"string","minLength":1,"description":"What to add, in Markdown"}},"required":["path","content"],"additionalProperties":false}"#,
-    },
-    Tool {
-        name: "link_notes",
-        description: "Add a link from one note to another, when the user asks for it.",
-        schema: r#"{"type":"object","properties":{"from":{"type":"string","minLength":1,"description":"Path of the note that gets the link"},"to":{"type":"string","minLength":1,"description":"Path of the note it leads to"}},"required":["from","to"],"additionalProperties":false}"#,
-    },
 ];
-
-/// Which of the tools a model may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Offer {
-    /// None.
-    #[default]
-    Nothing,
-    /// Those that look.
-    Looks,
-    /// Those, and the one that makes notes.
-    NewNotes,
-    /// All.
-    Everything,
-}
-
-impl Offer {
-    /// What may be offered to a model that can call tools, where so much may be written.
-    pub fn of(writes: Writes) -> Offer {
-        match writes {
-            Writes::Off => Offer::Looks,
-            Writes::Inbox => Offer::NewNotes,
-            Writes::All => Offer::Everything,
-        }
-    }
-
-    /// The tools, the same ones first.
-    pub fn tools(self) -> &'static [Tool] {
-        let count = match self {
-            Offer::Nothing => 0,
-            Offer::Looks => 4,
-            Offer::NewNotes => 5,
-            Offer::Everything => TOOLS.len(),
-        };
-        &TOOLS[..count]
-    }
-}
 
 /// Most passages that a model may ask for; the schema of `search_notes` says the same.
 const SEARCH_LIMIT_MAX: u64 = 12;
@@ -130,34 +75,6 @@ pub enum ToolUse {
     },
     /// Look something up.
     Look(Lookup),
-    /// Write something.
-    Write(NoteWrite),
-}
-
-/// Something that is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoteWrite {
-    /// A new note.
-    Create {
-        /// Its title.
-        title: String,
-        /// Its text.
-        content: String,
-    },
-    /// More text at the end of a note.
-    Append {
-        /// As the model wrote it: there may be no such note.
-        path: String,
-        /// What is added.
-        content: String,
-    },
-    /// A link from one note to another, at the end of the first.
-    Link {
-        /// As the model wrote it, like the other.
-        from: String,
-        /// Where it leads.
-        to: String,
-    },
 }
 
 /// A look that needs no search.
@@ -185,14 +102,14 @@ pub enum Lookup {
 }
 
 impl ToolUse {
-    /// Checks a call of what was offered against the tool's schema. `arguments` is JSON text; nothing at all counts as `{}`, as servers
+    /// Checks a call against the tool's schema. `arguments` is JSON text; nothing at all counts as `{}`, as servers
     /// write it for a call without arguments, and `null` as an argument that was not given.
     ///
     /// # Errors
     /// One sentence for the model.
-    pub fn parse(name: &str, arguments: &str, offer: Offer, limits: &Limits) -> Result<ToolUse, String> {
-        if !offer.tools().iter().any(|tool| tool.name == name) {
-            return Err(unknown_tool(name, offer));
+    pub fn parse(name: &str, arguments: &str, limits: &Limits) -> Result<ToolUse, String> {
+        if !TOOLS.iter().any(|tool| tool.name == name) {
+            return Err(unknown_tool(name));
         }
         let mut given = Arguments { tool: name, fields: read_object(name, arguments)? };
         let used = match name {
@@ -212,18 +129,7 @@ impl ToolUse {
                 folder: given.text_if_given("folder")?.unwrap_or_default(),
                 offset: given.whole("offset", 0..=u64::MAX)?.unwrap_or(0),
             }),
-            "create_note" => ToolUse::Write(NoteWrite::Create {
-                title: given.text("title")?,
-                content: given.text("content")?,
-            }),
-            "append_note" => ToolUse::Write(NoteWrite::Append {
-                path: given.text("path")?,
-                content: given.text("content")?,
-            }),
-            "link_notes" => {
-                ToolUse::Write(NoteWrite::Link { from: given.text("from")?, to: given.text("to")? })
-            }
-            _ => return Err(unknown_tool(name, offer)),
+            _ => return Err(unknown_tool(name)),
         };
         given.expect_no_more()?;
         Ok(used)
@@ -244,13 +150,6 @@ impl ToolUse {
             ToolUse::Look(Lookup::List { folder, .. }) => {
                 format!("Listing the notes below {}.", named(folder))
             }
-            ToolUse::Write(NoteWrite::Create { title, .. }) => {
-                format!("Writing the note \"{}\".", named(title))
-            }
-            ToolUse::Write(NoteWrite::Append { path, .. }) => format!("Adding to {}.", named(path)),
-            ToolUse::Write(NoteWrite::Link { from, to }) => {
-                format!("Linking {} to {}.", named(from), named(to))
-            }
         }
     }
 }
@@ -258,9 +157,8 @@ impl ToolUse {
 /// Longest part of an argument that readers are told.
 const TOLD_BYTES_MAX: usize = 200;
 
-fn unknown_tool(name: &str, offer: Offer) -> String {
-    let names: Vec<&str> = offer.tools().iter().map(|tool| tool.name).collect();
-    let names = names.join(", ");
+fn unknown_tool(name: &str) -> String {
+    let names = TOOLS.map(|tool| tool.name).join(", ");
     format!("There is no tool {}; the tools are {names}.", quoted(name))
 }
 

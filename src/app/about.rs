@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::agent::tools::Offer;
+use crate::agent::tools::TOOLS;
 
 use super::model::Model;
 use super::respond::{Reply, write_json};
@@ -37,7 +37,7 @@ pub fn agent(service: &Service, body: &mut Vec<u8>) -> Reply {
     let Service { model, embedder, runs, .. } = service;
     let counts = runs.counts();
     let offers = model.as_ref().is_some_and(Model::offers_tools);
-    let tools = Offer::of(service.writes).tools().iter().filter(|_| offers);
+    let tools = TOOLS.iter().filter(|_| offers);
     let agent = Agent {
         name: super::health::SERVICE,
         version: super::health::VERSION,

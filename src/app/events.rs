@@ -263,23 +263,13 @@ impl App {
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
             let Service {
-                works,
-                runs,
-                library,
-                folder,
-                note_files,
-                journal,
-                outbound,
-                model,
-                embedder,
-                limits,
-                ..
+                works, runs, library, folder, note_files, journal, outbound, model, embedder, ..
             } = &mut self.service;
             works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
             works.ask(model, outbound, runs, library, cx);
             works.embed(embedder, outbound, runs, library, cx);
             works.recall(journal, runs);
-            works.write(note_files, runs, limits, cx);
+            works.write(note_files, runs, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
                 self.release_left(cx);
             }
@@ -367,10 +357,7 @@ impl App {
         match news {
             DiskDone::Fetched { asker, outcome } => {
                 self.service.note_files.done();
-                if asker.kind() == RUN {
-                    let Service { works, runs, library, limits, .. } = &mut self.service;
-                    works.hear_file(asker, outcome, runs, library, limits, cx.os.clock);
-                } else if let Some(peer) = self.peers.at_mut(asker) {
+                if let Some(peer) = self.peers.at_mut(asker) {
                     peers::fetched(peer, outcome, &mut self.service, cx);
                 }
             }

@@ -6,9 +6,7 @@ use super::keeping::{Keeping, Marks};
 use super::run_log::{Log, Read};
 use super::sessions::Spoken;
 use crate::agent::tools::Lookup;
-use crate::agent::{
-    Composer, Edit, Effect, Findings, KnowledgeUpdate, Outcome, Run, RunEvent, SearchRequest, Wish,
-};
+use crate::agent::{Composer, Edit, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};
 use crate::notes::Search;
@@ -109,10 +107,6 @@ pub enum Stage {
     LookingUp(Lookup),
     /// How something can be written.
     Planned(Box<Result<Edit, String>>),
-    /// The file that something is to be added to, or that may have it already, is to be read.
-    ToRead(Box<Reading>),
-    /// The disk helper reads it.
-    Reading(Box<Reading>),
     /// It is written once it is kept that it is to be.
     ToWrite(Box<Edit>),
     /// It is with the disk helper, or behind it with the index.
@@ -122,31 +116,7 @@ pub enum Stage {
 impl Stage {
     /// A note is written for it, and no task is at work.
     pub fn is_writing(&self) -> bool {
-        matches!(self, Stage::ToRead(_) | Stage::Reading(_) | Stage::ToWrite(_) | Stage::Writing(_))
-    }
-}
-
-/// What a file is read for.
-#[derive(Debug)]
-pub enum Reading {
-    /// To plan what is added to it.
-    Plan {
-        /// Where it is.
-        path: Box<str>,
-        /// What is wanted.
-        wish: Wish,
-    },
-    /// To see whether a process before this one has written that.
-    Look(Edit),
-}
-
-impl Reading {
-    /// The file.
-    pub fn path(&self) -> &str {
-        match self {
-            Reading::Plan { path, .. } => path,
-            Reading::Look(edit) => &edit.path,
-        }
+        matches!(self, Stage::ToWrite(_) | Stage::Writing(_))
     }
 }
 
@@ -315,16 +285,6 @@ impl Record {
         self.log.response()
     }
 
-    /// What it has changed of the notes, as far as it has told, in order.
-    pub fn updates(&self) -> impl Iterator<Item = KnowledgeUpdate> {
-        #[derive(serde::Deserialize)]
-        struct Told {
-            update: KnowledgeUpdate,
-        }
-        let told = self.log.from(0).filter(|event| event.json.starts_with(UPDATE));
-        told.filter_map(|event| serde_json::from_str::<Told>(&event.json).ok()).map(|told| told.update)
-    }
-
     /// What is asked in its session.
     pub fn message(&self) -> &str {
         match (&self.machine, &self.spoken) {
@@ -389,9 +349,6 @@ impl Record {
         }
     }
 }
-
-/// How the event of a change begins.
-const UPDATE: &str = "{\"type\":\"update\"";
 
 /// The JSON of our own types.
 pub(super) fn json(value: &impl serde::Serialize) -> String {

@@ -34,7 +34,7 @@ use crate::store::{
     self, Batch, Callback, Called, Idempotency, KeptRun, SessionBounds, Trouble, Uncalled, Unfinished,
 };
 
-pub use super::record::{Left, OnDisconnect, Reading, Record, Seek, Stage, Status};
+pub use super::record::{Left, OnDisconnect, Record, Seek, Stage, Status};
 pub use super::run_log::Read;
 
 /// Keys of runs.

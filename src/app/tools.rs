@@ -32,7 +32,7 @@ pub fn look_up(lookup: &Lookup, library: &Library, bytes_max: usize) -> Brought 
 }
 
 /// Models leave the extension out, or put a slash or a `./` before a path.
-pub(super) fn find<'l>(library: &'l Library, path: &str) -> Option<&'l Note> {
+fn find<'l>(library: &'l Library, path: &str) -> Option<&'l Note> {
     let path = path.trim().trim_start_matches("./").trim_start_matches('/');
     library.note(path).or_else(|| library.note(&format!("{path}.md")))
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use crate::agent::{
     Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, RunEvent, SearchRequest,
-    ToolUse, Unwritten, Wish,
+    ToolUse,
 };
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
 use crate::net::outbound::Outbound;
 use crate::notes::{Found, Hit, Library, Query, UnitVector};
-use crate::os::disk::{ChangeProblem, Fetched};
+use crate::os::disk::ChangeProblem;
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
 use crate::store::{Job, KeptSession, Trouble};
@@ -26,9 +26,9 @@ use super::embed::{Asked as Vector, Embedder};
 use super::folder::Folder;
 use super::journal::Journal;
 use super::model::{Asked, Heard, Model};
-use super::note_files::{NoteFiles, hexadecimal};
+use super::note_files::NoteFiles;
 use super::respond::Problem;
-use super::runs::{Left, Reading, Runs, Seek, Stage};
+use super::runs::{Left, Runs, Seek, Stage};
 use super::sessions;
 use super::tools::look_up;
 use super::views::{View, Wanted};
@@ -332,22 +332,17 @@ impl Works {
 
     /// Hands on what runs want to be written, once it is kept that they do. What can't be handed on now is tried again when
     /// there is news of the store or the disk.
-    pub fn write(&mut self, files: &mut NoteFiles, runs: &mut Runs, limits: &Limits, cx: &mut Cx<'_, '_>) {
+    pub fn write(&mut self, files: &mut NoteFiles, runs: &mut Runs, cx: &mut Cx<'_, '_>) {
         for _ in 0..self.bench.to_write.len() {
             let Some(run) = self.bench.to_write.pop_front() else { return };
             // It may have ended meanwhile.
             let Some(record) = runs.at_mut(run) else { continue };
-            let job = match &record.stage {
-                Stage::ToRead(reading) => Some(writes::fetch(run, reading.path(), limits)),
-                Stage::ToWrite(edit) => record.keeping.has_kept_inputs().then(|| writes::job(run, edit)),
-                _ => continue,
-            };
-            if job.is_none_or(|job| files.add(job, cx.os.disk).is_err()) {
+            let Stage::ToWrite(edit) = &record.stage else { continue };
+            if !record.keeping.has_kept_inputs() || files.add(writes::job(run, edit), cx.os.disk).is_err() {
                 self.bench.to_write.push_back(run);
                 continue;
             }
             record.stage = match std::mem::replace(&mut record.stage, Stage::None) {
-                Stage::ToRead(reading) => Stage::Reading(reading),
                 Stage::ToWrite(edit) => Stage::Writing(edit),
                 other => other,
             };
@@ -365,16 +360,6 @@ impl Works {
     ) {
         let Some(record) = runs.at_mut(run) else { return };
         let input = match std::mem::replace(&mut record.stage, Stage::None) {
-            Stage::Writing(edit)
-                if record.taken_over
-                    && edit.before.is_some()
-                    && matches!(&outcome, Err(ChangeProblem::Stale(hash)) if hexadecimal(hash) != edit.hash) =>
-            {
-                // It may be ours with something behind it.
-                record.stage = Stage::ToRead(Box::new(Reading::Look(*edit)));
-                self.bench.to_write.push_back(run);
-                return;
-            }
             Stage::Writing(edit) => Input::Wrote(writes::outcome(&edit, outcome, record.taken_over)),
             other => {
                 record.stage = other;
@@ -383,38 +368,6 @@ impl Works {
         };
         // What it wants next no process before this one can have done.
         record.taken_over = false;
-        let effect = resume(run, input, &mut self.bench.told, runs, clock);
-        self.set_to_work(run, effect, runs, library, clock);
-    }
-
-    /// A file was read that a run wants to add to, or may have added to.
-    pub fn hear_file(
-        &mut self,
-        run: Key,
-        outcome: Result<Fetched, ChangeProblem>,
-        runs: &mut Runs,
-        library: &Library,
-        limits: &Limits,
-        clock: &dyn Clock,
-    ) {
-        let Some(record) = runs.at_mut(run) else { return };
-        let reading = match std::mem::replace(&mut record.stage, Stage::None) {
-            Stage::Reading(reading) => *reading,
-            other => {
-                record.stage = other;
-                return;
-            }
-        };
-        let input = match reading {
-            Reading::Plan { wish, .. } => {
-                Input::Planned(writes::continuation(&wish, outcome, library, limits))
-            }
-            Reading::Look(edit) => {
-                record.taken_over = false;
-                let is_there = outcome.is_ok_and(|fetched| writes::stands(&edit, &fetched));
-                Input::Wrote(if is_there { Ok(()) } else { Err(Unwritten::Overtaken) })
-            }
-        };
         let effect = resume(run, input, &mut self.bench.told, runs, clock);
         self.set_to_work(run, effect, runs, library, clock);
     }
@@ -549,12 +502,6 @@ impl Works {
 
     fn begin_waiting(&mut self, plan: Option<&Plan>, runs: &mut Runs, library: &Library, clock: &dyn Clock) {
         while let Some((run, left)) = runs.take_ready() {
-            // Only what was being written can be there already.
-            if let Some(record) = runs.at_mut(run)
-                && !matches!(left, Left::At(Effect::Write(_)))
-            {
-                record.taken_over = false;
-            }
             match left {
                 Left::NotBegun => self.start(run, plan, runs, library, clock),
                 Left::At(effect) => self.set_to_work(run, Some(effect), runs, library, clock),
@@ -615,10 +562,7 @@ fn step_run(
         Stage::None | Stage::ToAsk | Stage::Asking(_) | Stage::ToEmbed | Stage::Embedding(..) => {
             return Progress::Done;
         }
-        Stage::ToRecall | Stage::Recalling => return Progress::Done,
-        Stage::ToRead(_) | Stage::Reading(_) | Stage::ToWrite(_) | Stage::Writing(_) => {
-            return Progress::Done;
-        }
+        Stage::ToRecall | Stage::Recalling | Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
         Stage::Planned(planned) => {
             slice.spend(PLAN_COST);
             let planned = std::mem::replace(&mut **planned, Err(String::new()));
@@ -761,20 +705,7 @@ fn carry_out(
         Some(Effect::Use(ToolUse::Search { query, limit })) => {
             bench.seek(run, Seek::Tool { query, limit }, library)
         }
-        Some(Effect::Plan(Wish::New(note))) => {
-            Stage::Planned(Box::new(writes::plan(&note, library, clock.wall())))
-        }
-        Some(Effect::Plan(wish)) => match writes::place(&wish, library) {
-            Ok(path) => {
-                bench.to_write.push_back(run);
-                Stage::ToRead(Box::new(Reading::Plan { path, wish }))
-            }
-            Err(why) => Stage::Planned(Box::new(Err(why))),
-        },
-        Some(Effect::Use(ToolUse::Write(_))) => {
-            debug_assert!(false, "a run plans what it writes");
-            return Progress::Done;
-        }
+        Some(Effect::Plan(wish)) => Stage::Planned(Box::new(writes::plan(&wish, library, clock.wall()))),
         Some(Effect::Write(planned)) => {
             bench.to_write.push_back(run);
             Stage::ToWrite(Box::new(planned))

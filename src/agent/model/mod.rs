@@ -7,7 +7,7 @@
 //! use oneloop::agent::model::{LengthField, Message, ModelRequest};
 //!
 //! let messages = vec![Message::User("Who cleans the kitchen?".to_owned())];
-//! let request = ModelRequest { messages, offer: Offer::Nothing, answer_tokens_max: Some(64) };
+//! let request = ModelRequest { messages, offers_tools: false, answer_tokens_max: Some(64) };
 //! assert_eq!(
 //!     request.body("smollm2", LengthField::MaxTokens),
 //!     r#"{"model":"smollm2","messages":[{"role":"user","content":"Who cleans the kitchen?"}],"#.to_owned()
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::tools::{Offer, Tool};
+use super::tools::{TOOLS, Tool};
 
 pub use deltas::{Delta, Deltas, ReplyError, error_message};
 
@@ -32,8 +32,8 @@ pub use deltas::{Delta, Deltas, ReplyError, error_message};
 pub struct ModelRequest {
     /// What was said so far, oldest first.
     pub messages: Vec<Message>,
-    /// The tools that the model may call.
-    pub offer: Offer,
+    /// The model may call the tools in [`TOOLS`].
+    pub offers_tools: bool,
     /// Tokens after which the server ends the answer; `None` leaves that to the server.
     pub answer_tokens_max: Option<u32>,
 }
@@ -131,7 +131,6 @@ impl ModelRequest {
     /// conversation if those are malformed (vLLM, llama.cpp). So arguments that are no JSON object go out as `{}`,
     /// and a name keeps only the letters that one may have; the tool's answer says what was wrong with the call.
     pub fn body(&self, model: &str, length: LengthField) -> String {
-        let offers_any = self.offer != Offer::Nothing;
         let body = Body {
             model,
             messages: self.messages.iter().map(WireMessage::of).collect(),
@@ -141,8 +140,8 @@ impl ModelRequest {
             max_completion_tokens: self
                 .answer_tokens_max
                 .filter(|_| length == LengthField::MaxCompletionTokens),
-            tools: offers_any.then(|| self.offer.tools().iter().map(WireTool::of).collect()),
-            tool_choice: offers_any.then_some("auto"),
+            tools: self.offers_tools.then(|| TOOLS.iter().map(WireTool::of).collect()),
+            tool_choice: self.offers_tools.then_some("auto"),
         };
         serde_json::to_string(&body).expect("text, numbers and lists of them have no value that JSON lacks")
     }
@@ -283,8 +282,8 @@ mod tests {
 
     use super::*;
 
-    fn body(messages: Vec<Message>, offer: Offer) -> Value {
-        let request = ModelRequest { messages, offer, answer_tokens_max: None };
+    fn body(messages: Vec<Message>, offers_tools: bool) -> Value {
+        let request = ModelRequest { messages, offers_tools, answer_tokens_max: None };
         serde_json::from_str(&request.body("m", LengthField::MaxTokens)).expect("a body is JSON")
     }
 
@@ -294,13 +293,13 @@ mod tests {
 
     #[test]
     fn a_request_holds_what_servers_want() {
-        let body = body(vec![Message::System("Be kind.".to_owned())], Offer::Everything);
+        let body = body(vec![Message::System("Be kind.".to_owned())], true);
         assert_eq!(body["stream"], true);
         assert_eq!(body["stream_options"], json!({"include_usage": true}));
         assert_eq!(body["tool_choice"], "auto");
         let tools = body["tools"].as_array().expect("a list");
-        assert_eq!(tools.len(), Offer::Everything.tools().len());
-        for (told, tool) in tools.iter().zip(Offer::Everything.tools()) {
+        assert_eq!(tools.len(), TOOLS.len());
+        for (told, tool) in tools.iter().zip(TOOLS) {
             assert_eq!(told["type"], "function");
             assert_eq!(told["function"]["name"], tool.name);
             assert_eq!(told["function"]["description"], tool.description);
@@ -320,7 +319,7 @@ mod tests {
         ];
         let function = json!({"name": "read_note", "arguments": "{\"path\":\"a \\\"b\\\".md\"}"});
         assert_eq!(
-            body(messages, Offer::Nothing)["messages"],
+            body(messages, false)["messages"],
             json!([
                 {"role": "assistant", "content": null,
                  "tool_calls": [{"id": "call_1", "type": "function", "function": function}]},
@@ -342,7 +341,7 @@ mod tests {
             ("日本", "{}", "unknown", "{}"),
         ] {
             let tool_calls = vec![call("1", name, arguments)];
-            let told = body(vec![Message::Assistant { content: String::new(), tool_calls }], Offer::Nothing);
+            let told = body(vec![Message::Assistant { content: String::new(), tool_calls }], false);
             let function = &told["messages"][0]["tool_calls"][0]["function"];
             assert_eq!(*function, json!({"name": name_told, "arguments": arguments_told}));
         }

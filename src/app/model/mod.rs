@@ -17,7 +17,6 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::agent::model::{Deltas, Finish, LengthField, ModelReply, ReplyError, error_message};
-use crate::agent::tools::Offer;
 use crate::agent::{Asking, Input, Plan, Refusal};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Kind, Lru, LruStats, Slots};
@@ -374,7 +373,7 @@ impl Model {
         let input = if is_hers && speaks_of_context(&reason) {
             Some(Input::Refused(Refusal::TooLong))
         } else if is_hers
-            && call.request.offer != Offer::Nothing
+            && call.request.offers_tools
             && speaks_of_tools(&reason)
             && self.mode == AgentMode::Auto
         {

@@ -52,17 +52,6 @@ pub fn fetched(
 ) {
     let Some(wanted) = awaited(peer) else { return };
     match (outcome, wanted) {
-        (Err(problem), FileWanted::Shortened { .. }) => {
-            refuse(peer, &undo::not_undone(&problem), service, cx);
-        }
-        (Ok(file), FileWanted::Shortened { id, path, hash, bytes }) => {
-            let asker = peer.connection.key;
-            let job = undo::shorten(file, path, hash, bytes, asker);
-            match job.and_then(|job| service.note_files.add(job, cx.os.disk)) {
-                Ok(()) => peer.exchange = Exchange::AwaitFile { wanted: FileWanted::Undone { id } },
-                Err(problem) => refuse(peer, &problem, service, cx),
-            }
-        }
         (Err(problem), _) => {
             refuse(peer, &note_files::not_read(&problem), service, cx);
         }
@@ -111,7 +100,7 @@ pub fn not_changed(peer: &mut Peer, problem: &ChangeProblem, service: &mut Servi
         // Without its condition it would be refused all the same, and then that is what counts (RFC 9110 §13.2.1).
         FileWanted::Gone if *problem == ChangeProblem::Absent => note_files::not_read(problem),
         FileWanted::Written | FileWanted::Gone => note_files::not_changed(problem),
-        FileWanted::Undone { .. } | FileWanted::Shortened { .. } => undo::not_undone(problem),
+        FileWanted::Undone { .. } => undo::not_undone(problem),
     };
     refuse(peer, &problem, service, cx);
     serve(peer, service, cx);

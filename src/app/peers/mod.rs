@@ -42,7 +42,6 @@ use crate::base::{Key, Pressure, Time};
 use crate::limits::Limits;
 use crate::net::Connection;
 use crate::os::Ready;
-use crate::os::disk::FileHash;
 use crate::reactor::{Cx, TimerId};
 use crate::store::{Idempotency, KeptRun, KeptSession, Row, SessionPlace, SessionRow, Trouble};
 use crate::wire::http1::{After, Server};
@@ -98,17 +97,6 @@ enum FileWanted {
     Undone {
         /// The change, by its id.
         id: Box<str>,
-    },
-    /// That a note which the agent has added to is as it was: it is read first.
-    Shortened {
-        /// The change, by its id.
-        id: Box<str>,
-        /// The note.
-        path: Box<str>,
-        /// What the file must be, or it was changed since.
-        hash: FileHash,
-        /// So much of its beginning stays.
-        bytes: u64,
     },
 }
 

@@ -452,12 +452,10 @@ fn about(
             return Ok(Outcome::End(run, None));
         }
         Deed::Accept => Ok(Outcome::Accepted(record.id, record.shown().name())),
-        Deed::Undo { number } => {
-            undo::job(record, number, asker, &service.limits).and_then(|(job, wanted)| {
-                service.note_files.add(job, cx.os.disk)?;
-                Ok(Outcome::File(wanted))
-            })
-        }
+        Deed::Undo { number } => undo::job(record, number, asker).and_then(|(job, wanted)| {
+            service.note_files.add(job, cx.os.disk)?;
+            Ok(Outcome::File(wanted))
+        }),
         Deed::Stream { after } if record.read(after) == Read::End => Ok(Outcome::NoContent),
         Deed::Stream { after } => return Ok(Outcome::Stream(run, after)),
     };

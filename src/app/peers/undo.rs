@@ -1,7 +1,7 @@
-//! `POST /notes/undo {"id"}`: a note that the agent has made is taken away again, and what it has added to one is taken off.
+//! `POST /notes/undo {"id"}`: a note that the agent has made is taken away again.
 //!
-//! What was changed stands in the run's log, and that is kept as long as the run is. A change is undone only if the note is byte
-//! for byte what the agent has written: what somebody has done to it since is not undone with it.
+//! What was made stands in the run's answer, and that is kept as long as the run is. The note is removed only if it is byte for byte
+//! what the agent has written: what somebody has done to it since is not undone with it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,8 +16,7 @@ use crate::app::respond::{Invalid, Place, Problem, write_json};
 use crate::app::runs::Record;
 use crate::app::service::Service;
 use crate::base::Key;
-use crate::limits::Limits;
-use crate::os::disk::{Change, ChangeProblem, Deed, Expected, Fetched, FileHash, Job};
+use crate::os::disk::{Change, ChangeProblem, Deed, Expected, Job};
 use crate::reactor::Cx;
 
 /// The run and the number of the change that are to be undone.
@@ -53,56 +52,27 @@ fn unknown() -> Problem {
 ///
 /// # Errors
 /// 404 if the run has made no such change, 409 while it is at work.
-pub(super) fn job(
-    record: &Record,
-    number: u32,
-    asker: Key,
-    limits: &Limits,
-) -> Result<(Job, FileWanted), Problem> {
+pub(super) fn job(record: &Record, number: u32, asker: Key) -> Result<(Job, FileWanted), Problem> {
+    #[derive(Deserialize)]
+    struct Made {
+        knowledge_updates: Vec<KnowledgeUpdate>,
+    }
     if !record.shown().is_final() {
         return Err(Problem::new(
             409,
             "the run is still at work; its changes can be undone when it has ended",
         ));
     }
-    let id = format!("{}-{number}", record.id);
-    let update = record.updates().find(|update| update.id == id).ok_or_else(unknown)?;
-    let KnowledgeUpdate { id, path, hash, bytes_before, .. } = update;
-    let (id, path) = (id.into_boxed_str(), path.into_boxed_str());
-    let hash = hash_of_text(&hash).ok_or_else(unknown)?;
-    Ok(match bytes_before {
-        None => {
-            let expected = Expected::Present(vec![hash]);
-            (Job::Change(Change { asker, path, deed: Deed::Remove, expected }), FileWanted::Undone { id })
-        }
-        Some(bytes) => {
-            let bytes_max = limits.note_file_bytes_max;
-            let job = Job::Fetch { asker, path: path.clone(), bytes_max };
-            (job, FileWanted::Shortened { id, path, hash, bytes })
-        }
-    })
+    let made = record.response().and_then(|response| serde_json::from_str::<Made>(response).ok());
+    let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    let update = made.zip(place).and_then(|(made, place)| made.knowledge_updates.into_iter().nth(place));
+    let KnowledgeUpdate { id, path, hash, .. } = update.ok_or_else(unknown)?;
+    let expected = Expected::Present(vec![hash_of_text(&hash).ok_or_else(unknown)?]);
+    let change = Change { asker, path: path.into(), deed: Deed::Remove, expected };
+    Ok((Job::Change(change), FileWanted::Undone { id: id.into() }))
 }
 
-/// The note was read from which something is to be taken off.
-///
-/// # Errors
-/// 409 if it was changed since.
-pub(super) fn shorten(
-    mut file: Fetched,
-    path: Box<str>,
-    hash: FileHash,
-    bytes: u64,
-    asker: Key,
-) -> Result<Job, Problem> {
-    if file.hash != hash {
-        return Err(not_undone(&ChangeProblem::Stale(file.hash)));
-    }
-    file.bytes.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
-    let expected = Expected::Present(vec![hash]);
-    Ok(Job::Change(Change { asker, path, deed: Deed::Write(file.bytes), expected }))
-}
-
-/// The note is as it was, or gone, and the index knows it.
+/// The note is gone, and the index knows it.
 pub(super) fn answer_undone(
     peer: &mut Peer,
     id: &str,
