@@ -19,6 +19,9 @@
 //!                                                       ▲                               │
 //!                                                       └─── Wrote (overtaken) / plan ──┘
 //!
+//!  of a tool that writes:  AwaitModel, AwaitTool, AwaitWrite ── plan ──► AwaitPlan ── Planned / write ──► AwaitWrite,
+//!                          and from either of these two back to AwaitModel ── ask, or to AwaitTool ── use
+//!
 //!  every state but the last: Failed / error, done      Cancel / done ──────────────────────────────────┘
 //! ```
 //!
@@ -226,7 +229,7 @@ impl Run {
         self.degraded = findings.degraded.clone();
         if let Some(statement) = self.statement() {
             let (wish, suggested_actions) = self.keep(statement, &findings);
-            return self.plan(wish, suggested_actions, told);
+            return self.plan(wish, "Writing a note.".to_owned(), suggested_actions, told);
         }
         let Some(modelled) = &mut self.modelled else {
             return (State::AwaitAnswer, self.compose(findings, told));
@@ -282,6 +285,7 @@ impl Run {
         });
         modelled.listen_anew();
         let offers_tools = modelled.offers_tools(limits.tool_rounds_max);
+        let tools = offers_tools.then_some(self.question.writes);
         let context_tokens = (modelled.plan.context_tokens >> modelled.shrinks.min(31)).max(1);
         let share = context_tokens / limits.answer_tokens_share.max(1);
         let answer_tokens = share.clamp(1, limits.answer_tokens_max.max(1));
@@ -289,17 +293,17 @@ impl Run {
             question: &self.question,
             sources: &modelled.sources[..modelled.found],
             rounds: &modelled.rounds,
-            offers_tools,
+            tools,
         };
         let request = ModelRequest {
             messages: prompt.messages(prompt::room(context_tokens, answer_tokens, limits)),
-            offers_tools,
+            tools,
             answer_tokens_max: Some(answer_tokens),
         };
         let asking = Asking {
             model: modelled.plan.model.clone(),
             request,
-            identity: modelled.identity(&self.question, offers_tools),
+            identity: modelled.identity(&self.question, tools),
         };
         (State::AwaitModel, Effect::Ask(Box::new(asking)))
     }
@@ -379,7 +383,17 @@ impl Run {
                 return fail("no model is configured".to_owned(), told);
             };
             let Some(call) = modelled.calls.last() else { return self.ask(false, told) };
-            match ToolUse::parse(&call.name, &call.arguments, &self.limits) {
+            match ToolUse::parse(&call.name, &call.arguments, self.question.writes, &self.limits) {
+                Ok(ToolUse::Write(_)) if self.updates.len() >= self.limits.note_writes_per_run_max => {
+                    let most = self.limits.note_writes_per_run_max;
+                    modelled.bring(format!(
+                        "error: a run makes at most {most} changes, and this one has made them."
+                    ));
+                }
+                Ok(ToolUse::Write(wish)) => {
+                    let detail = ToolUse::Write(wish.clone()).detail();
+                    return self.plan(wish, detail, Vec::new(), told);
+                }
                 Ok(wish) => {
                     told.push(RunEvent::Status { status: Stage::UsingTool, detail: wish.detail() });
                     return (State::AwaitTool, Effect::Use(wish));
@@ -388,6 +402,15 @@ impl Run {
                 Err(why) => modelled.bring(format!("error: {why}")),
             }
         }
+    }
+
+    /// What has become of a change that the model wanted.
+    fn used_to_write(&mut self, result: &str, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        if let Some(modelled) = &mut self.modelled {
+            modelled
+                .bring(tools::cap(prompt::as_data(result).into_owned(), self.limits.tool_result_bytes_max));
+        }
+        self.use_next(told)
     }
 
     fn used(&mut self, brought: Brought, told: &mut Vec<RunEvent>) -> (State, Effect) {

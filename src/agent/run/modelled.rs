@@ -5,7 +5,7 @@ use crate::agent::effect::{Findings, Passage, Plan};
 use crate::agent::event::{Answer, RunEvent, Source};
 use crate::agent::model::{ToolCall, Usage};
 use crate::agent::prompt::{self, Round};
-use crate::agent::question::Question;
+use crate::agent::question::{Question, Writes};
 use crate::limits::Limits;
 
 /// What a run needs that asks a model.
@@ -194,7 +194,7 @@ impl Modelled {
     }
 
     /// All that decides what the model should say, the question folded.
-    pub(super) fn identity(&self, question: &Question, offers_tools: bool) -> String {
+    pub(super) fn identity(&self, question: &Question, tools: Option<Writes>) -> String {
         let words: Vec<&str> = question.message.split_whitespace().collect();
         let folded = words.join(" ");
         // A capital further on may be all that tells one word from another.
@@ -217,7 +217,7 @@ impl Modelled {
                 (&round.reply.content, calls, round.results.iter().map(|(_, text)| text).collect::<Vec<_>>())
             })
             .collect();
-        let plan = (&self.plan.model, self.plan.context_tokens, self.shrinks, offers_tools);
+        let plan = (&self.plan.model, self.plan.context_tokens, self.shrinks, tools);
         serde_json::to_string(&(plan, folded, &question.history, epoch, passages, calls))
             .expect("strings and numbers have JSON")
     }
