@@ -282,6 +282,11 @@ impl Record {
         self.log.response()
     }
 
+    /// The events that tell of changes of the notes, in the order in which they were made.
+    pub fn updates(&self) -> impl Iterator<Item = &str> {
+        self.log.of_kind("{\"type\":\"update\"")
+    }
+
     /// What is asked in its session.
     pub fn message(&self) -> &str {
         match (&self.machine, &self.spoken) {

@@ -9,3 +9,4 @@ mod model;
 mod model_server;
 mod timeouts;
 mod trust;
+mod writes;
