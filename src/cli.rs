@@ -149,7 +149,7 @@ enum Writing {
     Off,
     /// New notes in the folder Inbox.
     Inbox,
-    /// New notes, each in the folder of its category.
+    /// New notes, each in the folder of its category, and additions to notes that there are.
     All,
 }
 

@@ -84,7 +84,7 @@ pub enum Writes {
     Off,
     /// New notes, in the folder `Inbox` alone.
     Inbox,
-    /// New notes, each in the folder of its category.
+    /// New notes, each in the folder of its category, and additions to notes that there are.
     All,
 }
 

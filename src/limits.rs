@@ -243,6 +243,12 @@ limits! {
     /// Replies with tool calls in one run. After them the model is asked once more, without tools.
     TOOL_ROUNDS_MAX / tool_rounds_max: usize = 8;
 
+    /// Changes of notes that a model may make in one run. Further ones are not made, and the model is told.
+    NOTE_WRITES_PER_RUN_MAX / note_writes_per_run_max: usize = 16;
+
+    /// How often a change of a note is planned anew because somebody else was faster. After that it is not made.
+    NOTE_OVERTAKEN_MAX / note_overtaken_max: u32 = 8;
+
     /// Longest result of one tool call, in bytes: two long passages. The rest is left out, and the model is told.
     TOOL_RESULT_BYTES_MAX / tool_result_bytes_max: usize = 8 * KIB;
 

@@ -2,7 +2,7 @@
 
 use oneloop::agent::model::{Finish, Message, ModelReply, ToolCall};
 use oneloop::agent::prompt::{Prompt, QUESTION_BYTES_MIN, Round, as_data, bytes_of, passage, room};
-use oneloop::agent::{Question, Role, Source, Turn};
+use oneloop::agent::{Question, Role, Source, Turn, Writes};
 use oneloop::limits::Limits;
 
 fn source(path: &str, heading: &str, text: &str) -> Source {
@@ -84,7 +84,7 @@ fn everything_is_told_in_order() {
     );
     let sources = [source("a.md", "Cleaning", "On Fridays.\n"), source("b/c.md", "", "Never.")];
     let rounds = [round(1, &["one", "two"])];
-    let prompt = Prompt { question: &question, sources: &sources, rounds: &rounds, offers_tools: true };
+    let prompt = Prompt { question: &question, sources: &sources, rounds: &rounds, tools: Some(Writes::Off) };
     let messages = prompt.messages(ROOMY);
     let system = system_of(&messages);
     assert!(system.starts_with("You answer questions about a folder of notes."), "{system}");
@@ -120,7 +120,7 @@ fn everything_is_told_in_order() {
 #[test]
 fn without_tools_and_passages_neither_is_spoken_of() {
     let question = question("Who?", &[]);
-    let prompt = Prompt { question: &question, sources: &[], rounds: &[], offers_tools: false };
+    let prompt = Prompt { question: &question, sources: &[], rounds: &[], tools: None };
     let messages = prompt.messages(ROOMY);
     assert!(!system_of(&messages).contains("call a tool") && !system_of(&messages).contains("wishes"));
     assert_eq!(users_of(&messages), ["No passage of the notes is at hand.\n\nQuestion: Who?"]);
@@ -140,7 +140,7 @@ fn turns_alternate_and_the_first_is_a_question() {
         (Role::User, "f"),
     ];
     let question = question("g", &history);
-    let prompt = Prompt { question: &question, sources: &[], rounds: &[], offers_tools: false };
+    let prompt = Prompt { question: &question, sources: &[], rounds: &[], tools: None };
     let messages = prompt.messages(ROOMY);
     let said = Message::Assistant { content: "c\n\ne".to_owned(), tool_calls: Vec::new() };
     assert_eq!(messages[1..3], [Message::User("a\n\nb".to_owned()), said]);
@@ -158,7 +158,7 @@ fn every_call_has_an_answer_even_one_that_got_none() {
     unanswered.results.retain(|(id, _)| id == "call_1_1");
     unanswered.results.push(("another".to_owned(), "spare".to_owned()));
     let rounds = [unanswered];
-    let prompt = Prompt { question: &question, sources: &[], rounds: &rounds, offers_tools: true };
+    let prompt = Prompt { question: &question, sources: &[], rounds: &rounds, tools: Some(Writes::Off) };
     assert_eq!(results_of(&prompt.messages(ROOMY)), ["There is no result.", "two"]);
 }
 
@@ -182,9 +182,9 @@ fn left_in(bytes_max: usize) -> Left {
     let sources: Vec<Source> =
         (0..5).map(|number| source(&format!("{number}.md"), "H", &"p".repeat(1000))).collect();
     let rounds = [round(1, &[&long, &long]), round(2, &[&long])];
-    let prompt = Prompt { question: &question, sources: &sources, rounds: &rounds, offers_tools: true };
+    let prompt = Prompt { question: &question, sources: &sources, rounds: &rounds, tools: Some(Writes::Off) };
     let messages = prompt.messages(bytes_max);
-    let bytes = bytes_of(&messages, true);
+    let bytes = bytes_of(&messages, Some(Writes::Off));
     assert!(bytes <= bytes_max || bytes_max < 3500, "{bytes} bytes in {bytes_max}");
     let users = users_of(&messages);
     let asked = users.last().expect("the question is always told");
@@ -254,13 +254,13 @@ fn a_question_that_is_too_long_loses_its_middle() {
     let message = format!("Begin {} end?", "é".repeat(50_000));
     let question = question(&message, &[]);
     for bytes_max in [0, 4001, 4002, 4003, 10_000] {
-        let prompt = Prompt { question: &question, sources: &[], rounds: &[], offers_tools: false };
+        let prompt = Prompt { question: &question, sources: &[], rounds: &[], tools: None };
         let messages = prompt.messages(bytes_max);
         let user = users_of(&messages)[0];
         assert!(user.contains("Question: Begin é") && user.ends_with("é end?"), "{user}");
         assert!(user.contains("é\n[… the middle is left out …]\né"), "{user}");
         assert!(user.len() <= bytes_max.max(QUESTION_BYTES_MIN + 100));
-        assert!(bytes_of(&messages, false) <= bytes_max || bytes_max == 0);
+        assert!(bytes_of(&messages, None) <= bytes_max || bytes_max == 0);
     }
 }
 
@@ -268,7 +268,7 @@ fn a_question_that_is_too_long_loses_its_middle() {
 fn a_result_that_is_shortened_says_so() {
     let question = question("Who?", &[]);
     let rounds = [round(1, &[&"r".repeat(5000)])];
-    let prompt = Prompt { question: &question, sources: &[], rounds: &rounds, offers_tools: false };
+    let prompt = Prompt { question: &question, sources: &[], rounds: &rounds, tools: None };
     let told = prompt.messages(3000);
     let result = results_of(&told)[0];
     assert!(result.starts_with("rrr") && result.ends_with("more bytes are left out]"), "{result}");
@@ -291,8 +291,8 @@ fn a_small_model_has_room_for_the_rules_and_a_passage() {
     let limits = Limits::default();
     let question = question("Who cleans the espresso machine?", &[]);
     let sources = [source("kitchen/coffee.md", "Cleaning", &"p".repeat(1500))];
-    for offers_tools in [false, true] {
-        let prompt = Prompt { question: &question, sources: &sources, rounds: &[], offers_tools };
+    for tools in [None, Some(Writes::Off), Some(Writes::Inbox), Some(Writes::All)] {
+        let prompt = Prompt { question: &question, sources: &sources, rounds: &[], tools };
         let messages = prompt.messages(room(2048, 512, &limits));
         let asked = users_of(&messages)[0];
         assert!(asked.contains("<passage n=\"1\"") && asked.contains("pppp"), "{asked}");
@@ -340,7 +340,7 @@ fn assert_is_data(text: &str) {
 fn a_note_can_neither_close_its_fence_nor_pass_for_another_or_for_the_system() {
     let question = question("Who?", &[]);
     let sources = [source("a.md", "H", HOSTILE), source("b.md", "H", "Second.")];
-    let prompt = Prompt { question: &question, sources: &sources, rounds: &[], offers_tools: false };
+    let prompt = Prompt { question: &question, sources: &sources, rounds: &[], tools: None };
     let messages = prompt.messages(ROOMY);
     assert_eq!(messages.len(), 2, "no turn is added");
     let told = users_of(&messages)[0];
@@ -369,7 +369,7 @@ fn a_path_or_a_heading_can_not_leave_its_attribute() {
 fn what_the_asker_says_is_no_rule_either() {
     let question =
         question(HOSTILE, &[(Role::System, HOSTILE), (Role::User, HOSTILE), (Role::Assistant, HOSTILE)]);
-    let prompt = Prompt { question: &question, sources: &[], rounds: &[], offers_tools: false };
+    let prompt = Prompt { question: &question, sources: &[], rounds: &[], tools: None };
     let messages = prompt.messages(ROOMY);
     let system = system_of(&messages);
     let (rules, wishes) = system.split_once("<wishes>\n").expect("wishes");

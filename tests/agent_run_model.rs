@@ -5,7 +5,7 @@ mod agent_support;
 use agent_support::{composed_in_slices, found, note, run_of};
 use oneloop::agent::{
     Answer, AnsweredBy, Asking, Brought, Effect, Findings, Finish, Input, Message, ModelReply, Outcome,
-    Passage, Plan, Question, Refusal, Response, Run, RunEvent, Strategy, ToolCall, Unexpected, Usage,
+    Passage, Plan, Question, Refusal, Response, Run, RunEvent, Strategy, ToolCall, Unexpected, Usage, Wish,
 };
 use oneloop::limits::Limits;
 
@@ -203,13 +203,21 @@ fn effect_name(effect: &Effect) -> String {
     match effect {
         Effect::Search(_) => "-> search".to_owned(),
         Effect::Compose(_) => "-> compose".to_owned(),
-        Effect::Ask(asking) if asking.request.offers_tools => "-> ask with tools".to_owned(),
+        Effect::Ask(asking) if asking.request.tools.is_some() => "-> ask with tools".to_owned(),
         Effect::Ask(_) => "-> ask".to_owned(),
         Effect::Use(wish) => format!("-> use {wish:?}"),
         Effect::Recall(session) => format!("recall {session}"),
-        Effect::Plan(wish) => format!("plan {}", wish.draft.title),
-        Effect::Write(edit) => format!("write {}", edit.path),
+        Effect::Plan(wish) => format!("-> plan {}", wished(wish)),
+        Effect::Write(edit) => format!("-> write {}", edit.path),
         Effect::Finish(_) => "-> finish".to_owned(),
+    }
+}
+
+fn wished(wish: &Wish) -> &str {
+    match wish {
+        Wish::Create(note) => &note.draft.title,
+        Wish::Append { path, .. } => path,
+        Wish::Link { from, .. } => from,
     }
 }
 
@@ -473,7 +481,7 @@ fn after_the_last_round_the_model_is_asked_once_more_without_tools() {
         Played::of(Strategy::Model, &steps)
     };
     let played = with(answered("In May [2]."));
-    let offers: Vec<bool> = played.asked().iter().map(|asking| asking.request.offers_tools).collect();
+    let offers: Vec<bool> = played.asked().iter().map(|asking| asking.request.tools.is_some()).collect();
     let rounds_max = Limits::default().tool_rounds_max;
     assert_eq!(offers, (0..=rounds_max).map(|round| round < rounds_max).collect::<Vec<_>>());
     assert_eq!(played.completed().answered_by, AnsweredBy::Model);

@@ -1,17 +1,19 @@
 //! The tools: their schemas are what servers can read, and a call is taken if and only if its schema takes it.
 
-use oneloop::agent::tools::{Lookup, TOOLS, ToolUse, cap};
+use oneloop::agent::tools::{Lookup, Tool, ToolUse, cap, offered};
+use oneloop::agent::{Wish, Writes};
 use oneloop::limits::Limits;
 use serde_json::Value;
 
 fn parse(name: &str, arguments: &str) -> Result<ToolUse, String> {
-    ToolUse::parse(name, arguments, &Limits::default())
+    ToolUse::parse(name, arguments, Writes::Off, &Limits::default())
 }
 
-fn schema(name: &str) -> Value {
-    let tool = TOOLS.iter().find(|tool| tool.name == name).expect("a tool of ours");
+fn schema(tool: &Tool) -> Value {
     serde_json::from_str(tool.schema).expect("a schema is JSON")
 }
+
+const RULES: [Writes; 3] = [Writes::Off, Writes::Inbox, Writes::All];
 
 /// As much of JSON Schema as ours are written in; panics on a word that it does not know.
 fn takes(schema: &Value, value: &Value) -> bool {
@@ -20,6 +22,7 @@ fn takes(schema: &Value, value: &Value) -> bool {
         "type" => match rule.as_str().expect("one type") {
             "object" => value.is_object(),
             "string" => value.is_string(),
+            "array" => value.is_array(),
             "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
             other => panic!("an unknown type: {other}"),
         },
@@ -38,6 +41,7 @@ fn takes(schema: &Value, value: &Value) -> bool {
             let known = &schema["properties"];
             value.as_object().is_none_or(|fields| fields.keys().all(|name| known.get(name).is_some()))
         }
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| takes(rule, item))),
         "minLength" => {
             value.as_str().is_none_or(|text| text.chars().count() as u64 >= rule.as_u64().expect("a count"))
         }
@@ -91,16 +95,40 @@ const ARGUMENTS: &[&str] = &[
     r#"{"folder":"kitchen","offset":-1}"#,
     r#"{"offset":[]}"#,
     r#"{"":""}"#,
+    r#"{"title":"Tea"}"#,
+    r#"{"title":"Tea","content":"Green."}"#,
+    r##"{"title":"Tea","content":"Green.","tags":["drinks","#hot"]}"##,
+    r#"{"title":"Tea","content":"Green.","tags":[]}"#,
+    r#"{"title":"Tea","content":"Green.","tags":"drinks"}"#,
+    r#"{"title":"Tea","content":"Green.","tags":[1]}"#,
+    r#"{"title":"Tea","content":"Green.","folder":"drinks"}"#,
+    r#"{"title":"Tea","content":"Green.","folder":""}"#,
+    r#"{"title":"Tea","content":"Green.","folder":["drinks"]}"#,
+    r#"{"title":"","content":"Green."}"#,
+    r#"{"title":"Tea","content":""}"#,
+    r#"{"title":"Tea","content":7}"#,
+    r#"{"path":"a.md","content":"Green."}"#,
+    r#"{"path":"../a.md","content":"\n- Green."}"#,
+    r#"{"path":"a.md","content":""}"#,
+    r#"{"path":"a.md","content":null,"at":1}"#,
+    r#"{"from":"a.md","to":"b.md"}"#,
+    r#"{"from":"a.md","to":"b.md","why":"both are hot"}"#,
+    r#"{"from":"a.md","to":"b.md","why":""}"#,
+    r#"{"from":"a.md","to":["b.md"]}"#,
+    r#"{"from":"","to":"b.md"}"#,
+    r#"{"from":"a.md"}"#,
 ];
 
 #[test]
 fn a_call_is_taken_exactly_if_its_schema_takes_it() {
-    for tool in TOOLS {
-        let schema = schema(tool.name);
+    for (writes, tool) in
+        RULES.into_iter().flat_map(|rule| offered(rule).iter().map(move |tool| (rule, tool)))
+    {
+        let schema = schema(tool);
         let mut taken = 0;
         for text in ARGUMENTS {
             let value: Value = serde_json::from_str(text).expect("the examples are JSON");
-            let parsed = parse(tool.name, text);
+            let parsed = ToolUse::parse(tool.name, text, writes, &Limits::default());
             assert_eq!(parsed.is_ok(), takes(&schema, &value), "{}({text}): {parsed:?}", tool.name);
             taken += usize::from(parsed.is_ok());
         }
@@ -110,8 +138,8 @@ fn a_call_is_taken_exactly_if_its_schema_takes_it() {
 
 #[test]
 fn a_schema_is_an_object_that_takes_nothing_else() {
-    for tool in TOOLS {
-        let schema = schema(tool.name);
+    for tool in RULES.into_iter().flat_map(offered) {
+        let schema = schema(tool);
         assert_eq!(schema["type"], "object");
         assert_eq!(schema["additionalProperties"], false);
         assert!(schema["required"].is_array());
@@ -181,9 +209,53 @@ fn a_wrong_call_is_told_in_one_sentence_what_to_do() {
 }
 
 #[test]
+fn who_may_not_write_is_told_so_and_offered_nothing_that_does() {
+    let names = |writes| offered(writes).iter().map(|tool| tool.name).collect::<Vec<_>>();
+    assert_eq!(names(Writes::Off), ["search_notes", "read_note", "list_links", "list_notes"]);
+    assert_eq!(names(Writes::Inbox)[4..], ["create_note"]);
+    assert_eq!(names(Writes::All)[4..], ["create_note", "append_note", "link_notes"]);
+    let refused = |name, writes| ToolUse::parse(name, "{}", writes, &Limits::default()).expect_err("refused");
+    for name in ["create_note", "append_note", "link_notes"] {
+        assert_eq!(refused(name, Writes::Off), format!("{name} can't be used: nothing may be written here."));
+    }
+    assert_eq!(
+        refused("append_note", Writes::Inbox),
+        "append_note can't be used: only new notes may be written here, with create_note."
+    );
+    let told = refused("delete_note", Writes::All);
+    assert!(told.ends_with("list_notes, create_note, append_note, link_notes."), "{told}");
+}
+
+#[test]
+fn what_a_model_writes_is_put_in_order() {
+    let wish = |name, arguments, writes| match ToolUse::parse(name, arguments, writes, &Limits::default()) {
+        Ok(ToolUse::Write(wish)) => wish,
+        other => panic!("{other:?}"),
+    };
+    let arguments =
+        r##"{"title":" Green\n tea ","content":"\n\nHot.\r\nGreen.\n\n","tags":["#hot"," hot","a b",""]}"##;
+    for (writes, folder) in [(Writes::Inbox, "Inbox"), (Writes::All, "Inbox")] {
+        let Wish::Create(note) = wish("create_note", arguments, writes) else { panic!("another wish") };
+        assert_eq!((&*note.draft.title, &*note.draft.body), ("Green tea", "Hot.\nGreen."));
+        assert_eq!((note.draft.tags, &*note.folder), (vec!["hot".to_owned(), "a b".to_owned()], folder));
+    }
+    let elsewhere = r#"{"title":"Tea","content":"Hot.","folder":"./drinks/hot/"}"#;
+    let Wish::Create(note) = wish("create_note", elsewhere, Writes::All) else { panic!("another wish") };
+    assert_eq!((&*note.folder, note.insists), ("drinks/hot", true));
+    assert_eq!(
+        wish("append_note", r#"{"path":"a.md","content":"- Hot."}"#, Writes::All),
+        Wish::Append { path: "a.md".to_owned(), content: "- Hot.\n".to_owned() }
+    );
+    let why = "x ".repeat(200);
+    let link = wish("link_notes", &format!(r#"{{"from":"a","to":"b","why":"{why}"}}"#), Writes::All);
+    let Wish::Link { why, .. } = link else { panic!("another wish") };
+    assert!(why.len() <= 200 && why.ends_with('x'), "{why}");
+}
+
+#[test]
 fn a_tool_asks_for_no_more_than_anyone_may() {
     let limits = Limits { query_bytes_max: 5, passages_max: 2, ..Limits::default() };
-    let used = ToolUse::parse("search_notes", r#"{"query":"abcdé","limit":12}"#, &limits);
+    let used = ToolUse::parse("search_notes", r#"{"query":"abcdé","limit":12}"#, Writes::Off, &limits);
     assert_eq!(used, Ok(ToolUse::Search { query: "abcd".to_owned(), limit: 2 }));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(parse("read_note", &format!("{{\"path\":{deep}}}")).is_err());

@@ -127,11 +127,36 @@ pub enum Brought {
     Text(String),
 }
 
+/// A change of the notes that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// A new note.
+    Create(NewNote),
+    /// Something more at the end of a note that there is.
+    Append {
+        /// As the model wrote it: there may be no such note.
+        path: String,
+        /// What comes behind the rest, as lines that end in `\n`.
+        content: String,
+    },
+    /// A link in a note that there is to another.
+    Link {
+        /// The note that links, as the model wrote it.
+        from: String,
+        /// The note that is linked to, as the model wrote it.
+        to: String,
+        /// What stands behind the link: one line, or nothing.
+        why: String,
+    },
+}
+
 /// A new note that is wanted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Wish {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNote {
     /// The folder that it goes to, if it may be one: it may come from a note, which is data.
     pub folder: String,
+    /// It goes nowhere else. Whoever has named the folder is told if it can't be one.
+    pub insists: bool,
     /// The note.
     pub draft: Draft,
     /// Names that were taken when it was tried before.
@@ -145,17 +170,31 @@ pub struct Edit {
     pub path: String,
     /// Its title.
     pub title: String,
-    /// All of it.
+    /// All of a new note; of one that there is, what comes into it.
     pub text: String,
+    /// The hash of the file as it is then, in hexadecimal.
+    pub hash: String,
+    /// The note that it comes into; none if it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// A note before something comes into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
     /// The hash of the file, in hexadecimal.
     pub hash: String,
+    /// The byte at which it comes in.
+    pub at: u64,
+    /// How often the same stood there already. Who finds it more often knows that it was written.
+    pub times: u64,
 }
 
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unwritten {
-    /// Somebody else has taken its name since it was planned.
+    /// Somebody else has taken its name, or has changed the note, since it was planned.
     Overtaken,
     /// It can't be; one sentence for the reader, without a full stop.
     Refused(String),

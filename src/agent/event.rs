@@ -54,7 +54,7 @@ pub enum RunEvent {
         /// For people: one sentence.
         detail: String,
     },
-    /// A note was written.
+    /// A note was written: made, or added to.
     Update {
         /// What was done.
         update: KnowledgeUpdate,
@@ -178,6 +178,18 @@ pub struct KnowledgeUpdate {
     pub title: String,
     /// SHA-256 of the note as it was written, in hexadecimal.
     pub hash: String,
+    /// What has come into the note; none if all of it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<Added>,
+}
+
+/// Bytes that have come into a note: without them it is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    /// Byte offset in the file at which they start.
+    pub start: u64,
+    /// Byte offset in the file just behind them.
+    pub end: u64,
 }
 
 /// What was done to a note.
@@ -186,6 +198,10 @@ pub struct KnowledgeUpdate {
 pub enum Action {
     /// It is new.
     Created,
+    /// Something was added at its end.
+    Appended,
+    /// It links to another note now.
+    Linked,
 }
 
 /// Who wrote an answer.

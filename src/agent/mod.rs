@@ -33,10 +33,10 @@ pub mod tools;
 
 pub use answer::Composer;
 pub use effect::{
-    Asking, Brought, Edit, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, Refusal,
-    SearchRequest, Unwritten, Wish,
+    Asking, Before, Brought, Edit, Effect, Findings, FoundTerm, Input, NewNote, Outcome, Passage, Plan,
+    Refusal, SearchRequest, Unwritten, Wish,
 };
-pub use event::{Action, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
+pub use event::{Action, Added, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
 pub use model::{Finish, Message, ModelReply, ModelRequest, ToolCall, Usage};
 pub use prompt::{Prompt, Round};
 pub use question::{Question, Role, Strategy, Turn, Writes};

@@ -11,14 +11,12 @@
 //!
 //! What is kept is what was said, word for word. Only what stands around it is made up here.
 
-use serde::{Deserialize, Serialize};
-
 use super::effect::Passage;
 use super::head;
 use crate::text::{Language, words};
 
 /// A note that is to be made: all of it but the day and the path, which are not the agent's to know.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// Its title, which becomes the file's name.
     pub title: String,
@@ -250,7 +248,8 @@ fn title_of(told: &str) -> String {
     }
 }
 
-const TITLE_BYTES_MAX: usize = 72;
+/// Longest title, in bytes: a line that a list of notes has room for.
+pub const TITLE_BYTES_MAX: usize = 72;
 
 /// The file name of a title: what some file system, or a link, would not take is left out.
 pub fn file_stem(title: &str) -> String {

@@ -44,7 +44,7 @@ pub enum Writes {
     Off,
     /// New notes in one folder, `Inbox`.
     Inbox,
-    /// New notes, each in the folder of its category.
+    /// New notes, each in the folder of its category, and additions to notes that there are.
     All,
 }
 

@@ -19,6 +19,9 @@
 //!                                                       ▲                               │
 //!                                                       └─── Wrote (overtaken) / plan ──┘
 //!
+//!  of a tool that writes:  AwaitModel, AwaitTool, AwaitWrite ── plan ──► AwaitPlan ── Planned / write ──► AwaitWrite,
+//!                          and from either of these two back to AwaitModel ── ask, or to AwaitTool ── use
+//!
 //!  every state but the last: Failed / error, done      Cancel / done ──────────────────────────────────┘
 //! ```
 //!
@@ -29,23 +32,25 @@
 //! one. So a run that is made again from its inputs tells the same, but for pieces of replies: those are void
 //! when the process ends before the reply is whole.
 
+mod modelled;
+mod writing;
+
 use std::fmt;
 
 use crate::base::planted::{Planted, is_planted};
 use crate::limits::Limits;
 
 use super::answer::Composer;
-use super::citations::{self, Marks, quotes};
-use super::effect::{
-    Asking, Brought, Edit, Effect, Findings, Input, Outcome, Passage, Plan, Refusal, Unwritten, Wish,
-};
-use super::event::{Action, Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Source, Stage};
-use super::model::{Finish, ModelReply, ModelRequest, ToolCall, Usage};
-use super::organise;
+use super::citations::quotes;
+use super::effect::{Asking, Brought, Effect, Findings, Input, Outcome, Refusal};
+use super::event::{Answer, AnsweredBy, KnowledgeUpdate, Response, RunEvent, Stage};
+use super::model::{Finish, ModelReply, ModelRequest};
 use super::prompt::{self, Prompt, Round};
-use super::question::{Asked, Question, Strategy, Turn, Writes};
+use super::question::{Asked, Question, Strategy, Turn};
 use super::support::unsupported;
 use super::tools::{self, ToolUse};
+use modelled::Modelled;
+use writing::Writing;
 
 /// The machine of one question.
 #[derive(Debug)]
@@ -64,15 +69,6 @@ pub struct Run {
     writing: Option<Box<Writing>>,
     /// What was written.
     updates: Vec<KnowledgeUpdate>,
-}
-
-/// A change of the notes on its way.
-#[derive(Debug)]
-struct Writing {
-    wish: Wish,
-    planned: Option<Edit>,
-    /// What could be done next, once it is written.
-    suggested_actions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,38 +93,6 @@ enum State {
     AwaitWrite,
     /// The last event was told.
     Ended,
-}
-
-/// What a run needs that asks a model.
-#[derive(Debug)]
-struct Modelled {
-    plan: Plan,
-    /// For the built-in answerer, if the model fails.
-    findings: Option<Findings>,
-    /// What the answer may cite, in the order of its marks, with each one's category.
-    sources: Vec<Source>,
-    categories: Vec<String>,
-    /// How many of them the search has found, before any tool.
-    found: usize,
-    /// Replies that asked for tools, with what those brought.
-    rounds: Vec<Round>,
-    /// Calls of the last round that are still to be made, the next one last.
-    calls: Vec<ToolCall>,
-    /// How often the prompt was halved because the model's server found it too long.
-    shrinks: u32,
-    /// Tools are offered no more: the model can't call them, or has called enough.
-    without_tools: bool,
-    /// The built-in answer that was told first.
-    first: Option<Answer>,
-    /// What is being said: bytes of it as the model has it, and as it was told.
-    heard_bytes: usize,
-    said: String,
-    marks: Marks,
-    /// The tokens of the first answer, if one was told, are void.
-    is_revised: bool,
-    degraded: Vec<String>,
-    usage: Option<Usage>,
-    cached: bool,
 }
 
 impl Run {
@@ -265,7 +229,7 @@ impl Run {
         self.degraded = findings.degraded.clone();
         if let Some(statement) = self.statement() {
             let (wish, suggested_actions) = self.keep(statement, &findings);
-            return self.plan(wish, suggested_actions, told);
+            return self.plan(wish, "Writing a note.".to_owned(), suggested_actions, told);
         }
         let Some(modelled) = &mut self.modelled else {
             return (State::AwaitAnswer, self.compose(findings, told));
@@ -305,112 +269,6 @@ impl Run {
         self.ask(false, told)
     }
 
-    // --- What is to be kept ---------------------------------------------------------------------------------------
-
-    /// What the message wants to be kept, if that is what it wants and it may be.
-    fn statement(&self) -> Option<&str> {
-        if self.question.writes == Writes::Off { None } else { organise::statement(&self.question.message) }
-    }
-
-    /// The note that is made of a statement, and what could be done then.
-    fn keep(&self, statement: &str, findings: &Findings) -> (Wish, Vec<String>) {
-        let draft = organise::draft(statement, &findings.passages);
-        let mut suggested_actions = Vec::new();
-        if let Some(twin) = organise::near_duplicate(statement, &findings.passages) {
-            suggested_actions
-                .push(format!("Merge it with {} ({}), which says much the same.", twin.title, twin.path));
-        }
-        let near = findings
-            .passages
-            .iter()
-            .filter(|passage| draft.related.iter().any(|(path, _)| *path == passage.path));
-        if let Some((name, passage)) = near.filter_map(|near| Some((near.dangling.first()?, near))).next() {
-            suggested_actions.push(format!("Write the note {name}, which {} links to.", passage.title));
-        }
-        let folder = match self.question.writes {
-            Writes::All => draft.category.clone(),
-            Writes::Off | Writes::Inbox => String::new(),
-        };
-        let folder = if folder.is_empty() { organise::INBOX.to_owned() } else { folder };
-        (Wish { folder, draft, taken: 0 }, suggested_actions)
-    }
-
-    fn plan(
-        &mut self,
-        wish: Wish,
-        suggested_actions: Vec<String>,
-        told: &mut Vec<RunEvent>,
-    ) -> (State, Effect) {
-        told.push(RunEvent::Status { status: Stage::Writing, detail: "Writing a note.".to_owned() });
-        let effect = Effect::Plan(wish.clone());
-        self.writing = Some(Box::new(Writing { wish, planned: None, suggested_actions }));
-        (State::AwaitPlan, effect)
-    }
-
-    fn planned(&mut self, planned: Result<Edit, String>, told: &mut Vec<RunEvent>) -> (State, Effect) {
-        match (planned, &mut self.writing) {
-            (Ok(planned), Some(writing)) => {
-                writing.planned = Some(planned.clone());
-                (State::AwaitWrite, Effect::Write(planned))
-            }
-            (Ok(_), None) => fail("nothing was to be written".to_owned(), told),
-            (Err(why), _) => self.not_written(&why, told),
-        }
-    }
-
-    fn wrote(&mut self, wrote: Result<(), Unwritten>, told: &mut Vec<RunEvent>) -> (State, Effect) {
-        let Some(mut writing) = self.writing.take() else {
-            return fail("nothing was to be written".to_owned(), told);
-        };
-        match (wrote, writing.planned.take()) {
-            (Ok(()), Some(planned)) => {
-                let Edit { path, title, hash, .. } = planned;
-                let id = format!("{}-{}", self.run_id, self.updates.len() + 1);
-                let update = KnowledgeUpdate { id, action: Action::Created, path, title, hash };
-                told.push(RunEvent::Update { update: update.clone() });
-                self.updates.push(update);
-                self.kept(*writing, told)
-            }
-            (Ok(()), None) => fail("nothing was planned".to_owned(), told),
-            (Err(Unwritten::Overtaken), _) if writing.wish.taken < OVERTAKEN_MAX => {
-                writing.wish.taken += 1;
-                let effect = Effect::Plan(writing.wish.clone());
-                self.writing = Some(writing);
-                (State::AwaitPlan, effect)
-            }
-            (Err(Unwritten::Overtaken), _) => {
-                self.not_written("every name for it was taken by others meanwhile", told)
-            }
-            (Err(Unwritten::Refused(why)), _) => self.not_written(&why, told),
-        }
-    }
-
-    /// A statement is kept, and its asker told where.
-    fn kept(&mut self, writing: Writing, told: &mut Vec<RunEvent>) -> (State, Effect) {
-        let path = self.updates.last().map_or("", |update| &*update.path);
-        let mut response = format!("Noted in {path}.");
-        let draft = &writing.wish.draft;
-        if !draft.category.is_empty() {
-            response.push_str(&format!(" Its category is {}.", draft.category));
-        }
-        let related: Vec<&str> = draft.related.iter().map(|(_, title)| &**title).collect();
-        if !related.is_empty() {
-            response.push_str(&format!(" It is linked to {}.", related.join(", ")));
-        }
-        let suggested_actions = writing.suggested_actions;
-        let answer = Answer { response, sources: Vec::new(), categories: Vec::new(), suggested_actions };
-        self.complete_from_notes(answer, true, told)
-    }
-
-    fn not_written(&mut self, why: &str, told: &mut Vec<RunEvent>) -> (State, Effect) {
-        self.writing = None;
-        self.degraded.push(format!("Nothing was written, because {why}."));
-        let response = format!("This could not be noted: {why}.");
-        let answer =
-            Answer { response, sources: Vec::new(), categories: Vec::new(), suggested_actions: Vec::new() };
-        self.complete_from_notes(answer, true, told)
-    }
-
     // --- The model ------------------------------------------------------------------------------------------------
 
     fn ask(&mut self, tells_sources: bool, told: &mut Vec<RunEvent>) -> (State, Effect) {
@@ -427,6 +285,7 @@ impl Run {
         });
         modelled.listen_anew();
         let offers_tools = modelled.offers_tools(limits.tool_rounds_max);
+        let tools = offers_tools.then_some(self.question.writes);
         let context_tokens = (modelled.plan.context_tokens >> modelled.shrinks.min(31)).max(1);
         let share = context_tokens / limits.answer_tokens_share.max(1);
         let answer_tokens = share.clamp(1, limits.answer_tokens_max.max(1));
@@ -434,17 +293,17 @@ impl Run {
             question: &self.question,
             sources: &modelled.sources[..modelled.found],
             rounds: &modelled.rounds,
-            offers_tools,
+            tools,
         };
         let request = ModelRequest {
             messages: prompt.messages(prompt::room(context_tokens, answer_tokens, limits)),
-            offers_tools,
+            tools,
             answer_tokens_max: Some(answer_tokens),
         };
         let asking = Asking {
             model: modelled.plan.model.clone(),
             request,
-            identity: modelled.identity(&self.question, offers_tools),
+            identity: modelled.identity(&self.question, tools),
         };
         (State::AwaitModel, Effect::Ask(Box::new(asking)))
     }
@@ -524,7 +383,17 @@ impl Run {
                 return fail("no model is configured".to_owned(), told);
             };
             let Some(call) = modelled.calls.last() else { return self.ask(false, told) };
-            match ToolUse::parse(&call.name, &call.arguments, &self.limits) {
+            match ToolUse::parse(&call.name, &call.arguments, self.question.writes, &self.limits) {
+                Ok(ToolUse::Write(_)) if self.updates.len() >= self.limits.note_writes_per_run_max => {
+                    let most = self.limits.note_writes_per_run_max;
+                    modelled.bring(format!(
+                        "error: a run makes at most {most} changes, and this one has made them."
+                    ));
+                }
+                Ok(ToolUse::Write(wish)) => {
+                    let detail = ToolUse::Write(wish.clone()).detail();
+                    return self.plan(wish, detail, Vec::new(), told);
+                }
                 Ok(wish) => {
                     told.push(RunEvent::Status { status: Stage::UsingTool, detail: wish.detail() });
                     return (State::AwaitTool, Effect::Use(wish));
@@ -533,6 +402,15 @@ impl Run {
                 Err(why) => modelled.bring(format!("error: {why}")),
             }
         }
+    }
+
+    /// What has become of a change that the model wanted.
+    fn used_to_write(&mut self, result: &str, told: &mut Vec<RunEvent>) -> (State, Effect) {
+        if let Some(modelled) = &mut self.modelled {
+            modelled
+                .bring(tools::cap(prompt::as_data(result).into_owned(), self.limits.tool_result_bytes_max));
+        }
+        self.use_next(told)
     }
 
     fn used(&mut self, brought: Brought, told: &mut Vec<RunEvent>) -> (State, Effect) {
@@ -637,192 +515,6 @@ impl Run {
         (State::Ended, finish(Outcome::Completed, told))
     }
 }
-
-impl Modelled {
-    fn new(plan: Plan) -> Modelled {
-        Modelled {
-            plan,
-            findings: None,
-            sources: Vec::new(),
-            categories: Vec::new(),
-            found: 0,
-            rounds: Vec::new(),
-            calls: Vec::new(),
-            shrinks: 0,
-            without_tools: false,
-            first: None,
-            heard_bytes: 0,
-            said: String::new(),
-            marks: Marks::new(),
-            is_revised: false,
-            degraded: Vec::new(),
-            usage: None,
-            cached: false,
-        }
-    }
-
-    /// A reply begins.
-    fn listen_anew(&mut self) {
-        self.heard_bytes = 0;
-        self.said.clear();
-        self.marks = Marks::new();
-    }
-
-    fn hear(&mut self, text: &str, told: &mut Vec<RunEvent>) {
-        let begins = self.heard_bytes == 0;
-        self.heard_bytes += text.len();
-        if self.first.is_some() && begins {
-            if !std::mem::replace(&mut self.is_revised, true) {
-                told.push(RunEvent::Revision { detail: "The model answers.".to_owned() });
-            }
-            // Tools may have brought some since its last words.
-            told.push(RunEvent::Sources { sources: self.sources.clone() });
-        }
-        let before = self.said.len();
-        self.marks.push(text, self.sources.len(), &mut self.said);
-        self.tell_said(before, told);
-    }
-
-    /// What was held back because it might have become a mark.
-    fn say_rest(&mut self, told: &mut Vec<RunEvent>) {
-        let before = self.said.len();
-        self.marks.finish(&mut self.said);
-        self.tell_said(before, told);
-    }
-
-    fn tell_said(&self, before: usize, told: &mut Vec<RunEvent>) {
-        if let Some(text) = self.said.get(before..).filter(|text| !text.is_empty()) {
-            told.push(RunEvent::Token { text: text.to_owned() });
-        }
-    }
-
-    /// Nothing of this reply is worth reading: white space, and marks that name no source.
-    fn leaves_nothing(&self, content: &str) -> bool {
-        let is_in_marks = |character: char| {
-            character.is_whitespace() || character.is_ascii_digit() || "[],".contains(character)
-        };
-        if !content.chars().all(is_in_marks) {
-            return false;
-        }
-        let (mut marks, mut shown) = (Marks::new(), String::new());
-        marks.push(content, self.sources.len(), &mut shown);
-        marks.finish(&mut shown);
-        shown.trim().is_empty()
-    }
-
-    fn offers_tools(&self, rounds_max: usize) -> bool {
-        self.plan.offers_tools && !self.without_tools && self.rounds.len() < rounds_max
-    }
-
-    /// The mark under which a passage is cited; it gets one if it has none. `None` if there are too many.
-    fn cite(&mut self, passage: &Passage, sources_max: usize) -> Option<usize> {
-        let is_this = |source: &Source| {
-            source.path == passage.path && (source.start, source.end) == (passage.start, passage.end)
-        };
-        if let Some(index) = self.sources.iter().position(is_this) {
-            return Some(index + 1);
-        }
-        if self.sources.len() >= sources_max {
-            return None;
-        }
-        self.sources.push(Source {
-            path: passage.path.clone(),
-            title: passage.title.clone(),
-            heading: passage.heading.clone(),
-            start: passage.start,
-            end: passage.end,
-            score: passage.score,
-            text: passage.text.clone(),
-            hash: passage.hash.clone(),
-        });
-        self.categories.push(passage.category.clone());
-        Some(self.sources.len())
-    }
-
-    /// Passages as a tool's result, each under its mark.
-    fn show(&mut self, passages: &[Passage], limits: &Limits) -> String {
-        let mut shown = String::new();
-        for passage in passages {
-            let known = self.sources.len();
-            let mark = self.cite(passage, limits.cited_sources_max);
-            let source = mark.and_then(|mark| self.sources.get(mark - 1).map(|source| (mark, source)));
-            let room = limits.tool_result_bytes_max.saturating_sub(shown.len() + 1);
-            match source.and_then(|(mark, source)| prompt::passage(mark, source, room)) {
-                Some(text) => shown.extend([text.as_str(), "\n"]),
-                // What the model has not seen it can't cite.
-                None => {
-                    self.sources.truncate(known);
-                    self.categories.truncate(known);
-                    break;
-                }
-            }
-        }
-        if shown.is_empty() {
-            shown.push_str("Nothing was found.");
-        }
-        shown
-    }
-
-    /// The result of the call that is next.
-    fn bring(&mut self, text: String) {
-        if let (Some(call), Some(round)) = (self.calls.pop(), self.rounds.last_mut()) {
-            round.results.push((call.id, text));
-        }
-    }
-
-    fn count(&mut self, usage: Option<Usage>, cached: bool) {
-        self.cached = cached;
-        // What was counted when it was asked the first time costs nothing now.
-        let Some(usage) = usage.filter(|_| !cached) else { return };
-        let sum = self.usage.get_or_insert_with(Usage::default);
-        sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
-        sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
-    }
-
-    /// The categories of the sources that the answer cites, each once.
-    fn cited_categories(&self) -> Vec<String> {
-        let marks = citations::cited(&self.said, self.sources.len());
-        let mut categories: Vec<String> = Vec::new();
-        for category in marks.into_iter().filter_map(|mark| self.categories.get(mark - 1)) {
-            if !category.is_empty() && !categories.contains(category) {
-                categories.push(category.clone());
-            }
-        }
-        categories
-    }
-
-    /// All that decides what the model should say, the question folded.
-    fn identity(&self, question: &Question, offers_tools: bool) -> String {
-        let words: Vec<&str> = question.message.split_whitespace().collect();
-        let folded = words.join(" ");
-        // A capital further on may be all that tells one word from another.
-        let first = folded.chars().next().map_or(0, char::len_utf8);
-        let (first, rest) = folded.split_at(first);
-        let folded = (first.to_lowercase(), rest.trim_end_matches(['?', '!', '.', ' ']));
-        let epoch = self.findings.as_ref().map_or(0, |findings| findings.epoch);
-        // Their text as well: epochs begin anew with each process, and a run may be older than this one. What tools
-        // have brought stands in their results.
-        let passages: Vec<_> = self.sources[..self.found]
-            .iter()
-            .map(|source| (&source.path, source.start, source.end, &source.text))
-            .collect();
-        let calls: Vec<_> = self
-            .rounds
-            .iter()
-            .map(|round| {
-                let calls: Vec<_> =
-                    round.reply.tool_calls.iter().map(|call| (&call.name, &call.arguments)).collect();
-                (&round.reply.content, calls, round.results.iter().map(|(_, text)| text).collect::<Vec<_>>())
-            })
-            .collect();
-        let plan = (&self.plan.model, self.plan.context_tokens, self.shrinks, offers_tools);
-        serde_json::to_string(&(plan, folded, &question.history, epoch, passages, calls))
-            .expect("strings and numbers have JSON")
-    }
-}
-
-/// How often a note is planned anew because somebody else has taken its name.
-const OVERTAKEN_MAX: u32 = 8;
 
 fn fail(why: String, told: &mut Vec<RunEvent>) -> (State, Effect) {
     told.push(RunEvent::Error { detail: why });

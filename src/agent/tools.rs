@@ -1,16 +1,18 @@
 //! The tools that a model may call, and the check of what it wrote in a call.
 //!
-//! A tool only looks: it searches, reads and lists notes. What a note says can't add one, as the four are written
-//! here. A call that is wrong is answered with one sentence that says how to put it right, and the model goes on.
+//! Four of them look: they search, read and list notes. Three write, and which of those there are is the operator's to
+//! say. What a note says can't add one, as all are written here. A call that is wrong is answered with one sentence that
+//! says how to put it right, and the model goes on.
 //!
 //! ```
+//! use oneloop::agent::Writes;
 //! use oneloop::agent::tools::{Lookup, ToolUse};
 //! use oneloop::limits::Limits;
 //!
 //! let limits = Limits::default();
-//! let used = ToolUse::parse("read_note", r#"{"path":"kitchen/coffee.md"}"#, &limits);
+//! let used = ToolUse::parse("read_note", r#"{"path":"kitchen/coffee.md"}"#, Writes::Off, &limits);
 //! assert_eq!(used, Ok(ToolUse::Look(Lookup::Read { path: "kitchen/coffee.md".to_owned(), start: 0 })));
-//! let wrong = ToolUse::parse("read_note", "{}", &limits);
+//! let wrong = ToolUse::parse("read_note", "{}", Writes::Off, &limits);
 //! assert_eq!(wrong, Err("read_note needs the argument \"path\" (a string).".to_owned()));
 //! ```
 
@@ -18,7 +20,10 @@ use serde_json::{Map, Value};
 
 use crate::limits::{Limits, PASSAGES_MAX};
 
+use super::effect::{NewNote, Wish};
 use super::head;
+use super::organise::{Draft, INBOX, TITLE_BYTES_MAX};
+use super::question::Writes;
 
 /// A tool as a model is told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,29 +36,63 @@ pub struct Tool {
     pub schema: &'static str,
 }
 
-/// The tools. Their text is a part of every prompt that offers them, so it is short.
-pub const TOOLS: [Tool; 4] = [
-    Tool {
-        name: "search_notes",
-        description: "Search the notes for passages, best first.",
-        schema: r#"{"type":"object","properties":{"query":{"type":"string","minLength":1,"description":"Words to search for"},"limit":{"type":"integer","minimum":1,"maximum":12,"description":"Most passages, 5 if not given"}},"required":["query"],"additionalProperties":false}"#,
-    },
-    Tool {
-        name: "read_note",
-        description: "Read the text of one note.",
-        schema: r#"{"type":"object","properties":{"path":{"type":"string","minLength":1,"description":"Path as a passage or a list shows it"},"start":{"type":"integer","minimum":0,"description":"Byte to begin at, 0 if not given"}},"required":["path"],"additionalProperties":false}"#,
-    },
-    Tool {
-        name: "list_links",
-        description: "List the notes that a note links to, and those that link to it.",
-        schema: r#"{"type":"object","properties":{"path":{"type":"string","minLength":1,"description":"Path as a passage or a list shows it"}},"required":["path"],"additionalProperties":false}"#,
-    },
-    Tool {
-        name: "list_notes",
-        description: "List the paths and titles of notes.",
-        schema: r#"{"type":"object","properties":{"folder":{"type":"string","description":"Only notes below this folder; all if not given"},"offset":{"type":"integer","minimum":0,"description":"Notes to pass over, 0 if not given"}},"required":[],"additionalProperties":false}"#,
-    },
-];
+/// The tools that a model is offered where this may be written. Their text is a part of every prompt that offers them, so
+/// it is short.
+pub const fn offered(writes: Writes) -> &'static [Tool] {
+    match writes {
+        Writes::Off => &[SEARCH, READ, LINKS, LIST],
+        Writes::Inbox => &[SEARCH, READ, LINKS, LIST, CREATE_IN_INBOX],
+        Writes::All => &[SEARCH, READ, LINKS, LIST, CREATE, APPEND, LINK],
+    }
+}
+
+const SEARCH: Tool = Tool {
+    name: "search_notes",
+    description: "Search the notes for passages, best first.",
+    schema: r#"{"type":"object","properties":{"query":{"type":"string","minLength":1,"description":"Words to search for"},"limit":{"type":"integer","minimum":1,"maximum":12,"description":"Most passages, 5 if not given"}},"required":["query"],"additionalProperties":false}"#,
+};
+
+const READ: Tool = Tool {
+    name: "read_note",
+    description: "Read the text of one note.",
+    schema: r#"{"type":"object","properties":{"path":{"type":"string","minLength":1,"description":"Path as a passage or a list shows it"},"start":{"type":"integer","minimum":0,"description":"Byte to begin at, 0 if not given"}},"required":["path"],"additionalProperties":false}"#,
+};
+
+const LINKS: Tool = Tool {
+    name: "list_links",
+    description: "List the notes that a note links to, and those that link to it.",
+    schema: r#"{"type":"object","properties":{"path":{"type":"string","minLength":1,"description":"Path as a passage or a list shows it"}},"required":["path"],"additionalProperties":false}"#,
+};
+
+const LIST: Tool = Tool {
+    name: "list_notes",
+    description: "List the paths and titles of notes.",
+    schema: r#"{"type":"object","properties":{"folder":{"type":"string","description":"Only notes below this folder; all if not given"},"offset":{"type":"integer","minimum":0,"description":"Notes to pass over, 0 if not given"}},"required":[],"additionalProperties":false}"#,
+};
+
+const CREATE_IN_INBOX: Tool = Tool {
+    name: "create_note",
+    description: "Write a new note into the folder Inbox.",
+    schema: r#"{"type":"object","properties":{"title":{"type":"string","minLength":1,"description":"Title, which becomes the file's name"},"content":{"type":"string","minLength":1,"description":"Markdown, without the title"},"tags":{"type":"array","items":{"type":"string"},"description":"Tags, without #"}},"required":["title","content"],"additionalProperties":false}"#,
+};
+
+const CREATE: Tool = Tool {
+    name: "create_note",
+    description: "Write a new note.",
+    schema: r#"{"type":"object","properties":{"title":{"type":"string","minLength":1,"description":"Title, which becomes the file's name"},"content":{"type":"string","minLength":1,"description":"Markdown, without the title"},"tags":{"type":"array","items":{"type":"string"},"description":"Tags, without #"},"folder":{"type":"string","description":"Folder, Inbox if not given"}},"required":["title","content"],"additionalProperties":false}"#,
+};
+
+const APPEND: Tool = Tool {
+    name: "append_note",
+    description: "Add text at the end of a note.",
+    schema: r#"{"type":"object","properties":{"path":{"type":"string","minLength":1,"description":"Path as a passage or a list shows it"},"content":{"type":"string","minLength":1,"description":"Markdown to add"}},"required":["path","content"],"additionalProperties":false}"#,
+};
+
+const LINK: Tool = Tool {
+    name: "link_notes",
+    description: "Add a link to another note to a note.",
+    schema: r#"{"type":"object","properties":{"from":{"type":"string","minLength":1,"description":"Path of the note that gets the link"},"to":{"type":"string","minLength":1,"description":"Path of the note it links to"},"why":{"type":"string","description":"A few words on how they belong together"}},"required":["from","to"],"additionalProperties":false}"#,
+};
 
 /// Most passages that a model may ask for; the schema of `search_notes` says the same.
 const SEARCH_LIMIT_MAX: u64 = 12;
@@ -75,6 +114,8 @@ pub enum ToolUse {
     },
     /// Look something up.
     Look(Lookup),
+    /// Change the notes.
+    Write(Wish),
 }
 
 /// A look that needs no search.
@@ -107,9 +148,9 @@ impl ToolUse {
     ///
     /// # Errors
     /// One sentence for the model.
-    pub fn parse(name: &str, arguments: &str, limits: &Limits) -> Result<ToolUse, String> {
-        if !TOOLS.iter().any(|tool| tool.name == name) {
-            return Err(unknown_tool(name));
+    pub fn parse(name: &str, arguments: &str, writes: Writes, limits: &Limits) -> Result<ToolUse, String> {
+        if !offered(writes).iter().any(|tool| tool.name == name) {
+            return Err(not_offered(name, writes));
         }
         let mut given = Arguments { tool: name, fields: read_object(name, arguments)? };
         let used = match name {
@@ -129,7 +170,31 @@ impl ToolUse {
                 folder: given.text_if_given("folder")?.unwrap_or_default(),
                 offset: given.whole("offset", 0..=u64::MAX)?.unwrap_or(0),
             }),
-            _ => return Err(unknown_tool(name)),
+            "create_note" => ToolUse::Write(Wish::Create(NewNote {
+                draft: Draft {
+                    title: given.line("title")?,
+                    body: given.markdown("content")?,
+                    category: String::new(),
+                    tags: given.tags()?,
+                    related: Vec::new(),
+                },
+                folder: match writes {
+                    Writes::All => given.folder()?,
+                    Writes::Off | Writes::Inbox => INBOX.to_owned(),
+                },
+                insists: true,
+                taken: 0,
+            })),
+            "append_note" => ToolUse::Write(Wish::Append {
+                path: given.text("path")?,
+                content: format!("{}\n", given.markdown("content")?),
+            }),
+            "link_notes" => ToolUse::Write(Wish::Link {
+                from: given.text("from")?,
+                to: given.text("to")?,
+                why: one_line(&given.text_if_given("why")?.unwrap_or_default(), WHY_BYTES_MAX),
+            }),
+            _ => return Err(not_offered(name, writes)),
         };
         given.expect_no_more()?;
         Ok(used)
@@ -150,6 +215,11 @@ impl ToolUse {
             ToolUse::Look(Lookup::List { folder, .. }) => {
                 format!("Listing the notes below {}.", named(folder))
             }
+            ToolUse::Write(Wish::Create(note)) => format!("Writing the note \"{}\".", note.draft.title),
+            ToolUse::Write(Wish::Append { path, .. }) => format!("Adding to {}.", named(path)),
+            ToolUse::Write(Wish::Link { from, to, .. }) => {
+                format!("Linking {} to {}.", named(from), named(to))
+            }
         }
     }
 }
@@ -157,9 +227,19 @@ impl ToolUse {
 /// Longest part of an argument that readers are told.
 const TOLD_BYTES_MAX: usize = 200;
 
-fn unknown_tool(name: &str) -> String {
-    let names = TOOLS.map(|tool| tool.name).join(", ");
-    format!("There is no tool {}; the tools are {names}.", quoted(name))
+/// Why a tool can't be used: it may be one that writes what may not be written here, or none at all.
+fn not_offered(name: &str, writes: Writes) -> String {
+    let is_ours = offered(Writes::All).iter().any(|tool| tool.name == name);
+    match writes {
+        Writes::Off if is_ours => format!("{name} can't be used: nothing may be written here."),
+        Writes::Inbox if is_ours => {
+            format!("{name} can't be used: only new notes may be written here, with create_note.")
+        }
+        Writes::Off | Writes::Inbox | Writes::All => {
+            let names: Vec<&str> = offered(writes).iter().map(|tool| tool.name).collect();
+            format!("There is no tool {}; the tools are {}.", quoted(name), names.join(", "))
+        }
+    }
 }
 
 fn read_object(tool: &str, arguments: &str) -> Result<Map<String, Value>, String> {
@@ -197,6 +277,45 @@ impl Arguments<'_> {
         }
     }
 
+    /// A text that must be given, as one line.
+    fn line(&mut self, name: &str) -> Result<String, String> {
+        let line = one_line(&self.text(name)?, TITLE_BYTES_MAX);
+        // A heading, or a name, that is nothing but white space is given all the same: `Note` will do.
+        Ok(if line.is_empty() { "Note".to_owned() } else { line })
+    }
+
+    /// A text that must be given, without white space around it, its lines ended by `\n`.
+    fn markdown(&mut self, name: &str) -> Result<String, String> {
+        let text = self.text(name)?.replace("\r\n", "\n").replace('\r', "\n");
+        let text = text.trim_end().trim_start_matches('\n');
+        Ok(text.to_owned())
+    }
+
+    /// Tags, as far as they are any.
+    fn tags(&mut self) -> Result<Vec<String>, String> {
+        let wrong = || format!("The argument \"tags\" of {} must be a list of strings.", self.tool);
+        let given = match self.fields.remove("tags") {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(given)) => given,
+            Some(_) => return Err(wrong()),
+        };
+        let mut tags: Vec<String> = Vec::new();
+        for tag in &given {
+            let tag = one_line(tag.as_str().ok_or_else(wrong)?.trim().trim_start_matches('#'), TAG_BYTES_MAX);
+            if !tag.is_empty() && !tags.contains(&tag) && tags.len() < TAGS_MAX {
+                tags.push(tag);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// A folder, below which it may lie in further ones.
+    fn folder(&mut self) -> Result<String, String> {
+        let given = self.text_if_given("folder")?.unwrap_or_default();
+        let folder = given.trim().trim_start_matches("./").trim_end_matches('/');
+        Ok(if folder.is_empty() { INBOX.to_owned() } else { folder.to_owned() })
+    }
+
     /// A whole number; `5.0` is one, too (JSON Schema, 6.1.1).
     fn whole(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, String> {
         let value = match self.fields.remove(name) {
@@ -229,6 +348,23 @@ fn whole_number(value: &Value) -> Option<u64> {
     let float = || value.as_f64().filter(|float| float.fract() == 0.0 && *float >= 0.0);
     value.as_u64().or_else(|| float().map(|float| float as u64))
 }
+
+/// `text` as one line of at most `bytes_max`.
+fn one_line(text: &str, bytes_max: usize) -> String {
+    let words: Vec<&str> =
+        text.split(|character: char| character.is_whitespace() || character.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    head(&line, bytes_max).trim_end().to_owned()
+}
+
+/// Longest reason for a link, in bytes.
+const WHY_BYTES_MAX: usize = 200;
+
+/// Longest tag, in bytes.
+const TAG_BYTES_MAX: usize = 64;
+
+/// Tags that a new note gets at most; further ones are left out.
+const TAGS_MAX: usize = 8;
 
 /// What a model wrote, short enough to be told back to it.
 fn quoted(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::agent::tools::TOOLS;
+use crate::agent::tools;
 
 use super::model::Model;
 use super::respond::{Reply, write_json};
@@ -34,10 +34,10 @@ pub fn agent(service: &Service, body: &mut Vec<u8>) -> Reply {
         name: &'static str,
         description: &'static str,
     }
-    let Service { model, embedder, runs, .. } = service;
+    let Service { model, embedder, runs, writes, .. } = service;
     let counts = runs.counts();
     let offers = model.as_ref().is_some_and(Model::offers_tools);
-    let tools = TOOLS.iter().filter(|_| offers);
+    let tools = tools::offered(*writes).iter().filter(|_| offers);
     let agent = Agent {
         name: super::health::SERVICE,
         version: super::health::VERSION,

@@ -357,7 +357,10 @@ impl App {
         match news {
             DiskDone::Fetched { asker, outcome } => {
                 self.service.note_files.done();
-                if let Some(peer) = self.peers.at_mut(asker) {
+                if asker.kind() == RUN {
+                    let Service { works, runs, library, .. } = &mut self.service;
+                    works.hear_file(asker, outcome, runs, library, cx.os.clock);
+                } else if let Some(peer) = self.peers.at_mut(asker) {
                     peers::fetched(peer, outcome, &mut self.service, cx);
                 }
             }

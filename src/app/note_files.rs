@@ -161,7 +161,7 @@ impl NoteFiles {
 
 fn bytes_of(job: &Job) -> usize {
     match job {
-        Job::Change(Change { deed: Deed::Write(bytes), .. }) => bytes.len(),
+        Job::Change(Change { deed: Deed::Write(bytes) | Deed::Insert { bytes, .. }, .. }) => bytes.len(),
         Job::Change(_) | Job::Fetch { .. } | Job::List { .. } | Job::Read { .. } => 0,
     }
 }

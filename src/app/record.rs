@@ -5,11 +5,13 @@ use uuid::Uuid;
 use super::keeping::{Keeping, Marks};
 use super::run_log::{Log, Read};
 use super::sessions::Spoken;
+use super::writes::Wanted;
 use crate::agent::tools::Lookup;
 use crate::agent::{Composer, Edit, Effect, Findings, Outcome, Run, RunEvent, SearchRequest};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, WallTime};
 use crate::notes::Search;
+use crate::os::disk::{ChangeProblem, Fetched};
 use crate::reactor::TimerId;
 use crate::store::{self, KeptRun, Trouble};
 
@@ -107,16 +109,34 @@ pub enum Stage {
     LookingUp(Lookup),
     /// How something can be written.
     Planned(Box<Result<Edit, String>>),
+    /// The note that something is to come into is to be fetched.
+    ToFetch(Box<Wanted>),
+    /// The disk helper fetches it.
+    Fetching(Box<Wanted>),
+    /// It is here, or not: how it is changed can be planned.
+    Fetched(Box<Wanted>, Box<Result<Fetched, ChangeProblem>>),
     /// It is written once it is kept that it is to be.
     ToWrite(Box<Edit>),
     /// It is with the disk helper, or behind it with the index.
     Writing(Box<Edit>),
+    /// The note was changed meanwhile. It may have been by the process before this one: that is to be looked at.
+    ToLook(Box<Edit>),
+    /// The disk helper fetches the note for that.
+    Looking(Box<Edit>),
 }
 
 impl Stage {
-    /// A note is written for it, and no task is at work.
+    /// A note is fetched or written for it, and no task is at work.
     pub fn is_writing(&self) -> bool {
-        matches!(self, Stage::ToWrite(_) | Stage::Writing(_))
+        matches!(
+            self,
+            Stage::ToFetch(_)
+                | Stage::Fetching(_)
+                | Stage::ToWrite(_)
+                | Stage::Writing(_)
+                | Stage::ToLook(_)
+                | Stage::Looking(_)
+        )
     }
 }
 
@@ -283,6 +303,11 @@ impl Record {
     /// The answer, as the JSON object of `POST /chat`.
     pub fn response(&self) -> Option<&str> {
         self.log.response()
+    }
+
+    /// The events that tell of changes of the notes, in the order in which they were made.
+    pub fn updates(&self) -> impl Iterator<Item = &str> {
+        self.log.of_kind("{\"type\":\"update\"")
     }
 
     /// What is asked in its session.

@@ -128,6 +128,12 @@ impl Log {
         })
     }
 
+    /// The events that begin like this.
+    pub fn of_kind(&self, beginning: &str) -> impl Iterator<Item = &str> {
+        let all = (0..self.entries.len()).filter_map(|index| self.event(index));
+        all.filter(move |json| json.starts_with(beginning))
+    }
+
     /// The answer, as the JSON object of `POST /chat`.
     pub fn response(&self) -> Option<&str> {
         let (start, end) = self.response?;

@@ -32,14 +32,18 @@ pub fn look_up(lookup: &Lookup, library: &Library, bytes_max: usize) -> Brought 
 }
 
 /// Models leave the extension out, or put a slash or a `./` before a path.
-fn find<'l>(library: &'l Library, path: &str) -> Option<&'l Note> {
+pub(super) fn find<'l>(library: &'l Library, path: &str) -> Option<&'l Note> {
     let path = path.trim().trim_start_matches("./").trim_start_matches('/');
     library.note(path).or_else(|| library.note(&format!("{path}.md")))
 }
 
 fn no_such_note(path: &str) -> Brought {
-    let path: String = path.chars().take(PATH_CHARS_MAX).collect();
-    Brought::Text(format!("There is no note {path:?}; list_notes shows which there are."))
+    Brought::Text(format!("There is no note {}; list_notes shows which there are.", quoted(path)))
+}
+
+/// A path as the model wrote it, short enough to be told back to it.
+pub(super) fn quoted(path: &str) -> String {
+    format!("{:?}", path.chars().take(PATH_CHARS_MAX).collect::<String>())
 }
 
 /// Characters of a path that are told back.

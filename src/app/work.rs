@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use crate::agent::{
     Asking, Brought, Effect, Findings, FoundTerm, Input, Outcome, Passage, Plan, RunEvent, SearchRequest,
-    ToolUse,
+    ToolUse, Unwritten,
 };
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Budget, Key, Lru, LruStats, SideTable};
 use crate::limits::Limits;
 use crate::net::outbound::Outbound;
 use crate::notes::{Found, Hit, Library, Query, UnitVector};
-use crate::os::disk::ChangeProblem;
+use crate::os::disk::{ChangeProblem, Fetched, Job as DiskJob};
 use crate::os::{Clock, Disk};
 use crate::reactor::{Cx, Progress, TaskQueue};
 use crate::store::{Job, KeptSession, Trouble};
@@ -32,7 +32,7 @@ use super::runs::{Left, Runs, Seek, Stage};
 use super::sessions;
 use super::tools::look_up;
 use super::views::{View, Wanted};
-use super::writes;
+use super::writes::{self, Become, Begun};
 
 /// What a task does.
 #[derive(Debug)]
@@ -85,11 +85,12 @@ struct Bench {
     to_embed: VecDeque<(Key, Seek)>,
     /// Runs that want to know what was said in their session before.
     to_recall: VecDeque<(Key, Box<str>)>,
-    /// Runs that want a note to be written.
+    /// Runs that want a note to be fetched or written.
     to_write: VecDeque<Key>,
     /// There is an embedding server to ask for it.
     embeds: bool,
     tool_result_bytes_max: usize,
+    note_bytes_max: usize,
 }
 
 /// A search, and the state of the index that it is made in.
@@ -134,6 +135,7 @@ impl Works {
             to_write: VecDeque::new(),
             embeds,
             tool_result_bytes_max: limits.tool_result_bytes_max,
+            note_bytes_max: limits.note_bytes_max,
         };
         let (views_max, viewed) = (limits.views_max, VecDeque::new());
         Works { queue, works, index_task, bench, views: 0, views_max, viewed }
@@ -318,7 +320,7 @@ impl Works {
         self.set_to_work(run, effect, runs, library, clock);
     }
 
-    /// Some run wants a note to be written, and it can be handed on.
+    /// Some run wants a note to be fetched or written, and that can be handed on.
     pub fn could_write(&self, files: &NoteFiles, runs: &Runs) -> bool {
         let is_due = |run: &Key| match runs.at(*run) {
             Some(record) => match record.stage {
@@ -330,22 +332,52 @@ impl Works {
         files.has_room() && self.bench.to_write.iter().any(is_due)
     }
 
-    /// Hands on what runs want to be written, once it is kept that they do. What can't be handed on now is tried again when
-    /// there is news of the store or the disk.
+    /// Hands on what runs want to be fetched, or written once it is kept that they do. What can't be handed on now is tried
+    /// again when there is news of the store or the disk.
     pub fn write(&mut self, files: &mut NoteFiles, runs: &mut Runs, cx: &mut Cx<'_, '_>) {
         for _ in 0..self.bench.to_write.len() {
             let Some(run) = self.bench.to_write.pop_front() else { return };
             // It may have ended meanwhile.
             let Some(record) = runs.at_mut(run) else { continue };
-            let Stage::ToWrite(edit) = &record.stage else { continue };
-            if !record.keeping.has_kept_inputs() || files.add(writes::job(run, edit), cx.os.disk).is_err() {
+            let bytes_max = self.bench.note_bytes_max;
+            let fetch = |path: &str| DiskJob::Fetch { asker: run, path: path.into(), bytes_max };
+            let job = match &record.stage {
+                Stage::ToFetch(wanted) => Some(fetch(&wanted.path)),
+                Stage::ToLook(edit) => Some(fetch(&edit.path)),
+                Stage::ToWrite(edit) if record.keeping.has_kept_inputs() => Some(writes::job(run, edit)),
+                Stage::ToWrite(_) => None,
+                _ => continue,
+            };
+            if job.is_none_or(|job| files.add(job, cx.os.disk).is_err()) {
                 self.bench.to_write.push_back(run);
                 continue;
             }
             record.stage = match std::mem::replace(&mut record.stage, Stage::None) {
+                Stage::ToFetch(wanted) => Stage::Fetching(wanted),
+                Stage::ToLook(edit) => Stage::Looking(edit),
                 Stage::ToWrite(edit) => Stage::Writing(edit),
                 other => other,
             };
+        }
+    }
+
+    /// A note that a run wanted to see was fetched, or not.
+    pub fn hear_file(
+        &mut self,
+        run: Key,
+        outcome: Result<Fetched, ChangeProblem>,
+        runs: &mut Runs,
+        library: &Library,
+        clock: &dyn Clock,
+    ) {
+        let Some(record) = runs.at_mut(run) else { return };
+        match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Fetching(wanted) => {
+                record.stage = Stage::Fetched(wanted, Box::new(outcome));
+                self.spawn(run, runs);
+            }
+            Stage::Looking(edit) => self.wrote(run, writes::found(&edit, outcome), runs, library, clock),
+            other => record.stage = other,
         }
     }
 
@@ -359,16 +391,36 @@ impl Works {
         clock: &dyn Clock,
     ) {
         let Some(record) = runs.at_mut(run) else { return };
-        let input = match std::mem::replace(&mut record.stage, Stage::None) {
-            Stage::Writing(edit) => Input::Wrote(writes::outcome(&edit, outcome, record.taken_over)),
+        let edit = match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Writing(edit) => edit,
             other => {
                 record.stage = other;
                 return;
             }
         };
-        // What it wants next no process before this one can have done.
-        record.taken_over = false;
-        let effect = resume(run, input, &mut self.bench.told, runs, clock);
+        match writes::outcome(&edit, outcome, record.taken_over) {
+            Become::Known(outcome) => self.wrote(run, outcome, runs, library, clock),
+            Become::Open => {
+                record.stage = Stage::ToLook(edit);
+                self.bench.to_write.push_back(run);
+            }
+        }
+    }
+
+    /// What has become of what a run wanted to be written.
+    fn wrote(
+        &mut self,
+        run: Key,
+        outcome: Result<(), Unwritten>,
+        runs: &mut Runs,
+        library: &Library,
+        clock: &dyn Clock,
+    ) {
+        if let Some(record) = runs.at_mut(run) {
+            // What it wants next no process before this one can have done.
+            record.taken_over = false;
+        }
+        let effect = resume(run, Input::Wrote(outcome), &mut self.bench.told, runs, clock);
         self.set_to_work(run, effect, runs, library, clock);
     }
 
@@ -562,7 +614,19 @@ fn step_run(
         Stage::None | Stage::ToAsk | Stage::Asking(_) | Stage::ToEmbed | Stage::Embedding(..) => {
             return Progress::Done;
         }
-        Stage::ToRecall | Stage::Recalling | Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
+        Stage::ToRecall | Stage::Recalling => return Progress::Done,
+        Stage::ToFetch(_) | Stage::Fetching(_) | Stage::ToLook(_) | Stage::Looking(_) => {
+            return Progress::Done;
+        }
+        Stage::ToWrite(_) | Stage::Writing(_) => return Progress::Done,
+        Stage::Fetched(..) => match std::mem::replace(&mut record.stage, Stage::None) {
+            Stage::Fetched(wanted, file) => {
+                let bytes = file.as_ref().as_ref().map_or(0, |file| file.bytes.len());
+                slice.spend(PLAN_COST + u32::try_from(bytes / PLANNED_BYTES_PER_UNIT).unwrap_or(u32::MAX));
+                Some(Input::Planned(writes::plan(*wanted, *file, bench.note_bytes_max)))
+            }
+            _ => return Progress::Done,
+        },
         Stage::Planned(planned) => {
             slice.spend(PLAN_COST);
             let planned = std::mem::replace(&mut **planned, Err(String::new()));
@@ -594,6 +658,9 @@ fn step_run(
 
 /// Units that it costs to plan a note: its text is put together and hashed.
 const PLAN_COST: u32 = 50;
+
+/// Bytes of a note that are looked through, copied and hashed in about a microsecond.
+const PLANNED_BYTES_PER_UNIT: usize = 256;
 
 /// Units that a look at one note, or at a list, costs at most; about.
 const LOOKUP_COST: u32 = 50;
@@ -705,7 +772,19 @@ fn carry_out(
         Some(Effect::Use(ToolUse::Search { query, limit })) => {
             bench.seek(run, Seek::Tool { query, limit }, library)
         }
-        Some(Effect::Plan(wish)) => Stage::Planned(Box::new(writes::plan(&wish, library, clock.wall()))),
+        Some(Effect::Plan(wish) | Effect::Use(ToolUse::Write(wish))) => {
+            if let Some(record) = runs.at_mut(run) {
+                // What is planned only now no process before this one can have written.
+                record.taken_over = false;
+            }
+            match writes::begin(&wish, library, clock.wall()) {
+                Begun::Planned(planned) => Stage::Planned(Box::new(planned)),
+                Begun::Fetch(wanted) => {
+                    bench.to_write.push_back(run);
+                    Stage::ToFetch(Box::new(wanted))
+                }
+            }
+        }
         Some(Effect::Write(planned)) => {
             bench.to_write.push_back(run);
             Stage::ToWrite(Box::new(planned))

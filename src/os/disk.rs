@@ -53,8 +53,42 @@ pub struct Change {
 pub enum Deed {
     /// It holds these bytes.
     Write(Vec<u8>),
+    /// It holds these as well, from this byte on; what stood there comes behind them.
+    Insert {
+        /// No further than its end.
+        at: u64,
+        /// What comes in.
+        bytes: Vec<u8>,
+    },
+    /// It holds these bytes no more; what stood behind them closes up.
+    Cut {
+        /// The first of them.
+        start: u64,
+        /// The one behind the last, no further than its end.
+        end: u64,
+    },
     /// It is gone.
     Remove,
+}
+
+impl Deed {
+    /// What a file is to hold that holds `before`. `None` if it is to be gone, or has no such bytes as are named.
+    pub fn after(&self, before: &[u8]) -> Option<Vec<u8>> {
+        let place = |at: &u64| usize::try_from(*at).ok();
+        match self {
+            Deed::Write(bytes) => Some(bytes.clone()),
+            Deed::Insert { at, bytes } => {
+                let (head, tail) = before.split_at_checked(place(at)?)?;
+                Some([head, bytes, tail].concat())
+            }
+            Deed::Cut { start, end } => {
+                let (start, end) = (place(start)?, place(end)?);
+                let (head, tail) = (before.get(..start)?, before.get(end..).filter(|_| start <= end)?);
+                Some([head, tail].concat())
+            }
+            Deed::Remove => None,
+        }
+    }
 }
 
 /// What a file must be for a change to be made.

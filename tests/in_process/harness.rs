@@ -158,6 +158,11 @@ impl Server {
         std::fs::write(self.notes.join(name), text).expect("the temporary folder can be written");
     }
 
+    /// What a note says; none if there is none.
+    pub fn note(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.notes.join(name)).ok()
+    }
+
     /// Takes a note out of it.
     pub fn remove_note(&self, name: &str) {
         std::fs::remove_file(self.notes.join(name)).expect("it is there");

@@ -10,3 +10,4 @@ mod model;
 mod model_server;
 mod timeouts;
 mod trust;
+mod writes;

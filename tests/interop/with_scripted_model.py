@@ -5,6 +5,8 @@ The servers are scripted, as no real one errs on demand; `with_model.py` has the
 
 import pathlib
 import re
+import shutil
+import tempfile
 import threading
 import time
 
@@ -45,8 +47,8 @@ def tools():
         answer = reader.response()
         holds("a model that calls a tool twice is asked three times", len(model.requests) == 3, model.requests)
         offered = sorted(tool["function"]["name"] for tool in model.requests[0].body["tools"])
-        holds("it is offered the four tools",
-              offered == ["list_links", "list_notes", "read_note", "search_notes"], offered)
+        holds("it is offered the four tools that look, and the one that may write",
+              offered == ["create_note", "list_links", "list_notes", "read_note", "search_notes"], offered)
         used = [event["detail"] for event in reader.all("status") if event["status"] == "using_tool"]
         holds("a reader is told of each use of a tool", len(used) == 2 and "compost.md" in used[1], used)
         counts = [len(event["sources"]) for event in reader.all("sources")]
@@ -62,6 +64,53 @@ def tools():
         holds("its tokens together are the answer", reader.text() == answer["response"], (reader.text(), answer))
         holds("the tokens of all rounds are counted",
               answer["usage"] == {"prompt_tokens": 21, "completion_tokens": 15}, answer["usage"])
+
+
+def writing_tools():
+    calls = [("append_note", {"path": "list", "content": "- milk"}),
+             ("create_note", {"title": "Milk", "content": "It is white.", "folder": "drinks", "tags": ["white"]}),
+             ("link_notes", {"from": "list.md", "to": "drinks/Milk.md"})]
+
+    def script(request, reply):
+        if len(request.results) < len(calls):
+            name, arguments = calls[len(request.results)]
+            reply.calls(name, **arguments)
+        else:
+            reply.answer("It is on the list.")
+
+    notes = pathlib.Path(tempfile.mkdtemp(prefix="oneloop-writing-"))
+    before = "# List\r\n\r\n- tea"
+    (notes / "list.md").write_bytes(before.encode())
+    with ScriptedModel(script) as model, Oneloop("writing", notes, *by(model, "--writes", "all")) as server:
+        with server.stream("Put milk on my list, would you?") as response:
+            reader = Reader().read(response)
+        answer = reader.response()
+        updates = answer["knowledge_updates"]
+        told = [(update["action"], update["path"]) for update in updates]
+        holds("a model that appends, creates and links has done so",
+              told == [("appended", "list.md"), ("created", "drinks/Milk.md"), ("linked", "list.md")], told)
+        holds("each change was streamed", [event["update"] for event in reader.all("update")] == updates, updates)
+        milk = (notes / "drinks/Milk.md").read_text()
+        holds("the new note has its title, text and tags", "# Milk\n\nIt is white.\n" in milk and '"white"' in milk, milk)
+        found = (notes / "list.md").read_bytes().decode()
+        holds("what was added has the note's own line ends",
+              found == before + "\r\n- milk\r\n\r\n## Related\r\n\r\n- [[drinks/Milk]]\r\n", found)
+
+        def undo(update):
+            return server.client.post("/notes/undo", json={"id": update["id"]}).status_code
+
+        codes = [undo(updates[place]) for place in (0, 2, 0, 1, 1)]
+        holds("undone in the order that is possible, and once", codes == [409, 200, 200, 200, 409], codes)
+        holds("all is exactly as it was", (notes / "list.md").read_bytes() == before.encode()
+              and not (notes / "drinks/Milk.md").exists())
+    with ScriptedModel(script) as model, Oneloop("no-writing", notes, *by(model, "--writes", "off")) as server:
+        answer = server.chat("Put milk on my list, would you?")
+        results = model.requests[-1].results
+        holds("with --writes off a model is told that it may not",
+              len(results) == 3 and all("nothing may be written" in result for result in results), results)
+        holds("and nothing is written", answer["knowledge_updates"] == [] and sorted(
+            path.name for path in notes.rglob("*.md")) == ["list.md"], answer)
+    shutil.rmtree(notes)
 
 
 def without_tools():
@@ -330,6 +379,7 @@ def stopped():
 if __name__ == "__main__":
     end_within(120)
     tools()
+    writing_tools()
     without_tools()
     shared()
     first_the_notes()

@@ -1,5 +1,6 @@
 //! What a model server streams.
 
+use oneloop::agent::Writes;
 use oneloop::agent::model::{
     Deltas, LengthField, Message, ModelReply, ModelRequest, ReplyError, error_message,
 };
@@ -89,7 +90,7 @@ fn assert_keeps_its_bounds(reply: &ModelReply, limits: &Limits) {
     assert!(bytes <= limits.model_answer_bytes_max, "{bytes} bytes are kept");
     for (at, call) in reply.tool_calls.iter().enumerate() {
         assert!(!call.id.is_empty() && reply.tool_calls[..at].iter().all(|other| other.id != call.id));
-        if let Err(sentence) = ToolUse::parse(&call.name, &call.arguments, limits) {
+        if let Err(sentence) = ToolUse::parse(&call.name, &call.arguments, Writes::All, limits) {
             assert!(!sentence.contains('\n') && sentence.len() < 400, "no sentence for a model: {sentence}");
         }
     }
@@ -100,7 +101,7 @@ fn assert_can_be_told_again(reply: &ModelReply) {
     assert_eq!(serde_json::from_str::<ModelReply>(&record).ok().as_ref(), Some(reply), "a record lies");
     let ModelReply { content, tool_calls, .. } = reply.clone();
     let messages = vec![Message::Assistant { content, tool_calls }];
-    let request = ModelRequest { messages, offers_tools: true, answer_tokens_max: None };
+    let request = ModelRequest { messages, tools: Some(Writes::Off), answer_tokens_max: None };
     let body: Value =
         serde_json::from_str(&request.body("m", LengthField::MaxTokens)).expect("a body is JSON");
     let told = &body["messages"][0];

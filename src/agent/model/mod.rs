@@ -7,7 +7,7 @@
 //! use oneloop::agent::model::{LengthField, Message, ModelRequest};
 //!
 //! let messages = vec![Message::User("Who cleans the kitchen?".to_owned())];
-//! let request = ModelRequest { messages, offers_tools: false, answer_tokens_max: Some(64) };
+//! let request = ModelRequest { messages, tools: None, answer_tokens_max: Some(64) };
 //! assert_eq!(
 //!     request.body("smollm2", LengthField::MaxTokens),
 //!     r#"{"model":"smollm2","messages":[{"role":"user","content":"Who cleans the kitchen?"}],"#.to_owned()
@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::tools::{TOOLS, Tool};
+use super::question::Writes;
+use super::tools::{self, Tool};
 
 pub use deltas::{Delta, Deltas, ReplyError, error_message};
 
@@ -32,8 +33,8 @@ pub use deltas::{Delta, Deltas, ReplyError, error_message};
 pub struct ModelRequest {
     /// What was said so far, oldest first.
     pub messages: Vec<Message>,
-    /// The model may call the tools in [`TOOLS`].
-    pub offers_tools: bool,
+    /// The model may call the tools that are [offered](tools::offered) where this may be written; none without it.
+    pub tools: Option<Writes>,
     /// Tokens after which the server ends the answer; `None` leaves that to the server.
     pub answer_tokens_max: Option<u32>,
 }
@@ -140,8 +141,8 @@ impl ModelRequest {
             max_completion_tokens: self
                 .answer_tokens_max
                 .filter(|_| length == LengthField::MaxCompletionTokens),
-            tools: self.offers_tools.then(|| TOOLS.iter().map(WireTool::of).collect()),
-            tool_choice: self.offers_tools.then_some("auto"),
+            tools: self.tools.map(|writes| tools::offered(writes).iter().map(WireTool::of).collect()),
+            tool_choice: self.tools.map(|_| "auto"),
         };
         serde_json::to_string(&body).expect("text, numbers and lists of them have no value that JSON lacks")
     }
@@ -270,7 +271,7 @@ struct WireDescription {
 impl WireTool {
     fn of(tool: &Tool) -> WireTool {
         let parameters = serde_json::from_str(tool.schema)
-            .expect("the four schemas are JSON: `tests::a_request_holds_what_servers_want` writes them all");
+            .expect("the schemas are JSON: `tests::a_request_holds_what_servers_want` writes them all");
         let function = WireDescription { name: tool.name, description: tool.description, parameters };
         WireTool { kind: "function", function }
     }
@@ -282,8 +283,8 @@ mod tests {
 
     use super::*;
 
-    fn body(messages: Vec<Message>, offers_tools: bool) -> Value {
-        let request = ModelRequest { messages, offers_tools, answer_tokens_max: None };
+    fn body(messages: Vec<Message>, tools: Option<Writes>) -> Value {
+        let request = ModelRequest { messages, tools, answer_tokens_max: None };
         serde_json::from_str(&request.body("m", LengthField::MaxTokens)).expect("a body is JSON")
     }
 
@@ -293,20 +294,23 @@ mod tests {
 
     #[test]
     fn a_request_holds_what_servers_want() {
-        let body = body(vec![Message::System("Be kind.".to_owned())], true);
-        assert_eq!(body["stream"], true);
-        assert_eq!(body["stream_options"], json!({"include_usage": true}));
-        assert_eq!(body["tool_choice"], "auto");
-        let tools = body["tools"].as_array().expect("a list");
-        assert_eq!(tools.len(), TOOLS.len());
-        for (told, tool) in tools.iter().zip(TOOLS) {
-            assert_eq!(told["type"], "function");
-            assert_eq!(told["function"]["name"], tool.name);
-            assert_eq!(told["function"]["description"], tool.description);
-            assert_eq!(told["function"]["parameters"]["type"], "object");
+        for writes in [Writes::Off, Writes::Inbox, Writes::All] {
+            let body = body(vec![Message::System("Be kind.".to_owned())], Some(writes));
+            assert_eq!(body["stream"], true);
+            assert_eq!(body["stream_options"], json!({"include_usage": true}));
+            assert_eq!(body["tool_choice"], "auto");
+            let told = body["tools"].as_array().expect("a list");
+            let offered = tools::offered(writes);
+            assert_eq!(told.len(), offered.len());
+            for (told, tool) in told.iter().zip(offered) {
+                assert_eq!(told["type"], "function");
+                assert_eq!(told["function"]["name"], tool.name);
+                assert_eq!(told["function"]["description"], tool.description);
+                assert_eq!(told["function"]["parameters"]["type"], "object");
+            }
+            let fields: Vec<&String> = body.as_object().expect("an object").keys().collect();
+            assert_eq!(fields, ["messages", "model", "stream", "stream_options", "tool_choice", "tools"]);
         }
-        let fields: Vec<&String> = body.as_object().expect("an object").keys().collect();
-        assert_eq!(fields, ["messages", "model", "stream", "stream_options", "tool_choice", "tools"]);
     }
 
     #[test]
@@ -319,7 +323,7 @@ mod tests {
         ];
         let function = json!({"name": "read_note", "arguments": "{\"path\":\"a \\\"b\\\".md\"}"});
         assert_eq!(
-            body(messages, false)["messages"],
+            body(messages, None)["messages"],
             json!([
                 {"role": "assistant", "content": null,
                  "tool_calls": [{"id": "call_1", "type": "function", "function": function}]},
@@ -341,7 +345,7 @@ mod tests {
             ("日本", "{}", "unknown", "{}"),
         ] {
             let tool_calls = vec![call("1", name, arguments)];
-            let told = body(vec![Message::Assistant { content: String::new(), tool_calls }], false);
+            let told = body(vec![Message::Assistant { content: String::new(), tool_calls }], None);
             let function = &told["messages"][0]["tool_calls"][0]["function"];
             assert_eq!(*function, json!({"name": name_told, "arguments": arguments_told}));
         }

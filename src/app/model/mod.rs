@@ -373,7 +373,7 @@ impl Model {
         let input = if is_hers && speaks_of_context(&reason) {
             Some(Input::Refused(Refusal::TooLong))
         } else if is_hers
-            && call.request.offers_tools
+            && call.request.tools.is_some()
             && speaks_of_tools(&reason)
             && self.mode == AgentMode::Auto
         {

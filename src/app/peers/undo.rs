@@ -1,7 +1,8 @@
-//! `POST /notes/undo {"id"}`: a note that the agent has made is taken away again.
+//! `POST /notes/undo {"id"}`: a note that the agent has made is taken away again, and what it has added to one is.
 //!
-//! What was made stands in the run's answer, and that is kept as long as the run is. The note is removed only if it is byte for byte
-//! what the agent has written: what somebody has done to it since is not undone with it.
+//! What was done stands in the run's events, and those are kept as long as the run is, however it has ended. It is undone only
+//! while the note is byte for byte what the agent has left: what somebody has done to it since is not undone with it. So of
+//! two changes of one note the later is undone first.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer::send_whole;
 use super::{FileWanted, Peer};
-use crate::agent::KnowledgeUpdate;
+use crate::agent::{Added, KnowledgeUpdate};
 use crate::app::chat::{read_object, string};
 use crate::app::note_files::{self, hash_of_text};
 use crate::app::respond::{Invalid, Place, Problem, write_json};
@@ -55,7 +56,7 @@ fn unknown() -> Problem {
 pub(super) fn job(record: &Record, number: u32, asker: Key) -> Result<(Job, FileWanted), Problem> {
     #[derive(Deserialize)]
     struct Made {
-        knowledge_updates: Vec<KnowledgeUpdate>,
+        update: KnowledgeUpdate,
     }
     if !record.shown().is_final() {
         return Err(Problem::new(
@@ -63,12 +64,16 @@ pub(super) fn job(record: &Record, number: u32, asker: Key) -> Result<(Job, File
             "the run is still at work; its changes can be undone when it has ended",
         ));
     }
-    let made = record.response().and_then(|response| serde_json::from_str::<Made>(response).ok());
     let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    let update = made.zip(place).and_then(|(made, place)| made.knowledge_updates.into_iter().nth(place));
-    let KnowledgeUpdate { id, path, hash, .. } = update.ok_or_else(unknown)?;
+    let made = place.and_then(|place| record.updates().nth(place));
+    let made = made.and_then(|event| serde_json::from_str::<Made>(event).ok()).ok_or_else(unknown)?;
+    let KnowledgeUpdate { id, path, hash, added, .. } = made.update;
     let expected = Expected::Present(vec![hash_of_text(&hash).ok_or_else(unknown)?]);
-    let change = Change { asker, path: path.into(), deed: Deed::Remove, expected };
+    let deed = match added {
+        None => Deed::Remove,
+        Some(Added { start, end }) => Deed::Cut { start, end },
+    };
+    let change = Change { asker, path: path.into(), deed, expected };
     Ok((Job::Change(change), FileWanted::Undone { id: id.into() }))
 }
 

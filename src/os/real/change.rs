@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! write a new file   temporary file ─ sync ─► rename, only if the name is free ─────────────────────► sync the folder
-//! write over one     temporary file ─ sync ─► exchange the two ─► is what came out what was expected? ─► sync the folder
-//!                                                    ▲                 │ no
+//! write over one,    temporary file ─ sync ─► exchange the two ─► is what came out what was expected? ─► sync the folder
+//! or a part of it                                    ▲                 │ no
 //!                                                    └── exchange back ┘     the change is refused
 //! remove             rename to a temporary name ─► is it what was expected? ─► unlink ─────────────► sync the folder
 //!                                     ▲                 │ no
@@ -66,8 +66,13 @@ pub(super) fn change(root: &OwnedFd, change: &Change) -> Result<Changed, ChangeP
     let after = match (deed, &before) {
         (Deed::Write(bytes), None) => create(&folder, name, bytes)?,
         (Deed::Write(bytes), Some(file)) => replace(&folder, name, bytes, file)?,
+        (Deed::Insert { .. } | Deed::Cut { .. }, Some(file)) => {
+            let bytes = deed.after(&whole(&folder, name, file)?);
+            // A place that it does not have is one in another version.
+            replace(&folder, name, &bytes.ok_or(ChangeProblem::Stale(file.hash))?, file)?
+        }
         (Deed::Remove, Some(file)) => return remove(&folder, name, file),
-        (Deed::Remove, None) => return Err(ChangeProblem::Absent),
+        (Deed::Insert { .. } | Deed::Cut { .. } | Deed::Remove, None) => return Err(ChangeProblem::Absent),
     };
     fsync(&folder).map_err(problem)?;
     Ok(Changed { before: before.map(|file| file.hash), after: Some(after) })
@@ -241,6 +246,17 @@ pub(super) fn remove_left(folder: &OwnedFd, name: &CStr) {
 /// Nobody is at work on a temporary file for so long.
 const LEFT_AFTER: Duration = Duration::from_secs(600);
 
+/// All of a file that was looked at, if it is still the same.
+fn whole(folder: &OwnedFd, name: &str, known: &Before) -> Result<Vec<u8>, ChangeProblem> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = openat(folder, name, flags, Mode::empty()).map_err(problem)?;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::from(opened).take(HASHED_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| io_problem(&error))?;
+    let hash = hash_of(&bytes);
+    if hash == known.hash { Ok(bytes) } else { Err(ChangeProblem::Stale(hash)) }
+}
+
 /// What stands under a name; `None` for nothing.
 fn look(folder: &OwnedFd, name: &str) -> Result<Option<Before>, ChangeProblem> {
     // Non-blocking matters for a FIFO only, whose opening would otherwise wait for a writer.
@@ -412,6 +428,26 @@ mod tests {
         let gone = notes.change("a/b/c.md", Deed::Remove, version("three")).expect("it is as expected");
         assert_eq!(gone, Changed { before: Some(hash_of(b"three")), after: None });
         assert_eq!(notes.text("a/b/c.md"), None);
+    }
+
+    #[test]
+    fn what_comes_into_a_note_goes_out_of_it_again() {
+        let notes = Notes::new("parts");
+        notes.write("a.md", "one\nthree\n", Expected::Absent).expect("it is new");
+        let insert = || Deed::Insert { at: 4, bytes: b"two\n".to_vec() };
+        notes.change("a.md", insert(), version("one\nthree\n")).expect("it is as expected");
+        assert_eq!(notes.text("a.md").as_deref(), Some("one\ntwo\nthree\n"));
+        let stale = notes.change("a.md", insert(), version("one\nthree\n"));
+        assert_eq!(stale, Err(ChangeProblem::Stale(hash_of(b"one\ntwo\nthree\n"))));
+        notes
+            .change("a.md", Deed::Cut { start: 4, end: 8 }, version("one\ntwo\nthree\n"))
+            .expect("it is as expected");
+        assert_eq!(notes.text("a.md").as_deref(), Some("one\nthree\n"));
+        for deed in [Deed::Insert { at: 11, bytes: b"x".to_vec() }, Deed::Cut { start: 4, end: 11 }] {
+            assert!(notes.change("a.md", deed, Expected::Present(Vec::new())).is_err(), "no such place");
+        }
+        assert_eq!(notes.change("b.md", insert(), version("")), Err(ChangeProblem::Absent));
+        assert_eq!(notes.names(), ["a.md"]);
     }
 
     #[test]

@@ -181,13 +181,15 @@ impl Disk {
             }
             (Expected::Absent, None) | (Expected::Present(_), Some(_)) => {}
         }
-        let after = match &change.deed {
-            Deed::Write(bytes) => {
-                let note = Note { bytes: bytes.clone(), modified_ns: now_ns };
-                self.notes.insert(change.path.to_string(), note);
-                Some(hash_of(bytes))
+        let there = self.notes.get(&*change.path).map_or(&[][..], |note| &note.bytes);
+        let after = match (change.deed.after(there), before) {
+            (Some(bytes), _) => {
+                let hash = hash_of(&bytes);
+                self.notes.insert(change.path.to_string(), Note { bytes, modified_ns: now_ns });
+                Some(hash)
             }
-            Deed::Remove => {
+            (None, Some(hash)) if change.deed != Deed::Remove => return Err(ChangeProblem::Stale(hash)),
+            (None, _) => {
                 self.notes.remove(&*change.path);
                 None
             }
