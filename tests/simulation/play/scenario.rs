@@ -11,6 +11,7 @@ use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 use oneloop::wire::url::Url;
 
 use super::embeddings::{self, Embeddings, Habits};
+use super::ledger::{Bookkeeper, LEDGER};
 use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
@@ -68,6 +69,8 @@ pub struct Scenario {
     /// Those who write notes.
     scribes: usize,
     talkers: usize,
+    /// Lines that somebody adds to the ledger, where the model does, too.
+    bookkeeping: Option<usize>,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -88,6 +91,7 @@ const MODEL_CALLS: u64 = 12;
 const EMBED: u64 = 13;
 const SCRIBES: u64 = 15;
 const TALKERS: u64 = 17;
+const WRITERS: u64 = 19;
 const ACTORS: u64 = 1000;
 
 /// Sessions that talkers talk in.
@@ -130,7 +134,7 @@ impl Scenario {
         let comes_back = random.chance(700) && config.is_durable;
         // All about a model is drawn apart: a world without one is what it was before there were any.
         let mut random = Random::new(seed, MODEL);
-        let model = random.chance(400).then(|| {
+        let mut model = random.chance(400).then(|| {
             weather.per_mille.extend(weather_outside(&mut random));
             model_limits(&mut random, &mut limits);
             model(&mut random, &mut config)
@@ -170,6 +174,26 @@ impl Scenario {
             limits.session_open_max = random.pick(&[1, 2, 16]);
             limits.session_messages_max = random.pick(&[1, 3, 200, 200, 200]);
         }
+        // And about a model that writes.
+        let mut random = Random::new(seed, WRITERS);
+        let writes = random.chance(400);
+        let bookkeeping = model.as_mut().filter(|_| writes).map(|model| {
+            config.writes = Writes::All;
+            model.manners.writes_per_mille = random.pick(&[300, 1000]);
+            // A model that is hardly ever asked, or well, has nothing to write.
+            let manners = &mut model.manners;
+            manners.tools_per_mille = random.pick(&[300, 800]);
+            manners.wrong_tools_per_mille = random.pick(&[0, 200]);
+            manners.trouble_per_mille = manners.trouble_per_mille.min(random.pick(&[0, 100, 300]));
+            manners.refuses_tools = false;
+            manners.question_bytes_max = usize::MAX;
+            if let Some(model) = &mut config.model {
+                model.agent = random.pick(&[AgentMode::Auto, AgentMode::Tools]);
+            }
+            limits.note_overtaken_max = random.pick(&[1, 8, 8]);
+            limits.note_writes_per_run_max = random.pick(&[1, 16, 16]);
+            random.pick(&[0, 3, 20])
+        });
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -189,11 +213,16 @@ impl Scenario {
             embed,
             scribes,
             talkers,
+            bookkeeping,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
+        self.without_bookkeeper() + usize::from(self.bookkeeping.is_some())
+    }
+
+    fn without_bookkeeper(&self) -> usize {
         self.without_scribes() + self.scribes + self.talkers
     }
 
@@ -248,6 +277,9 @@ impl Scenario {
             );
             world.put_note(&format!("codes/{name}.md"), text.into_bytes());
         }
+        if self.bookkeeping.is_some() {
+            world.put_note(LEDGER, b"# Ledger\n".to_vec());
+        }
         (world, town)
     }
 
@@ -275,6 +307,11 @@ impl Scenario {
             && index + 1 == self.without_scribes()
         {
             return Box::new(Embeddings::new(town, habits.clone(), Random::new(self.seed, EMBED + 1)));
+        }
+        if let Some(lines) = self.bookkeeping
+            && index == self.without_bookkeeper()
+        {
+            return Box::new(Bookkeeper::new(town, random, lines));
         }
         if index >= self.without_scribes() + self.scribes {
             let temper = temper(&mut random);
