@@ -262,12 +262,10 @@ impl App {
 
     fn check(&mut self, cx: &mut Cx<'_, '_>) {
         if !self.service.is_parked() {
-            let Service {
-                works, runs, library, folder, note_files, journal, outbound, model, embedder, ..
-            } = &mut self.service;
+            let Service { works, runs, library, folder, model, .. } = &mut self.service;
             works.check(model.as_ref().map(Model::plan), runs, library, folder, cx);
-            works.ask(model, outbound, runs, library, cx);
-            works.embed(embedder, outbound, runs, library, cx);
+            self.ask_servers(cx);
+            let Service { works, runs, library, note_files, journal, .. } = &mut self.service;
             works.recall(journal, runs);
             works.write(note_files, runs, cx);
             if runs.holds_left() && library.progress().state == IndexState::Ready {
@@ -285,6 +283,10 @@ impl App {
         self.tell_scan(cx);
         self.tell_views(cx);
         self.tell_changes(cx);
+        if !self.service.is_parked() {
+            // A run that has heard of its change may want to ask.
+            self.ask_servers(cx);
+        }
         self.see_to_stuck_folder(cx);
         self.tell_news(self.service.limits.news_per_turn_max, cx);
         self.accept(cx);
@@ -295,6 +297,13 @@ impl App {
         self.service.outbound.new_turn(&self.service.limits);
         self.service.requests_this_turn = 0;
         self.accepts_left = self.service.limits.accepts_per_turn_max;
+    }
+
+    /// Asks the model and the embedding server for the runs that want it.
+    fn ask_servers(&mut self, cx: &mut Cx<'_, '_>) {
+        let Service { works, runs, library, outbound, model, embedder, .. } = &mut self.service;
+        works.ask(model, outbound, runs, library, cx);
+        works.embed(embedder, outbound, runs, library, cx);
     }
 
     /// Runs that were taken over go on. Before the notes are indexed they would be told that there is nothing.

@@ -389,6 +389,7 @@ fn a_model_wants_tools_only_where_it_is_offered_some() {
         tag: "what-is-the-code-of-zebra".to_owned(),
         prompt: String::new(),
         offers_tools: true,
+        offers_writing: false,
         rounds: 0,
         bytes: 100,
     };

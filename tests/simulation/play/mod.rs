@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each of the programs that include this uses its own part of it")]
 
 pub mod embeddings;
+pub mod ledger;
 pub mod model;
 pub mod others;
 pub mod parser;

@@ -270,6 +270,8 @@ struct Checker {
     attended: BTreeSet<uuid::Uuid>,
     /// A run was waiting for the model then.
     was_asking: bool,
+    /// A reply of the model's was made for several runs.
+    has_shared: bool,
 }
 
 /// What is under way when the weather turns calm may take so long to arrive: a clog, and then a lingering close.
@@ -293,6 +295,7 @@ impl Checker {
     ) -> Result<(), String> {
         let census = app.census();
         let limits = &town.limits;
+        self.has_shared |= app.model().is_some_and(|model| model.counts().shared + model.counts().cached > 0);
         // A slice of a look for passages without a vector is something, too.
         let embedding_steps = app.embedder().map_or(0, Embedder::steps);
         let did_nothing = did_nothing && embedding_steps == self.embedding_steps;
@@ -634,6 +637,7 @@ impl Checker {
         if !town.forgets_runs {
             oracle.check_noted(|token| world.notes_with(&format!("# {}", told(token))))?;
         }
+        self.seen.extend(town.ledger.borrow().check(world, self.has_shared)?);
         equal("files that are read or changed", census.note_files, 0)?;
         world.with_store(|store| {
             let mut kept = BTreeMap::new();

@@ -15,6 +15,7 @@ use oneloop::wire::url::Url;
 use oneloop::wire::webhook::SigningKey;
 
 use super::embeddings::{self, Embeddings, Habits};
+use super::ledger::{Bookkeeper, LEDGER};
 use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
@@ -76,6 +77,8 @@ pub struct Scenario {
     /// The receiver of callbacks, if there is one, and those who want to be called back.
     receiver: Option<receiver::Habits>,
     callers: usize,
+    /// Lines that somebody adds to the ledger, where the model does, too.
+    bookkeeping: Option<usize>,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -99,6 +102,8 @@ const SCRIBES: u64 = 15;
 const CALLBACKS: u64 = 98;
 /// Chosen so that no talkers live in the worlds of `tests/planted.rs` that were known before there were any.
 const TALKERS: u64 = 1638;
+/// Chosen likewise.
+const WRITERS: u64 = 10897;
 const ACTORS: u64 = 1000;
 
 /// Sessions that talkers talk in.
@@ -141,7 +146,7 @@ impl Scenario {
         let comes_back = random.chance(700) && config.is_durable;
         // All about a model is drawn apart: a world without one is what it was before there were any.
         let mut random = Random::new(seed, MODEL);
-        let model = random.chance(400).then(|| {
+        let mut model = random.chance(400).then(|| {
             weather.per_mille.extend(weather_outside(&mut random));
             model_limits(&mut random, &mut limits);
             model(&mut random, &mut config)
@@ -192,6 +197,26 @@ impl Scenario {
             receiver::Habits::draw(&mut random)
         });
         let callers = if receiver.is_some() { random.between(1, 4) } else { 0 };
+        // And about a model that writes.
+        let mut random = Random::new(seed, WRITERS);
+        let writes = random.chance(400);
+        let bookkeeping = model.as_mut().filter(|_| writes).map(|model| {
+            config.writes = Writes::All;
+            model.manners.writes_per_mille = random.pick(&[300, 1000]);
+            // A model that is hardly ever asked, or well, has nothing to write.
+            let manners = &mut model.manners;
+            manners.tools_per_mille = random.pick(&[300, 800]);
+            manners.wrong_tools_per_mille = random.pick(&[0, 200]);
+            manners.trouble_per_mille = manners.trouble_per_mille.min(random.pick(&[0, 100, 300]));
+            manners.refuses_tools = false;
+            manners.question_bytes_max = usize::MAX;
+            if let Some(model) = &mut config.model {
+                model.agent = random.pick(&[AgentMode::Auto, AgentMode::Tools]);
+            }
+            limits.note_overtaken_max = random.pick(&[1, 8, 8]);
+            limits.note_writes_per_run_max = random.pick(&[1, 16, 16]);
+            random.pick(&[0, 3, 20])
+        });
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -213,6 +238,7 @@ impl Scenario {
             talkers,
             receiver,
             callers,
+            bookkeeping,
         }
     }
 
@@ -222,6 +248,10 @@ impl Scenario {
     }
 
     fn without_callers(&self) -> usize {
+        self.without_bookkeeper() + usize::from(self.bookkeeping.is_some())
+    }
+
+    fn without_bookkeeper(&self) -> usize {
         self.without_scribes() + self.scribes + self.talkers
     }
 
@@ -278,6 +308,9 @@ impl Scenario {
             );
             world.put_note(&format!("codes/{name}.md"), text.into_bytes());
         }
+        if self.bookkeeping.is_some() {
+            world.put_note(LEDGER, b"# Ledger\n".to_vec());
+        }
         (world, town)
     }
 
@@ -321,6 +354,11 @@ impl Scenario {
             };
             let errands = (0..count).map(|_| call(&mut random)).collect();
             return Box::new(Visitor::new(town, temper, own, errands));
+        }
+        if let Some(lines) = self.bookkeeping
+            && index == self.without_bookkeeper()
+        {
+            return Box::new(Bookkeeper::new(town, random, lines));
         }
         if index >= self.without_scribes() + self.scribes {
             let temper = temper(&mut random);

@@ -13,6 +13,7 @@ use oneloop::limits::Limits;
 use oneloop::os::sim::Random;
 use serde_json::Value;
 
+use super::ledger::Ledger;
 use super::model::account::Account;
 use super::receiver::Calls;
 use super::talks::Talks;
@@ -75,6 +76,8 @@ pub struct Town {
     pub oracle: RefCell<Oracle>,
     /// What is known of sessions.
     pub talks: RefCell<Talks>,
+    /// What is known of the note that a model adds to.
+    pub ledger: RefCell<Ledger>,
 }
 
 impl Town {
@@ -100,6 +103,7 @@ impl Town {
             account: RefCell::default(),
             talks: RefCell::default(),
             calls: RefCell::default(),
+            ledger: RefCell::default(),
             oracle: RefCell::new(Oracle { attempts_max: limits.run_attempts_max, ..Oracle::default() }),
             config,
             limits,
@@ -116,6 +120,10 @@ impl Town {
         if data.starts_with("{\"type\":\"complete\"") {
             let event: Value = serde_json::from_str(data).map_err(|error| format!("an event: {error}"))?;
             self.account.borrow().check_answer(None, &event["response"])?;
+        }
+        if data.starts_with("{\"type\":\"update\"") {
+            let event: Value = serde_json::from_str(data).map_err(|error| format!("an event: {error}"))?;
+            self.ledger.borrow_mut().told(&event["update"])?;
         }
         self.oracle.borrow_mut().event(run, number, data, now)
     }
@@ -378,7 +386,7 @@ impl Oracle {
         let is_asking = |event: &Value| event["type"] == "status" && event["status"] == "asking";
         let is_modelled = events.iter().any(is_asking);
         let rank = |kind: &str| match kind {
-            "sources" | "token" | "reasoning" | "revision" if is_modelled => 0,
+            "sources" | "token" | "reasoning" | "revision" | "update" if is_modelled => 0,
             "status" => 0,
             "sources" => 1,
             "token" => 2,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::manners::{Manners, Trouble};
 use super::request::Asked;
+use crate::play::ledger::{ENTRY, LEDGER};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,7 +243,7 @@ fn tool_calls(
 ) -> Vec<Value> {
     let subject = subject(asked).unwrap_or("nothing");
     let many = random.pick(&[1, 1, 1, 1, 2, 3, 12]);
-    (0..many)
+    let mut calls: Vec<Value> = (0..many)
         .map(|index| {
             let is_wrong = random.chance(manners.wrong_tools_per_mille);
             let path = json!({ "path": format!("codes/{subject}.md") });
@@ -276,8 +277,40 @@ fn tool_calls(
             json!({ "index": index, "id": format!("call-{call}-{index}"), "type": "function",
                 "function": { "name": name, "arguments": arguments } })
         })
-        .collect()
+        .collect();
+    if asked.offers_writing && manners.writes_per_mille > 0 {
+        write_instead(&mut calls, call, asked, manners);
+    }
+    calls
 }
+
+/// Makes some of the calls write. Drawn apart, so that where nobody writes nothing is drawn for it.
+fn write_instead(calls: &mut [Value], call: usize, asked: &Asked, manners: &Manners) {
+    let mut random = Random::new((call * 1009 + asked.bytes) as u64, WRITES);
+    for (index, called) in calls.iter_mut().enumerate() {
+        if !random.chance(manners.writes_per_mille) {
+            continue;
+        }
+        let text = format!("entry {call}-{index}");
+        let (name, arguments) = match random.below(8) {
+            0 => (
+                "create_note",
+                json!({ "title": format!("{ENTRY}{call}-{index}"), "content": text, "folder": "entries" }),
+            ),
+            1 => (
+                "create_note",
+                json!({ "title": format!("{ENTRY}{call}"), "content": text, "tags": ["entry"] }),
+            ),
+            2 => ("link_notes", json!({ "from": "codes/zebra.md", "to": LEDGER, "why": text })),
+            3 => ("append_note", json!({ "path": "../ledger.md", "content": text })),
+            _ => ("append_note", json!({ "path": LEDGER, "content": format!("- {text}") })),
+        };
+        called["function"] = json!({ "name": name, "arguments": arguments.to_string() });
+    }
+}
+
+/// The stream of numbers that decides about it.
+const WRITES: u64 = 1;
 
 /// Calls as servers stream them: name first and arguments letter by letter, or each whole; with an index or without.
 fn call_pieces(calls: &[Value], random: &mut Random) -> Vec<Value> {

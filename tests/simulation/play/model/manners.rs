@@ -77,6 +77,8 @@ pub struct Manners {
     pub tools_per_mille: u16,
     /// How often such a call is wrong, in a thousand.
     pub wrong_tools_per_mille: u16,
+    /// How often it writes notes when it calls tools and may, in a thousand.
+    pub writes_per_mille: u16,
     /// It calls tools for as long as it is offered any.
     pub calls_for_ever: bool,
     /// It answers 400 to whoever offers tools.
@@ -107,6 +109,7 @@ impl Manners {
             troubles: Vec::new(),
             tools_per_mille: 0,
             wrong_tools_per_mille: 0,
+            writes_per_mille: 0,
             calls_for_ever: false,
             refuses_tools: false,
             question_bytes_max: usize::MAX,
@@ -133,6 +136,7 @@ impl Manners {
             troubles,
             tools_per_mille: random.pick(&[0, 300, 800]),
             wrong_tools_per_mille: random.pick(&[0, 200, 600]),
+            writes_per_mille: 0,
             calls_for_ever: random.chance(150),
             refuses_tools: random.chance(150),
             question_bytes_max: random.pick(&[

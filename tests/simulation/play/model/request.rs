@@ -130,6 +130,8 @@ pub struct Asked {
     pub prompt: String,
     /// The model may call tools.
     pub offers_tools: bool,
+    /// Among them such as add to notes.
+    pub offers_writing: bool,
     /// Replies before this one that called tools.
     pub rounds: usize,
     /// Bytes of the request's body.
@@ -173,9 +175,12 @@ pub fn check(request: &Request, wanted: &Wanted) -> Result<Asked, String> {
         return Err(format!("wants an answer of at most {} tokens", json["max_tokens"]));
     }
     let offers_tools = check_tools(&json)?;
+    let offers_writing = json["tools"]
+        .as_array()
+        .is_some_and(|tools| tools.iter().any(|tool| tool["function"]["name"] == "append_note"));
     let messages = json["messages"].as_array().ok_or("no messages")?;
     let (question, prompt, rounds) = check_messages(messages)?;
-    Ok(Asked { tag: tag(&question), prompt, offers_tools, rounds, bytes: body.len() })
+    Ok(Asked { tag: tag(&question), prompt, offers_tools, offers_writing, rounds, bytes: body.len() })
 }
 
 /// Whether tools are offered, and that each says what it takes.

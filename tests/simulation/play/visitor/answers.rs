@@ -840,6 +840,9 @@ impl Visitor {
     ) -> Result<(), String> {
         let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
         self.town.oracle.borrow_mut().response(run, answer)?;
+        for update in json["knowledge_updates"].as_array().ok_or("was sent no list of updates")? {
+            self.town.ledger.borrow_mut().told(update)?;
+        }
         // The model says what stands in its prompt, if there is room for it.
         let tells_code = json["answered_by"] != "model" || self.town.has_roomy_prompts;
         if is_indexed && tells_code && !answer.contains(&code(subject)) {
