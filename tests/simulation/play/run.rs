@@ -149,6 +149,7 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
         *turns += 1;
         let before = Progress::of(&reactor, &app, &handles.os().net.counters());
         let deadlines = reactor.timers().deadlines().collect();
+        let to_close = reactor.closing().count();
         let mut watched = Watched { app: &mut app, deadlines, early: None };
         let turned = reactor.turn(&mut handles.os(), &mut watched);
         if world.is_down() {
@@ -158,6 +159,9 @@ fn live(world: &World, town: &Shared, checker: &mut Checker, turns: &mut u64) ->
             return Err(early);
         }
         let report = turned.map_err(|error| error.to_string())?;
+        if report.slept && to_close > 0 {
+            return Err(format!("the loop slept, and {to_close} sockets were to be closed"));
+        }
         let after = Progress::of(&reactor, &app, &handles.os().net.counters());
         // That a connection had another go is no progress: it may ask for one for ever.
         let did_nothing = before == after && report.ready + report.closed + report.timers == 0;
