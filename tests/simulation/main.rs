@@ -16,12 +16,13 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use oneloop::config::{Config, ModelConfig};
+use oneloop::config::{Config, ModelConfig, Writes};
 use oneloop::limits::Limits;
 use oneloop::os::faults::{Fault, Strike, Weather};
 use oneloop::os::sim::{Actor, Plan, Random, Telling, Wires, World};
 
 use oneloop::wire::url::Url;
+use play::ledger::{Bookkeeper, LEDGER};
 use play::model::manners::{Manners, Trouble};
 use play::model::{HOST, Model, PORT, addresses, wanted};
 use play::others::Supervisor;
@@ -318,7 +319,9 @@ fn with_crashes_and(seed: u64, crashes: &[u64], limits: &Limits, manners: Option
     let url = Url::parse(&format!("http://{HOST}:{PORT}/v1")).expect("it is a URL");
     let model = manners.is_some().then(|| ModelConfig::new(url, "sim"));
     let runs_max = if model.is_some() { 2 } else { 1 };
-    let config = Config { is_durable: true, runs_max, model, ..Config::default() };
+    let writes = manners.as_ref().is_some_and(|manners| manners.writes_per_mille > 0);
+    let config = Config { is_durable: true, runs_max, model, writes: Writes::All, ..Config::default() };
+    let config = if writes { config } else { Config { writes: Writes::Inbox, ..config } };
     let mut town = Town::new(seed, config, limits.clone());
     town.has_model = manners.is_some();
     let town = Rc::new(town);
@@ -329,17 +332,24 @@ fn with_crashes_and(seed: u64, crashes: &[u64], limits: &Limits, manners: Option
     let mut actors = vec![
         visitor(1, &[begin(0, false, Some(7)), begin(0, false, Some(7))]),
         visitor(2, &[Errand::Stream { subject: 1 }]),
-        visitor(3, &[begin(2, true, None), Errand::Chat { subject: 1 }]),
+        // Where a model writes, each asks something else: a reply that two share is carried out by both.
+        visitor(3, &[begin(2, true, None), Errand::Chat { subject: if writes { 3 } else { 1 } }]),
     ];
+    if writes {
+        actors.push(Box::new(Bookkeeper::new(&town, Random::new(seed, 4), 100, Duration::from_millis(150))));
+    }
     if let Some(manners) = manners {
         let (wanted, listens) = (wanted(None), addresses().to_vec());
         actors.push(Box::new(Model::new(&town, wanted, manners, listens, seed)));
     }
     let world = World::new(&plan, limits, actors);
     world.put_name(HOST, addresses().to_vec());
-    for (subject, name) in SUBJECTS.iter().enumerate().take(3) {
+    for (subject, name) in SUBJECTS.iter().enumerate().take(if writes { 4 } else { 3 }) {
         let text = format!("# {name}\n\nThe code of {name} is {}.\n", code(subject));
         world.put_note(&format!("{name}.md"), text.into_bytes());
+    }
+    if writes {
+        world.put_note(LEDGER, b"# Ledger\n".to_vec());
     }
     let outcome = run_world(&world, &town);
     (outcome, world.calls())
@@ -406,6 +416,40 @@ fn wherever_the_process_dies_while_a_model_answers_nothing_that_was_told_is_lost
     ] {
         assert!(seen.contains(what), "{what}: never; seen: {seen:#?}");
     }
+}
+
+/// The same where the model writes, and somebody from outside into the same note; at some of the calls, as they are many.
+#[test]
+fn wherever_the_process_dies_while_a_model_writes_all_is_written_once() {
+    let manners = Manners {
+        tools_per_mille: 800,
+        writes_per_mille: 1000,
+        words_max: 4,
+        think: Duration::from_millis(400),
+        gap: Duration::from_millis(20),
+        ..Manners::good()
+    };
+    let slow = Limits { units_per_turn: 1, units_per_slice: 1, ..Limits::default() };
+    let mut seen = BTreeSet::new();
+    for (seed, limits, step) in [(1, Limits::default(), 2), (3, slow, 10)] {
+        let (outcome, calls) = with_crashes_and(seed, &[], &limits, Some(manners.clone()));
+        assert_eq!(outcome.failure, None, "without a crash:\n{}", outcome.last.join("\n"));
+        for call in (0..calls).step_by(step) {
+            let (outcome, _) = with_crashes_and(seed, &[call], &limits, Some(manners.clone()));
+            let told = outcome.last.join("\n");
+            assert_eq!(outcome.failure, None, "seed {seed}, killed at call {call}:\n{told}");
+            seen.extend(outcome.seen);
+        }
+    }
+    for what in
+        ["a model added to a note", "a model made a note", "a model and somebody else added to one note"]
+    {
+        assert!(seen.contains(what), "{what}: never; seen: {seen:#?}");
+    }
+    assert!(
+        !seen.contains("two runs shared a call of the model"),
+        "then some addition may stand there twice"
+    );
 }
 
 /// The second process dies as well, and the third, each a little later than the one before.

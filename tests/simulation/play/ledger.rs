@@ -105,12 +105,13 @@ pub struct Bookkeeper {
     town: Shared,
     random: Random,
     left: usize,
+    pause_max: Duration,
 }
 
 impl Bookkeeper {
-    /// Somebody who will add so many lines.
-    pub fn new(town: &Shared, random: Random, left: usize) -> Bookkeeper {
-        Bookkeeper { town: town.clone(), random, left }
+    /// Somebody who will add so many lines, with a pause behind each.
+    pub fn new(town: &Shared, random: Random, left: usize, pause_max: Duration) -> Bookkeeper {
+        Bookkeeper { town: town.clone(), random, left, pause_max }
     }
 }
 
@@ -132,7 +133,7 @@ impl Actor for Bookkeeper {
         }
         outside.save(LEDGER, text);
         self.town.ledger.borrow_mut().saved.push(line);
-        Some(Duration::from_millis(self.random.between(1, 3000) as u64))
+        Some(Duration::from_millis(self.random.between(1, self.pause_max.as_millis() as usize) as u64))
     }
 
     fn is_done(&self) -> bool {

@@ -358,7 +358,7 @@ impl Scenario {
         if let Some(lines) = self.bookkeeping
             && index == self.without_bookkeeper()
         {
-            return Box::new(Bookkeeper::new(town, random, lines));
+            return Box::new(Bookkeeper::new(town, random, lines, Duration::from_secs(3)));
         }
         if index >= self.without_scribes() + self.scribes {
             let temper = temper(&mut random);
