@@ -292,7 +292,7 @@ fn session(text: Option<&RawValue>, limits: &Limits) -> Result<Option<String>, I
         Ok(Some(_)) => {
             let bytes_max = limits.session_name_bytes_max;
             let msg = format!(
-                "String should be 1 to {bytes_max} letters, digits or any of -._~:@+=, and not dots alone"
+                "String should be 1 to {bytes_max} letters, digits or any of -._~:@+=, and no dot first"
             );
             Err(Invalid::new("string_pattern_mismatch", &place, msg))
         }
