@@ -63,14 +63,34 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", inner.replace('\\', "/"))
 }
 
-/// A link that means exactly this note, and reads as its title.
+/// A link that means exactly this note, whatever its name holds, and reads as its title.
 pub fn link(path: &str, title: &str) -> String {
+    if path.contains(NOT_IN_WIKILINKS) {
+        return link_by_path(path, title);
+    }
     let target = path.strip_suffix(".md").or_else(|| path.strip_suffix(".markdown")).unwrap_or(path);
     let name = target.rsplit('/').next().unwrap_or(target);
     if name == title || title.contains(['|', '[', ']', '\n']) {
         return format!("[[{target}]]");
     }
     format!("[[{target}|{title}]]")
+}
+
+/// What a name in double brackets would be cut at, or read as something else.
+const NOT_IN_WIKILINKS: [char; 6] = ['#', '|', '[', ']', '^', '\\'];
+
+/// The same in Markdown's own form, the path with percent escapes.
+fn link_by_path(path: &str, title: &str) -> String {
+    let name: String = title.chars().filter(|character| !"[]\\".contains(*character)).collect();
+    let mut target = String::new();
+    for character in path.chars() {
+        if character.is_ascii() && !character.is_ascii_alphanumeric() && !"-._~/".contains(character) {
+            target.push_str(&format!("%{:02X}", u32::from(character)));
+        } else {
+            target.push(character);
+        }
+    }
+    format!("[{name}](/{target})")
 }
 
 /// The folder of what was noted, for whoever puts it in order.
@@ -371,6 +391,12 @@ mod tests {
             lead: String::new(),
             likeness: None,
         }
+    }
+
+    #[test]
+    fn a_name_that_a_wikilink_can_not_hold_is_linked_by_its_path() {
+        assert_eq!(link("house/Boiler.md", "The boiler"), "[[house/Boiler|The boiler]]");
+        assert_eq!(link("C# [old].md", "C# [old]"), "[C# old](/C%23%20%5Bold%5D.md)");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub mod additions;
 
 use super::note_files::{hash_of_text, hexadecimal, note_path};
 use super::tools::{find, quoted};
-use crate::agent::organise::{INBOX, file_stem};
+use crate::agent::organise::{self, INBOX, file_stem};
 use crate::agent::{Before, Edit, NewNote, Unwritten, Wish};
 use crate::base::{Key, WallTime};
 use crate::notes::{Library, Note};
@@ -73,7 +73,7 @@ fn link(from: &str, to: &str, why: &str, library: &Library) -> Result<Wanted, St
         return Err(format!("{} needs no link to itself", from.path));
     }
     let is_there = library.links(from).any(|(_, target)| target.is_some_and(|target| target.path == to.path));
-    let link = additions::link_to(&to.path, &to.title);
+    let link = organise::link(&to.path, &to.title);
     Ok(Wanted::of(from, What::Link { to: to.path.clone(), link, why: why.to_owned(), is_there }))
 }
 

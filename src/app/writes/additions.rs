@@ -3,8 +3,6 @@
 //! Only where it comes in and what comes in is made up here. All the rest of the note stays, byte for byte; so whoever takes out
 //! what came in has the note as it was.
 
-use crate::agent::organise;
-
 /// Something to come into a text: where, and what.
 pub type Addition = (usize, String);
 
@@ -83,23 +81,6 @@ const RELATED: &str = "Related";
 const RELATED_TITLES: [&str; 7] =
     ["related", "related notes", "see also", "further notes", "siehe auch", "verwandt", "verwandte notizen"];
 
-/// A link that the index takes for this note, whatever its name holds.
-pub fn link_to(path: &str, title: &str) -> String {
-    if !path.contains(['#', '|', '[', ']', '^', '\\']) {
-        return organise::link(path, title);
-    }
-    let name: String = title.chars().filter(|character| !"[]\\".contains(*character)).collect();
-    let mut target = String::new();
-    for character in path.chars() {
-        if character.is_ascii() && !character.is_ascii_alphanumeric() && !"-._~/".contains(character) {
-            target.push_str(&format!("%{:02X}", u32::from(character)));
-        } else {
-            target.push(character);
-        }
-    }
-    format!("[{name}](/{target})")
-}
-
 /// How often `addition` stands in a note.
 pub fn times(note: &[u8], addition: &str) -> u64 {
     // What parts it from the rest may be another's by now.
@@ -159,12 +140,6 @@ mod tests {
             assert_eq!(shown(text, link(text, "[[B]]", "")), expected, "{text:?}");
         }
         assert_eq!(link("- [[C]]", "[[B]]", "it is near").1, "\n\n## Related\n\n- [[B]]: it is near\n");
-    }
-
-    #[test]
-    fn a_name_that_a_wikilink_can_not_hold_is_linked_by_its_path() {
-        assert_eq!(link_to("house/Boiler.md", "The boiler"), "[[house/Boiler|The boiler]]");
-        assert_eq!(link_to("C# [old].md", "C# [old]"), "[C# old](/C%23%20%5Bold%5D.md)");
     }
 
     #[test]
