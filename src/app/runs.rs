@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::keeping::{Keeping, Marks, Told};
 use super::record::Watcher;
 use super::run_log::Log;
-use super::sessions::{self, Lines, Spoken};
+use super::sessions::{self, SessionLines, Spoken};
 use super::step_log::StepLog;
 use crate::agent::{Input, Outcome, Run, RunEvent};
 use crate::base::planted::{Planted, is_planted};
@@ -107,7 +107,7 @@ pub struct Runs {
     by_idempotency_key: BTreeMap<Box<str>, Key>,
     waiting: VecDeque<Key>,
     /// Runs of sessions.
-    lines: Lines,
+    lines: SessionLines,
     /// Of these, those that have others of their session before them.
     held: usize,
     session_bounds: SessionBounds,
@@ -163,7 +163,7 @@ impl Runs {
             by_id: BTreeMap::new(),
             by_idempotency_key: BTreeMap::new(),
             waiting: VecDeque::new(),
-            lines: Lines::default(),
+            lines: SessionLines::default(),
             held: 0,
             session_bounds: sessions::bounds(sessions_max, limits),
             left: VecDeque::new(),

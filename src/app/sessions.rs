@@ -22,11 +22,11 @@ use crate::store::{KeptSaid, KeptSession, Said, SessionBounds, SessionPlace, Ses
 
 /// Runs of sessions whose end is not kept yet, of each session in the order in which they were accepted.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct SessionLines {
     by_name: BTreeMap<Box<str>, VecDeque<Key>>,
 }
 
-impl Lines {
+impl SessionLines {
     /// A run stands in line. Answers whether it is the first.
     pub fn enter(&mut self, session: &str, run: Key) -> bool {
         let line = self.by_name.entry(session.into()).or_default();
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_line_moves_up_when_its_first_leaves() {
-        let mut lines = Lines::default();
+        let mut lines = SessionLines::default();
         assert!(lines.enter("a", run(1)));
         assert!(!lines.enter("a", run(2)));
         assert!(!lines.enter("a", run(3)));
