@@ -4,8 +4,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::end::release_body;
-use super::{Allowance, Exchange, Peer, Stepped, Then, Told, serve};
+use super::{Allowance, Exchange, Peer, Stepped, Then, leaving, serve};
 use crate::app::access_log::Line;
+use crate::app::dialect::Told;
 use crate::app::openapi::Document;
 use crate::app::record::json;
 use crate::app::respond::Problem;
@@ -18,7 +19,6 @@ use crate::notes::ScanReport;
 use crate::reactor::Cx;
 use crate::store::Trouble;
 use crate::wire::http1::{Answer, AnswerBody};
-use crate::wire::sse;
 
 pub(super) fn answer(
     peer: &mut Peer,
@@ -106,24 +106,26 @@ pub(super) fn send_allowed(peer: &mut Peer, allow: &str, service: &mut Service, 
 }
 
 /// Fields of a request that a page may set, beside those that it always may.
-const SENT_BY_PAGES: &str =
-    "Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Authorization, Cache-Control";
+const SENT_BY_PAGES: &str = "Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Authorization, Cache-Control, \
+     X-OpenWebUI-Chat-Id, X-Stainless-Arch, X-Stainless-Async, X-Stainless-Lang, X-Stainless-OS, X-Stainless-Package-Version, \
+     X-Stainless-Retry-Count, X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout";
 
 /// Fields of an answer that a page may read, beside those that it always may.
-const EXPOSED: &str = "Allow, ETag, Location, Retry-After";
+const EXPOSED: &str = "Allow, ETag, Location, Retry-After, X-Should-Retry";
 
 pub(super) fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, cx: &mut Cx<'_, '_>) {
     release_body(peer, service);
     peer.exchange = Exchange::Nothing;
     let mut body = Vec::new();
-    problem.write(&mut body);
-    log::debug!("{}: refused with {}: {}", peer.address, problem.status, String::from_utf8_lossy(&body));
+    let (status, field) = peer.dialect.refuse(problem, &mut body);
+    log::debug!("{}: refused with {status}: {}", peer.address, String::from_utf8_lossy(&body));
     let retry_after = problem.retry_after.map(|seconds| seconds.to_string());
     let mut fields = Vec::new();
     fields.extend(problem.allow.map(|allow| ("Allow", allow)));
     fields.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
     fields.extend(problem.etag.as_deref().map(|etag| ("ETag", etag)));
-    answer(peer, problem.status, &fields, Some(JSON), AnswerBody::Whole(&body), service, cx);
+    fields.extend(field);
+    answer(peer, status, &fields, Some(JSON), AnswerBody::Whole(&body), service, cx);
 }
 
 /// The answer is complete: tells it, and starts the wait for the next request.
@@ -153,8 +155,7 @@ pub(super) fn watch(peer: &mut Peer, run: Key, service: &mut Service, cx: &mut C
     cx.cancel_timer(&mut grace);
     tell_run(peer, run, service);
     if peer.connection.peer_closed() {
-        service.runs.leaving(run, peer.connection.key);
-        service.left(run, cx);
+        leaving(peer, run, service, cx);
     }
 }
 
@@ -175,7 +176,7 @@ pub(super) fn answer_run(peer: &mut Peer, run: Key, service: &mut Service, cx: &
         }
         Some(record) => match (record.response(), &record.error) {
             (Some(response), _) => {
-                scratch.extend_from_slice(response.as_bytes());
+                peer.dialect.answer(record, response, &mut scratch);
                 None
             }
             (None, Some(error)) => Some(Problem::new(500, error.clone())),
@@ -373,7 +374,7 @@ pub(super) fn begin_stream(
 fn send_note(peer: &mut Peer, json: &str, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let mut frames = std::mem::take(&mut service.scratch);
     frames.clear();
-    sse::event(None, json, &mut frames);
+    peer.dialect.note(json, &mut frames);
     send_frames(peer, &frames, service, cx);
     service.scratch = frames;
 }
@@ -406,17 +407,18 @@ pub(super) fn stream(
     }
     let mut id_text = [0; uuid::fmt::Hyphenated::LENGTH];
     let id_text: &str = record.id.hyphenated().encode_lower(&mut id_text);
+    let created = record.created_at.as_seconds();
     let mut frames = std::mem::take(&mut service.scratch);
     frames.clear();
     let is_kept = service.journal.trouble().is_none();
     if kept != is_kept {
-        storage_note(service.journal.trouble(), &mut frames);
+        peer.dialect.note(&storage_note(service.journal.trouble()), &mut frames);
     }
     let mut sequence = sent;
     let read = loop {
         match record.read(sequence) {
             Read::Event(number, json) if frames.len() < service.limits.stream_bytes_per_fill => {
-                sse::event(Some(sse::EventId { run: id_text, sequence: number }), json, &mut frames);
+                peer.dialect.event(Told { run: id_text, created, number, json }, &mut frames);
                 sequence = number;
             }
             read => break read,
@@ -424,10 +426,7 @@ pub(super) fn stream(
     };
     let restarts = read == Read::CaughtUp && service.is_parked() && !record.status.is_final();
     if restarts {
-        // Whoever has had no event yet learns here what to come back for.
-        let restarting = format!("{{\"type\":\"restarting\",\"run_id\":\"{id_text}\"}}");
-        sse::event(None, &restarting, &mut frames);
-        sse::retry(service.limits.stream_retry_ms, &mut frames);
+        peer.dialect.restarting(record.id, service.limits.stream_retry_ms, &mut frames);
     }
     let ended = read == Read::End || restarts;
     let framed = !frames.is_empty();
@@ -446,7 +445,7 @@ pub(super) fn stream(
 }
 
 /// Whether what a stream tells is kept, when that has changed under it.
-fn storage_note(trouble: Option<&Trouble>, frames: &mut Vec<u8>) {
+fn storage_note(trouble: Option<&Trouble>) -> String {
     #[derive(Serialize)]
     struct Note {
         r#type: &'static str,
@@ -457,8 +456,7 @@ fn storage_note(trouble: Option<&Trouble>, frames: &mut Vec<u8>) {
         Some(trouble) => format!("what follows is not kept for now: {trouble}"),
         None => "what follows is kept again".to_owned(),
     };
-    let note = Note { r#type: "storage", kept: trouble.is_none(), detail };
-    sse::event(None, &json(&note), frames);
+    json(&Note { r#type: "storage", kept: trouble.is_none(), detail })
 }
 
 pub(super) fn send_frames(peer: &mut Peer, frames: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) {
@@ -482,6 +480,7 @@ pub(super) fn tell_run(peer: &mut Peer, run: Key, service: &Service) {
 /// A request that has no head to tell of still has its line in the access log.
 pub(super) fn tell_malformed(peer: &mut Peer, service: &Service, cx: &Cx<'_, '_>) {
     if peer.told.is_none() && service.access_log.is_on() {
-        peer.told = Some(Told { request: "-".into(), began: cx.now, bytes_before: peer.queued(), run: None });
+        peer.told =
+            Some(super::Told { request: "-".into(), began: cx.now, bytes_before: peer.queued(), run: None });
     }
 }

@@ -58,7 +58,8 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
             service.runs.unwatch(run, key);
         }
         // A reset is final: nobody can read the answer of `/chat` any more. A stream may be resumed.
-        if peer.connection.broken() && matches!(peer.exchange, Exchange::AwaitRun { .. }) {
+        let is_final = peer.connection.broken() && matches!(peer.exchange, Exchange::AwaitRun { .. });
+        if is_final || !peer.dialect.can_come_back() {
             service.lost(run, cx);
         } else {
             service.left(run, cx);

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::dialect::Dialect;
 use super::doors::Origin;
 use super::note_files::Versions;
 use super::routes::Route;
@@ -183,6 +184,8 @@ pub struct Peer {
     by_head: bool,
     /// The request being answered was made by a page of this origin, which is welcome.
     origin: Option<Origin>,
+    /// What the request being answered was made in.
+    dialect: Dialect,
     told: Option<Told>,
     bytes_sent: u64,
     /// Some request has been begun: from here on the silence between requests is idle time.
@@ -256,6 +259,7 @@ impl Peer {
             exchange: Exchange::Nothing,
             by_head: false,
             origin: None,
+            dialect: Dialect::Own,
             told: None,
             bytes_sent: 0,
             has_asked: false,
@@ -343,10 +347,15 @@ pub fn ready(peer: &mut Peer, ready: Ready, service: &mut Service, cx: &mut Cx<'
         && peer.connection.peer_closed()
     {
         // It may be half-closed and still read, or it may be gone: only a write could tell, and there is none to make.
-        service.runs.leaving(run, peer.connection.key);
-        service.left(run, cx);
+        leaving(peer, run, service, cx);
     }
     serve(peer, service, cx);
+}
+
+/// The client has shut its sending side, and may be gone.
+fn leaving(peer: &Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    service.runs.leaving(run, peer.connection.key);
+    if peer.dialect.can_come_back() { service.left(run, cx) } else { service.lost(run, cx) }
 }
 
 /// Goes on with a client until nothing can be done without waiting.

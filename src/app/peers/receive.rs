@@ -13,13 +13,14 @@ use crate::agent::Question;
 use crate::app::access_log::shown;
 use crate::app::callbacks::{self, Target};
 use crate::app::chat::{Asking, Chat};
+use crate::app::dialect::Dialect;
 use crate::app::openapi::{self, Document};
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
 use crate::app::service::Service;
-use crate::app::sessions;
-use crate::app::{about, caches, chat, health, step_log, tasks, verify};
+use crate::app::sessions::{self, OnBusy};
+use crate::app::{about, caches, chat, health, openai, step_log, tasks, verify};
 use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::net::Fill;
@@ -78,6 +79,7 @@ pub(super) fn receive(
         Err(error) => {
             tell_malformed(peer, service, cx);
             peer.origin = None;
+            peer.dialect = Dialect::Own;
             refuse(peer, &Problem::new(error.status(), error.to_string()), service, cx);
             return Stepped::On;
         }
@@ -90,6 +92,7 @@ pub(super) fn receive(
             let routed = route(&head, &service.doors, &service.limits);
             peer.by_head = head.method == Method::Head;
             peer.origin = service.doors.origin(&head);
+            peer.dialect = Dialect::of(&head);
             if !matches!(routed, Ok(Route::Health)) && service.access_log.is_on() {
                 let request = shown(head.method.as_str(), head.target);
                 peer.told = Some(Told { request, began: cx.now, bytes_before: peer.queued(), run: None });
@@ -177,7 +180,8 @@ fn act(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     };
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
-    let outcome = perform(route, &mut body, peer.connection.key, service, cx, &mut scratch);
+    let Peer { connection, dialect, .. } = peer;
+    let outcome = perform(route, &mut body, connection.key, dialect, service, cx, &mut scratch);
     service.drop_body(body);
     conclude(peer, outcome, scratch, service, cx);
 }
@@ -332,6 +336,7 @@ fn perform(
     route: Route,
     body: &mut Vec<u8>,
     connection: Key,
+    dialect: &mut Dialect,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
     scratch: &mut Vec<u8>,
@@ -395,6 +400,9 @@ fn perform(
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
         Route::OpenApi => Ok(Outcome::Document(&openapi::DESCRIPTION)),
         Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
+        Route::Completions { session } => complete(body, session.as_deref(), dialect, service, cx),
+        Route::Models => Ok(Outcome::Whole(openai::list(service.embedder.as_ref(), scratch))),
+        Route::OneModel(name) => openai::one(&name, service.embedder.as_ref(), scratch).map(Outcome::Whole),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),
     };
     done.unwrap_or_else(Outcome::Refuse)
@@ -518,6 +526,23 @@ fn begin(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key,
     }
     let on_disconnect = chat.on_disconnect.unwrap_or(OnDisconnect::Cancel);
     begin_run(&chat, on_disconnect, None, None, service, cx)
+}
+
+/// Reads a request for a completion and begins its run, which nobody can come back to in that dialect.
+fn complete(
+    body: &[u8],
+    session: Option<&str>,
+    dialect: &mut Dialect,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+) -> Result<Outcome, Problem> {
+    let asked = openai::parse(body, session, &service.limits)?;
+    *dialect = Dialect::OpenAi(openai::Speaker::of(&asked));
+    let streams = asked.streams;
+    let chat =
+        Chat { question: asked.question, on_disconnect: None, on_busy: OnBusy::Queue, callback_url: None };
+    let run = begin_run(&chat, OnDisconnect::Cancel, None, None, service, cx)?;
+    Ok(if streams { Outcome::Kept(run, Then::Stream) } else { Outcome::Run(run) })
 }
 
 /// Reads a question and begins its run, which goes on whatever the client wishes: there is none to wait for.

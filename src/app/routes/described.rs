@@ -31,6 +31,7 @@ fn example_of(template: &str) -> String {
         .replace("{id}", "0198c0de-0000-7000-8000-000000000001")
         .replace("{path}", "garden/compost.md")
         .replace("{category}", "garden")
+        .replace("{model}", "oneloop")
 }
 
 /// Parameters of an operation, those of its path included.

@@ -113,6 +113,15 @@ pub enum Route {
     OpenApi,
     /// `GET /docs`
     ApiPage,
+    /// `POST /v1/chat/completions`
+    Completions {
+        /// The session that it belongs to.
+        session: Option<Box<str>>,
+    },
+    /// `GET /v1/models`
+    Models,
+    /// `GET /v1/models/{id}`
+    OneModel(Box<str>),
     /// `OPTIONS`: what is allowed there.
     Options(&'static str),
 }
@@ -121,9 +130,11 @@ impl Route {
     /// Bytes of body that the route takes.
     pub fn body_bytes_max(&self, limits: &Limits) -> usize {
         match self {
-            Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify => {
-                limits.chat_body_bytes_max
-            }
+            Route::Chat
+            | Route::ChatStream
+            | Route::ChatAsync { .. }
+            | Route::Completions { .. }
+            | Route::Verify => limits.chat_body_bytes_max,
             Route::File { deed: FileDeed::Write { .. }, .. } => limits.note_bytes_max,
             _ => limits.body_bytes_max,
         }
@@ -138,7 +149,12 @@ impl Route {
     fn wants_json(&self) -> bool {
         matches!(
             self,
-            Route::Chat | Route::ChatStream | Route::ChatAsync { .. } | Route::Verify | Route::Undo
+            Route::Chat
+                | Route::ChatStream
+                | Route::ChatAsync { .. }
+                | Route::Completions { .. }
+                | Route::Verify
+                | Route::Undo
         )
     }
 }
@@ -179,6 +195,9 @@ enum Resource {
     AgentReset,
     OpenApi,
     ApiPage,
+    Completions,
+    Models,
+    OneModel(Box<str>),
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -210,7 +229,9 @@ impl Resource {
             | Resource::Agent
             | Resource::AgentLogs
             | Resource::OpenApi
-            | Resource::ApiPage => READ,
+            | Resource::ApiPage
+            | Resource::Models
+            | Resource::OneModel(_) => READ,
             Resource::Chat
             | Resource::ChatStream
             | Resource::ChatAsync
@@ -219,6 +240,7 @@ impl Resource {
             | Resource::CacheClear
             | Resource::CacheRebuild
             | Resource::Undo
+            | Resource::Completions
             | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
             Resource::OneSession(_) => SESSION,
@@ -266,7 +288,7 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 33] = [
+static PATHS: [(&str, Named); 36] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -294,6 +316,9 @@ static PATHS: [(&str, Named); 33] = [
     ("/agent/reset", Named::One(Resource::AgentReset)),
     ("/openapi.json", Named::One(Resource::OpenApi)),
     ("/docs", Named::One(Resource::ApiPage)),
+    ("/v1/chat/completions", Named::One(Resource::Completions)),
+    ("/v1/models", Named::One(Resource::Models)),
+    ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
     ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
     ("/chat/task/{id}", Named::By(|id| parse_id(id).map(Resource::Task))),
     ("/tasks/{id}", Named::By(|id| parse_id(id).map(Resource::OneTask))),
@@ -392,6 +417,9 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::Undo => Route::Undo,
         Resource::OpenApi => Route::OpenApi,
         Resource::ApiPage => Route::ApiPage,
+        Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
+        Resource::Models => Route::Models,
+        Resource::OneModel(name) => Route::OneModel(name),
         Resource::OneTask(id) => Route::CancelTask(id),
         Resource::Sessions => {
             let (limit, after) = query::sessions_page(query, limits)?;
@@ -452,6 +480,15 @@ fn idempotency_key(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>,
         return Err(Problem::new(400, detail));
     }
     Ok(Some(text.into()))
+}
+
+/// The session of a completion: Open WebUI tells which of its chats it asks for.
+fn openai_session(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>, Problem> {
+    let Some(name) = head.field("x-openwebui-chat-id") else { return Ok(None) };
+    match std::str::from_utf8(name) {
+        Ok(name) if sessions::is_name(name, limits) => Ok(Some(name.into())),
+        _ => Err(Problem::new(400, "X-OpenWebUI-Chat-Id can't be the name of a session")),
+    }
 }
 
 /// What takes long to fill again is not emptied by a slip.
