@@ -16,6 +16,7 @@ use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
 
 use super::doors::{Doors, Shut};
+use super::mcp::Announced;
 use super::note_files::{FileDeed, expected, note_path, versions};
 use super::respond::{Invalid, Problem};
 use super::sessions;
@@ -122,6 +123,8 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`
     OneModel(Box<str>),
+    /// `POST /mcp`
+    Mcp(Box<Announced>),
     /// `OPTIONS`: what is allowed there.
     Options(&'static str),
 }
@@ -134,6 +137,7 @@ impl Route {
             | Route::ChatStream
             | Route::ChatAsync { .. }
             | Route::Completions { .. }
+            | Route::Mcp(_)
             | Route::Verify => limits.chat_body_bytes_max,
             Route::File { deed: FileDeed::Write { .. }, .. } => limits.note_bytes_max,
             _ => limits.body_bytes_max,
@@ -153,6 +157,7 @@ impl Route {
                 | Route::ChatStream
                 | Route::ChatAsync { .. }
                 | Route::Completions { .. }
+                | Route::Mcp(_)
                 | Route::Verify
                 | Route::Undo
         )
@@ -198,6 +203,7 @@ enum Resource {
     Completions,
     Models,
     OneModel(Box<str>),
+    Mcp,
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -241,6 +247,7 @@ impl Resource {
             | Resource::CacheRebuild
             | Resource::Undo
             | Resource::Completions
+            | Resource::Mcp
             | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
             Resource::OneSession(_) => SESSION,
@@ -288,7 +295,7 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 36] = [
+static PATHS: [(&str, Named); 37] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -316,6 +323,7 @@ static PATHS: [(&str, Named); 36] = [
     ("/agent/reset", Named::One(Resource::AgentReset)),
     ("/openapi.json", Named::One(Resource::OpenApi)),
     ("/docs", Named::One(Resource::ApiPage)),
+    ("/mcp", Named::One(Resource::Mcp)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
     ("/v1/models", Named::One(Resource::Models)),
     ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
@@ -418,6 +426,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::OpenApi => Route::OpenApi,
         Resource::ApiPage => Route::ApiPage,
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
+        Resource::Mcp => Route::Mcp(Box::new(Announced::of(head))),
         Resource::Models => Route::Models,
         Resource::OneModel(name) => Route::OneModel(name),
         Resource::OneTask(id) => Route::CancelTask(id),
