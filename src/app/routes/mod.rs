@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::store::SessionPlace;
 use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
+use crate::wire::websocket;
 
 use super::doors::{Doors, Shut};
 use super::note_files::{FileDeed, expected, note_path, versions};
@@ -122,6 +123,11 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`
     OneModel(Box<str>),
+    /// `GET /ws`
+    Socket {
+        /// What the answer's `Sec-WebSocket-Accept` says.
+        accept: Box<str>,
+    },
     /// `OPTIONS`: what is allowed there.
     Options(&'static str),
 }
@@ -198,9 +204,11 @@ enum Resource {
     Completions,
     Models,
     OneModel(Box<str>),
+    Socket,
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
+const SOCKET: &str = "GET, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const DELETE: &str = "DELETE, OPTIONS";
 const SESSION: &str = "GET, HEAD, DELETE, OPTIONS";
@@ -242,6 +250,7 @@ impl Resource {
             | Resource::Undo
             | Resource::Completions
             | Resource::AgentReset => POST,
+            Resource::Socket => SOCKET,
             Resource::OneTask(_) => DELETE,
             Resource::OneSession(_) => SESSION,
             Resource::File(_) => FILE,
@@ -254,10 +263,7 @@ impl Resource {
 /// # Errors
 /// The [`Problem`] to answer with.
 pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, Problem> {
-    doors.pass(head).map_err(|shut| match shut {
-        Shut::Host => Problem::new(421, shut.detail()),
-        Shut::Origin => Problem::new(403, shut.detail()),
-    })?;
+    doors.pass(head).map_err(shut)?;
     let (path, query) = match head.target {
         Target::Path { path, query } => (path, query.unwrap_or("")),
         Target::Asterisk => return Ok(Route::Options("GET, HEAD, POST, PUT, DELETE, OPTIONS")),
@@ -272,6 +278,9 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     } else {
         find(path)?
     };
+    if resource == Resource::Socket {
+        doors.pass_page(head).map_err(shut)?;
+    }
     let route = with_method(resource, head, query, limits)?;
     if route.wants_json() && !has_type(head, &["application/json"]) {
         return Err(Problem::new(415, "the body must be application/json, and its Content-Type must say so"));
@@ -284,11 +293,18 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     Ok(route)
 }
 
+fn shut(shut: Shut) -> Problem {
+    match shut {
+        Shut::Host => Problem::new(421, shut.detail()),
+        Shut::Origin => Problem::new(403, shut.detail()),
+    }
+}
+
 /// Every path that there is, in the form of the API's document, and what it names. The first that fits counts.
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 36] = [
+static PATHS: [(&str, Named); 37] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -316,6 +332,7 @@ static PATHS: [(&str, Named); 36] = [
     ("/agent/reset", Named::One(Resource::AgentReset)),
     ("/openapi.json", Named::One(Resource::OpenApi)),
     ("/docs", Named::One(Resource::ApiPage)),
+    ("/ws", Named::One(Resource::Socket)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
     ("/v1/models", Named::One(Resource::Models)),
     ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
@@ -418,6 +435,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::OpenApi => Route::OpenApi,
         Resource::ApiPage => Route::ApiPage,
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
+        Resource::Socket => Route::Socket { accept: handshake(head)? },
         Resource::Models => Route::Models,
         Resource::OneModel(name) => Route::OneModel(name),
         Resource::OneTask(id) => Route::CancelTask(id),
@@ -480,6 +498,13 @@ fn idempotency_key(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>,
         return Err(Problem::new(400, detail));
     }
     Ok(Some(text.into()))
+}
+
+/// What an opening handshake is answered with.
+fn handshake(head: &Head<'_>) -> Result<Box<str>, Problem> {
+    websocket::accept_key(head)
+        .map(Into::into)
+        .map_err(|error| Problem::new(error.status(), error.to_string()))
 }
 
 /// The session of a completion: Open WebUI tells which of its chats it asks for.
