@@ -110,6 +110,16 @@ limits! {
     /// while a message arrives, so it is small; a message at its bound has 256 such pieces.
     WEBSOCKET_PIECE_BYTES_MAX / websocket_piece_bytes_max: usize = KIB;
 
+    /// After this long without a byte from a WebSocket's client it is pinged; if it stays silent for as long again, it is
+    /// taken for gone. Others: `websockets` (Python) 20 s and 20 s.
+    WEBSOCKET_PING_INTERVAL / websocket_ping_interval: Duration = Duration::from_secs(20);
+
+    /// Runs that one WebSocket reads at once. Over it: a refusal with 429.
+    WEBSOCKET_RUNS_MAX / websocket_runs_max: usize = 16;
+
+    /// Bytes of the name that a WebSocket's client gives to a message of its, as JSON. Over it: a refusal with 422.
+    WEBSOCKET_ID_BYTES_MAX / websocket_id_bytes_max: usize = 128;
+
     /// Silence on an event stream after which a comment is sent, so that proxies and clients see it is alive.
     HEARTBEAT_INTERVAL / heartbeat_interval: Duration = Duration::from_secs(10);
 

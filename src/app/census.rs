@@ -34,7 +34,7 @@ pub struct Census {
     pub body_bytes_counted: usize,
     /// Timers that connections, runs, listeners and the application believe to have set.
     pub timers: usize,
-    /// Connections in the middle of an exchange with a run that is kept.
+    /// Runs that are here and that connections read, once for each that does.
     pub with_run: usize,
     /// Connections that runs believe to have as readers.
     pub watchers: usize,
@@ -137,7 +137,7 @@ impl App {
             census.body_bytes += holds.body_bytes;
             census.timers += usize::from(holds.has_timer);
             // A run stays here as long as somebody reads it.
-            census.with_run += usize::from(holds.run.is_some_and(|run| service.runs.at(run).is_some()));
+            census.with_run += holds.runs.iter().filter(|run| service.runs.at(**run).is_some()).count();
             census.with_sync += usize::from(holds.awaits_sync);
             census.with_view += usize::from(holds.awaits_view);
             census.with_file += usize::from(holds.awaits_file);

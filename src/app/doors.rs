@@ -87,10 +87,21 @@ impl Doors {
         {
             return Err(Shut::Host);
         }
-        let reads_only = matches!(head.method, Method::Get | Method::Head | Method::Options);
+        if matches!(head.method, Method::Get | Method::Head | Method::Options) {
+            return Ok(());
+        }
+        self.pass_page(head)
+    }
+
+    /// Lets a request pass whatever its method, unless it was made by a page that is not welcome: one that begins with GET and
+    /// then goes both ways is open to every page, as browsers ask nobody before they begin it (RFC 6455 §10.2).
+    ///
+    /// # Errors
+    /// [`Shut::Origin`].
+    pub fn pass_page(&self, head: &Head<'_>) -> Result<(), Shut> {
         let is_welcome = |origin: &[u8]| self.origins.iter().any(|welcome| welcome.as_bytes() == origin);
         let is_shut = |origin: &[u8]| !is_own_origin(origin, head.authority) && !is_welcome(origin);
-        if !reads_only && head.fields("origin").any(is_shut) {
+        if head.fields("origin").any(is_shut) {
             return Err(Shut::Origin);
         }
         Ok(())

@@ -134,6 +134,10 @@ pub(super) fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, 
     fields.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
     fields.extend(problem.etag.as_deref().map(|etag| ("ETag", etag)));
     fields.extend(field);
+    if status == 426 {
+        // What is to be spoken instead, and how (RFC 9110 §15.5.22, RFC 6455 §4.4).
+        fields.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
+    }
     answer(peer, status, &fields, Some(JSON), AnswerBody::Whole(&body), service, cx);
 }
 
@@ -297,7 +301,7 @@ pub(super) fn answer_end(
 
 /// The connection does not wait for the run any more. If it was the last, the run has its grace again: whoever only
 /// looked in on it does not keep it going for good.
-fn leave(peer: &Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) {
+pub(super) fn leave(peer: &Peer, run: Key, service: &mut Service, cx: &mut Cx<'_, '_>) {
     service.runs.unwatch(run, peer.connection.key);
     if !service.is_parked() {
         service.left(run, cx);
@@ -475,7 +479,7 @@ pub(super) fn stream(
 }
 
 /// Whether what a stream tells is kept, when that has changed under it.
-fn storage_note(trouble: Option<&Trouble>) -> String {
+pub(super) fn storage_note(trouble: Option<&Trouble>) -> String {
     #[derive(Serialize)]
     struct Note {
         r#type: &'static str,

@@ -2,7 +2,7 @@
 
 use super::answer::{refuse, send_frames, tell_malformed};
 use super::end::over;
-use super::{Exchange, Peer, serve};
+use super::{Exchange, Peer, serve, socket};
 use crate::app::respond::Problem;
 use crate::app::service::Service;
 use crate::base::Time;
@@ -19,6 +19,7 @@ enum Due {
     Head,
     Body,
     Heartbeat,
+    Ping,
     Wait,
     Linger,
 }
@@ -43,6 +44,7 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
             Some((gap.min(peer.since.after(limits.body_timeout)), Due::Body))
         }
         Exchange::Streaming { .. } => Some((peer.since.after(limits.heartbeat_interval), Due::Heartbeat)),
+        Exchange::Socket(socket) => socket.ping_due(peer.received_at, limits).map(|due| (due, Due::Ping)),
         Exchange::Lingering { .. } => Some((peer.since.after(limits.linger_timeout), Due::Linger)),
         Exchange::AwaitEnd { until, .. } => until.map(|until| (until, Due::Wait)),
         Exchange::AwaitRun { .. }
@@ -90,6 +92,7 @@ pub fn timer(peer: &mut Peer, id: TimerId, service: &mut Service, cx: &mut Cx<'_
             over(peer, service, cx);
         }
         Due::Silence | Due::Linger => over(peer, service, cx),
+        Due::Ping => socket::ping(peer, service, cx),
         // The answer is what is so by now.
         Due::Wait => serve(peer, service, cx),
         Due::Head => time_out(peer, "the request head took too long", service, cx),

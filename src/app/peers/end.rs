@@ -53,7 +53,7 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     cx.cancel_timer(&mut timer);
     release_body(peer, service);
     let key = peer.connection.key;
-    if let Some(run) = peer.run() {
+    for run in peer.runs() {
         if !is_planted(Planted::KeepsWatcher) {
             service.runs.unwatch(run, key);
         }
@@ -73,7 +73,11 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
         service.works.drop_view(task);
     }
     if peer.told.is_some() {
-        let status = if matches!(peer.exchange, Exchange::Streaming { .. }) { 200 } else { CLIENT_CLOSED };
+        let status = match peer.exchange {
+            Exchange::Streaming { .. } => 200,
+            Exchange::Socket(_) => 101,
+            _ => CLIENT_CLOSED,
+        };
         finished(peer, status, service, cx);
     }
     // Now and not with the close phase: when five hundred clients leave in one turn, one buffer serves them all.

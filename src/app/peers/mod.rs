@@ -10,7 +10,8 @@
 //!       │                        │ ├─ long poll, cancel ───► AwaitEnd ──── ended ───┤           │
 //!       │                        │ ├─ a note's file ───────► AwaitFile ───── done ───┤           │
 //!       │                        │ ├─ a look at the notes ─► AwaitView ───── made ───┤           │
-//!       │                        │ └─ sync ────────────────► AwaitSync ─── scanned ─┤           │
+//!       │                        │ ├─ sync ────────────────► AwaitSync ─── scanned ─┤           │
+//!       │                        │ └─ ws ──────────────────► Socket ──► (closed)   │           │
 //!       └────────────────────────────────────────────────────────────────────────┴───────────┘
 //!    any of them ── last answer queued, or a peer that must go ──► Lingering ──► (closed)
 //! ```
@@ -19,7 +20,8 @@
 //! through the same short list until nothing can be done without waiting. What we owe goes out before more is taken
 //! in, so a peer that doesn't read stops being read from: that is all the backpressure there is.
 //!
-//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `write`, `mcp`, `end`, and `deadlines`.
+//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `write`, `mcp`, `socket`, `end`, and
+//! `deadlines`.
 
 mod answer;
 mod deadlines;
@@ -27,6 +29,7 @@ mod end;
 mod file;
 mod mcp;
 mod receive;
+mod socket;
 mod undo;
 mod write;
 
@@ -59,6 +62,7 @@ use answer::{answer_end, answer_kept, answer_run, stream};
 use deadlines::arm;
 use end::{hang_up, linger};
 use receive::receive;
+use socket::Socket;
 
 /// What a connection is in the middle of.
 #[derive(Debug)]
@@ -83,6 +87,8 @@ enum Exchange {
     AwaitView { task: Key },
     /// A file that is read, or changed.
     AwaitFile { wanted: FileWanted },
+    /// No more HTTP: messages both ways, and any number of runs.
+    Socket(Box<Socket>),
     /// The last answer is out; what still arrives is dropped until the peer closes or the time is up.
     Lingering { bytes_left: usize },
 }
@@ -218,7 +224,7 @@ pub struct Peer {
 }
 
 /// What a connection holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holds {
     /// Bytes of memory for what has arrived.
     pub inbox_bytes: usize,
@@ -232,8 +238,8 @@ pub struct Holds {
     pub body_bytes: usize,
     /// Its timer is set.
     pub has_timer: bool,
-    /// The run that it reads.
-    pub run: Option<Key>,
+    /// The runs that it reads.
+    pub runs: Vec<Key>,
     /// It waits for a scan.
     pub awaits_sync: bool,
     /// It waits for a view.
@@ -314,6 +320,7 @@ impl Peer {
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
             | Exchange::AwaitFile { .. }
+            | Exchange::Socket(_)
             | Exchange::Lingering { .. } => 0,
         };
         Holds {
@@ -323,7 +330,7 @@ impl Peer {
             unsent_bytes: self.connection.outbox.len(),
             body_bytes,
             has_timer: self.timer.is_some(),
-            run: self.run().filter(|_| !self.gone),
+            runs: if self.gone { Vec::new() } else { self.runs() },
             awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
             awaits_view: !self.gone && matches!(self.exchange, Exchange::AwaitView { .. }),
             awaits_file: !self.gone && matches!(self.exchange, Exchange::AwaitFile { .. }),
@@ -335,19 +342,21 @@ impl Peer {
         self.bytes_sent + self.connection.outbox.len() as u64
     }
 
-    fn run(&self) -> Option<Key> {
-        match self.exchange {
+    /// The runs that it reads.
+    fn runs(&self) -> Vec<Key> {
+        match &self.exchange {
             Exchange::AwaitRun { run }
             | Exchange::AwaitKept { run, .. }
             | Exchange::AwaitEnd { run, .. }
-            | Exchange::Streaming { run, .. } => Some(run),
+            | Exchange::Streaming { run, .. } => vec![*run],
+            Exchange::Socket(socket) => socket.runs().collect(),
             Exchange::Nothing
             | Exchange::Receiving { .. }
             | Exchange::AwaitStore { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
             | Exchange::AwaitFile { .. }
-            | Exchange::Lingering { .. } => None,
+            | Exchange::Lingering { .. } => Vec::new(),
         }
     }
 }
@@ -358,11 +367,11 @@ pub fn ready(peer: &mut Peer, ready: Ready, service: &mut Service, cx: &mut Cx<'
     if peer.gone {
         return;
     }
-    if let Some(run) = peer.run()
-        && peer.connection.peer_closed()
-    {
+    if peer.connection.peer_closed() {
         // It may be half-closed and still read, or it may be gone: only a write could tell, and there is none to make.
-        leaving(peer, run, service, cx);
+        for run in peer.runs() {
+            leaving(peer, run, service, cx);
+        }
     }
     serve(peer, service, cx);
 }
@@ -436,6 +445,7 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         | Exchange::AwaitStore { .. }
         | Exchange::AwaitView { .. }
         | Exchange::AwaitFile { .. } => Stepped::Waits,
+        Exchange::Socket(_) => socket::step(peer, service, cx, allowance),
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),
     }
 }

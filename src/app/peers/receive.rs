@@ -7,7 +7,8 @@ use super::answer::{
     tell_malformed, watch,
 };
 use super::{
-    Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, mcp, serve, undo,
+    Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, mcp, serve, socket,
+    undo,
 };
 use crate::agent::Question;
 use crate::app::access_log::shown;
@@ -60,6 +61,8 @@ pub(super) enum Outcome {
     View(Key),
     /// With a file, once it is read or changed.
     File(FileWanted),
+    /// With another protocol, which this accepts.
+    Socket(Box<str>),
 }
 
 pub(super) fn receive(
@@ -139,7 +142,12 @@ pub(super) fn receive(
     }
 }
 
-fn fill(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: &mut Allowance) -> Stepped {
+pub(super) fn fill(
+    peer: &mut Peer,
+    service: &mut Service,
+    cx: &mut Cx<'_, '_>,
+    allowance: &mut Allowance,
+) -> Stepped {
     match peer.connection.fill(cx.os.net, &mut service.pool, &mut allowance.read_bytes) {
         Fill::Received => {
             peer.received_at = cx.now;
@@ -219,6 +227,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
         Outcome::Store(wish) => ask_store(peer, wish, service, cx),
         Outcome::Sync => peer.exchange = Exchange::AwaitSync,
         Outcome::File(wanted) => peer.exchange = Exchange::AwaitFile { wanted },
+        Outcome::Socket(accept) => socket::begin(peer, &accept, service, cx),
         Outcome::View(task) => peer.exchange = Exchange::AwaitView { task },
     }
     service.scratch = scratch;
@@ -246,7 +255,13 @@ fn ask_store(peer: &mut Peer, wish: Wish, service: &mut Service, cx: &mut Cx<'_,
 
 /// The store has looked for what a client waits for.
 pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'_, '_>) {
-    if peer.gone || !matches!(peer.exchange, Exchange::AwaitStore { .. }) {
+    if peer.gone {
+        return;
+    }
+    if matches!(peer.exchange, Exchange::Socket(_)) {
+        return socket::found(peer, found, service, cx);
+    }
+    if !matches!(peer.exchange, Exchange::AwaitStore { .. }) {
         return;
     }
     let Exchange::AwaitStore { mut wish } = std::mem::replace(&mut peer.exchange, Exchange::Nothing) else {
@@ -321,7 +336,7 @@ fn drop_session(name: Box<str>, service: &Service) -> Result<Outcome, Problem> {
 }
 
 /// The run with this id, which was not here: it may be by now, or is brought here for as long as somebody reads it.
-fn fetched(id: Uuid, kept: Option<KeptRun>, service: &mut Service) -> Result<Key, Problem> {
+pub(super) fn fetched(id: Uuid, kept: Option<KeptRun>, service: &mut Service) -> Result<Key, Problem> {
     // One that was refused may have got into the store all the same; nobody is told of it.
     let kept = kept.filter(|_| !service.runs.is_refused(id));
     match (service.runs.find(id), kept) {
@@ -402,6 +417,7 @@ fn perform(
         Route::OpenApi => Ok(Outcome::Document(&openapi::DESCRIPTION)),
         Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
         Route::Completions { session } => complete(body, session.as_deref(), dialect, service, cx),
+        Route::Socket { accept } => Ok(Outcome::Socket(accept)),
         Route::Models => Ok(Outcome::Whole(openai::list(service.embedder.as_ref(), scratch))),
         Route::OneModel(name) => openai::one(&name, service.embedder.as_ref(), scratch).map(Outcome::Whole),
         Route::Mcp(head) => mcp::act(&head, body, connection, dialect, service, cx, scratch),
@@ -524,7 +540,7 @@ fn begin_once(
 }
 
 /// Reads a question whose client waits for the answer, and begins its run.
-fn begin(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key, Problem> {
+pub(super) fn begin(body: &[u8], service: &mut Service, cx: &mut Cx<'_, '_>) -> Result<Key, Problem> {
     let chat = chat::parse(body, &service.limits)?;
     if chat.callback_url.is_some() {
         let msg = "callback_url is for POST /chat/async alone: here the answer itself is waited for";

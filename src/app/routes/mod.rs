@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::store::SessionPlace;
 use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
+use crate::wire::websocket;
 
 use super::doors::{Doors, Shut};
 use super::mcp::Announced;
@@ -125,6 +126,11 @@ pub enum Route {
     OneModel(Box<str>),
     /// `POST /mcp`
     Mcp(Box<Announced>),
+    /// `GET /ws`
+    Socket {
+        /// What the answer's `Sec-WebSocket-Accept` says.
+        accept: Box<str>,
+    },
     /// `OPTIONS`: what is allowed there.
     Options(&'static str),
 }
@@ -204,9 +210,11 @@ enum Resource {
     Models,
     OneModel(Box<str>),
     Mcp,
+    Socket,
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
+const SOCKET: &str = "GET, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const DELETE: &str = "DELETE, OPTIONS";
 const SESSION: &str = "GET, HEAD, DELETE, OPTIONS";
@@ -249,6 +257,7 @@ impl Resource {
             | Resource::Completions
             | Resource::Mcp
             | Resource::AgentReset => POST,
+            Resource::Socket => SOCKET,
             Resource::OneTask(_) => DELETE,
             Resource::OneSession(_) => SESSION,
             Resource::File(_) => FILE,
@@ -261,10 +270,7 @@ impl Resource {
 /// # Errors
 /// The [`Problem`] to answer with.
 pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, Problem> {
-    doors.pass(head).map_err(|shut| match shut {
-        Shut::Host => Problem::new(421, shut.detail()),
-        Shut::Origin => Problem::new(403, shut.detail()),
-    })?;
+    doors.pass(head).map_err(shut)?;
     let (path, query) = match head.target {
         Target::Path { path, query } => (path, query.unwrap_or("")),
         Target::Asterisk => return Ok(Route::Options("GET, HEAD, POST, PUT, DELETE, OPTIONS")),
@@ -279,6 +285,9 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     } else {
         find(path)?
     };
+    if resource == Resource::Socket {
+        doors.pass_page(head).map_err(shut)?;
+    }
     let route = with_method(resource, head, query, limits)?;
     if route.wants_json() && !has_type(head, &["application/json"]) {
         return Err(Problem::new(415, "the body must be application/json, and its Content-Type must say so"));
@@ -291,11 +300,18 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
     Ok(route)
 }
 
+fn shut(shut: Shut) -> Problem {
+    match shut {
+        Shut::Host => Problem::new(421, shut.detail()),
+        Shut::Origin => Problem::new(403, shut.detail()),
+    }
+}
+
 /// Every path that there is, in the form of the API's document, and what it names. The first that fits counts.
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 37] = [
+static PATHS: [(&str, Named); 38] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -324,6 +340,7 @@ static PATHS: [(&str, Named); 37] = [
     ("/openapi.json", Named::One(Resource::OpenApi)),
     ("/docs", Named::One(Resource::ApiPage)),
     ("/mcp", Named::One(Resource::Mcp)),
+    ("/ws", Named::One(Resource::Socket)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
     ("/v1/models", Named::One(Resource::Models)),
     ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
@@ -427,6 +444,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::ApiPage => Route::ApiPage,
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
         Resource::Mcp => Route::Mcp(Box::new(Announced::of(head))),
+        Resource::Socket => Route::Socket { accept: handshake(head)? },
         Resource::Models => Route::Models,
         Resource::OneModel(name) => Route::OneModel(name),
         Resource::OneTask(id) => Route::CancelTask(id),
@@ -489,6 +507,13 @@ fn idempotency_key(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>,
         return Err(Problem::new(400, detail));
     }
     Ok(Some(text.into()))
+}
+
+/// What an opening handshake is answered with.
+fn handshake(head: &Head<'_>) -> Result<Box<str>, Problem> {
+    websocket::accept_key(head)
+        .map(Into::into)
+        .map_err(|error| Problem::new(error.status(), error.to_string()))
 }
 
 /// The session of a completion: Open WebUI tells which of its chats it asks for.

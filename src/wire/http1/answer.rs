@@ -53,6 +53,8 @@ pub(super) enum ConnectionOption {
     Absent,
     KeepAlive,
     Close,
+    /// With 101 (RFC 9110 §7.8).
+    Upgrade,
 }
 
 /// An answer with everything the server machine decided about it.
@@ -111,6 +113,7 @@ impl Draft<'_> {
             ConnectionOption::Absent => {}
             ConnectionOption::KeepAlive => take(b"Connection: keep-alive\r\n"),
             ConnectionOption::Close => take(b"Connection: close\r\n"),
+            ConnectionOption::Upgrade => take(b"Connection: Upgrade\r\n"),
         }
         take(b"\r\n");
         take(self.body);

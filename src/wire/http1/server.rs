@@ -327,6 +327,38 @@ impl Server {
         };
     }
 
+    /// Answers the open request with 101: what follows in both directions is another protocol's (RFC 9110 §7.8). Nothing is
+    /// read here any more; what the peer has sent behind its request is still the caller's.
+    ///
+    /// # Errors
+    /// [`Full`] when the head does not fit; nothing was queued or changed.
+    ///
+    /// # Panics
+    /// If no request was read to its end that awaits its answer.
+    pub fn switch(
+        &mut self,
+        protocol: &str,
+        date: &str,
+        fields: &[(&str, &str)],
+        out: &mut Outbox,
+    ) -> Result<(), Full> {
+        assert!(matches!(self.state, State::AwaitAnswer), "a request is read before its protocol is left");
+        let upgrade = [("Upgrade", protocol)];
+        let fields = [&upgrade[..], fields].concat();
+        let answer = Answer {
+            status: 101,
+            date,
+            content_type: None,
+            fields: &fields,
+            body: AnswerBody::Empty,
+            close: false,
+        };
+        let framing = AnswerFraming::ByStatus;
+        Draft { answer: &answer, framing, connection: ConnectionOption::Upgrade, body: &[] }.send(out)?;
+        self.finished(After::Close);
+        Ok(())
+    }
+
     /// Sends the next piece of a streamed answer, as one chunk where there are chunks. An empty piece is nothing.
     ///
     /// # Errors
