@@ -151,7 +151,9 @@ impl Speaker {
         }
         let detail = event.detail.unwrap_or_default();
         let message = match event.r#type {
-            "token" | "reasoning" if told.number % PIECES == 0 => "The answer is being written.".to_owned(),
+            "token" | "reasoning" if told.number.is_multiple_of(PIECES) => {
+                "The answer is being written.".to_owned()
+            }
             "status" | "revision" => detail,
             "sources" => format!("Sources: {}.", event.sources.map_or(0, |sources| sources.len())),
             "update" => format!("Wrote {}.", event.update.map_or_else(String::new, |update| update.path)),
