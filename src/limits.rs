@@ -117,6 +117,10 @@ limits! {
     /// Runs that one WebSocket reads at once. Over it: a refusal with 429.
     WEBSOCKET_RUNS_MAX / websocket_runs_max: usize = 16;
 
+    /// Messages of a WebSocket's client that are refused one after the other. Over it: closed with 1008, as nobody reads what it
+    /// is told.
+    WEBSOCKET_REFUSALS_MAX / websocket_refusals_max: u32 = 32;
+
     /// Bytes of the name that a WebSocket's client gives to a message of its, as JSON. Over it: a refusal with 422.
     WEBSOCKET_ID_BYTES_MAX / websocket_id_bytes_max: usize = 128;
 

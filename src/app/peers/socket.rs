@@ -42,6 +42,8 @@ pub(super) struct Socket {
     asked: Option<Asked>,
     /// When it was pinged last.
     pinged: Option<Time>,
+    /// Messages that were refused since one was not.
+    refusals: u32,
     /// The last frame is queued.
     is_over: bool,
 }
@@ -122,8 +124,14 @@ pub(super) fn begin(peer: &mut Peer, accept: &str, service: &mut Service, cx: &m
         log::error!("a handshake was dropped: {full}");
         return peer.connection.give_up();
     }
-    let socket =
-        Socket { wire: Endpoint::new(), readings: Vec::new(), asked: None, pinged: None, is_over: false };
+    let socket = Socket {
+        wire: Endpoint::new(),
+        readings: Vec::new(),
+        asked: None,
+        pinged: None,
+        refusals: 0,
+        is_over: false,
+    };
     peer.exchange = Exchange::Socket(Box::new(socket));
 }
 
@@ -259,8 +267,14 @@ fn hear(socket: &mut Socket, peer: &mut Peer, text: &str, service: &mut Service,
         },
         Err(invalid) => (None, Err(Problem::invalid(invalid))),
     };
-    if let Err(problem) = done {
-        refuse(socket, peer, &problem, id.as_deref(), None, cx);
+    let Err(problem) = done else {
+        socket.refusals = 0;
+        return;
+    };
+    refuse(socket, peer, &problem, id.as_deref(), None, cx);
+    socket.refusals += 1;
+    if socket.refusals > service.limits.websocket_refusals_max {
+        close(socket, peer, CloseCode::PolicyViolation, "too many messages were refused one after the other");
     }
 }
 
