@@ -97,6 +97,15 @@ limits! {
     /// Bytes that are read and dropped in that time. Over it: closed.
     LINGER_BYTES_MAX / linger_bytes_max: usize = 4 * MIB;
 
+    /// Longest message on a WebSocket, in bytes, all its fragments together. What a client may send there is what it may
+    /// post to the chat, so it is bounded alike. Over it: refused by the header of the frame, and closed with 1009.
+    /// Others: ws 100 MiB, tungstenite 64 MiB, Tornado 10 MiB.
+    WEBSOCKET_MESSAGE_BYTES_MAX / websocket_message_bytes_max: usize = CHAT_BODY_BYTES_MAX;
+
+    /// Bytes of a WebSocket message that are unmasked and checked at a time. It is the size of the buffer that is held
+    /// while a message arrives, so it is small; a message at its bound has 256 such pieces.
+    WEBSOCKET_PIECE_BYTES_MAX / websocket_piece_bytes_max: usize = KIB;
+
     /// Silence on an event stream after which a comment is sent, so that proxies and clients see it is alive.
     HEARTBEAT_INTERVAL / heartbeat_interval: Duration = Duration::from_secs(10);
 

@@ -7,3 +7,4 @@ pub mod sse;
 pub mod tls;
 pub mod url;
 pub mod webhook;
+pub mod websocket;
