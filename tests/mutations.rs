@@ -64,6 +64,11 @@ fn no_mutation_of_a_response_breaks_its_property() {
     mutations_keep("responses", 10_000);
 }
 
+#[test]
+fn no_mutation_of_a_clients_frames_breaks_its_property() {
+    mutations_keep("websocket", 10_000);
+}
+
 /// Changes a file of the corpus, mostly in a place or two, and checks it; `rounds` times.
 fn mutations_keep(target: &str, rounds: usize) {
     let seed: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_301);

@@ -13,6 +13,7 @@
 //! responses      what a server sends us for one request      responses
 //! event_stream   a stream of events that a server sends us   event_stream
 //! deltas         what a model server streams                 deltas
+//! websocket      frames that a client sends                  websocket
 //! ```
 
 #[allow(dead_code, reason = "tests/wire_http1.rs uses more of it")]
@@ -22,6 +23,8 @@ pub mod event_stream;
 pub mod random;
 #[allow(dead_code, reason = "tests/wire_http1_client.rs uses more of it")]
 pub mod responses;
+#[allow(dead_code, reason = "tests/wire_websocket.rs uses more of it")]
+pub mod websocket;
 
 mod chat;
 mod deltas;
@@ -38,12 +41,13 @@ pub use note::note;
 pub use query::query;
 pub use requests::http_head;
 pub use responses::responses;
+pub use websocket::websocket;
 
 /// Checks bytes: panics if they break the property, else says whether the parser took them.
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every property by the name of its target, which is also the name of its folder in the corpus.
-pub const ALL: [(&str, Property); 8] = [
+pub const ALL: [(&str, Property); 9] = [
     ("chat_body", chat_body),
     ("chunked_body", chunked_body),
     ("deltas", deltas),
@@ -52,4 +56,5 @@ pub const ALL: [(&str, Property); 8] = [
     ("note", note),
     ("query", query),
     ("responses", responses),
+    ("websocket", websocket),
 ];

@@ -19,6 +19,7 @@ use crate::notes::ScanReport;
 use crate::reactor::Cx;
 use crate::store::Trouble;
 use crate::wire::http1::{Answer, AnswerBody};
+use crate::wire::websocket::UPGRADE_FIELDS;
 
 pub(super) fn answer(
     peer: &mut Peer,
@@ -135,8 +136,7 @@ pub(super) fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, 
     fields.extend(problem.etag.as_deref().map(|etag| ("ETag", etag)));
     fields.extend(field);
     if status == 426 {
-        // What is to be spoken instead, and how (RFC 9110 §15.5.22, RFC 6455 §4.4).
-        fields.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
+        fields.extend(UPGRADE_FIELDS);
     }
     answer(peer, status, &fields, Some(JSON), AnswerBody::Whole(&body), service, cx);
 }

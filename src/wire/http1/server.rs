@@ -278,6 +278,8 @@ impl Server {
         let goes_on =
             request_read && self.asked.keep_alive && !answer.close && framing != AnswerFraming::ByClose;
         let connection = match (goes_on, self.asked.version) {
+            // `Upgrade` has to be among its options (RFC 9110 §7.8, §15.5.22).
+            (true, Version::Http11) if answer.status == 426 => ConnectionOption::Upgrade,
             (true, Version::Http11) => ConnectionOption::Absent,
             (true, Version::Http10) => ConnectionOption::KeepAlive,
             (false, _) => ConnectionOption::Close,

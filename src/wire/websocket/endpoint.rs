@@ -103,9 +103,9 @@ enum State {
 
 /// The server's side of one WebSocket.
 ///
-/// While nothing is in progress it owns no heap. While a message arrives it owns some 400 bytes, a buffer of
-/// `websocket_piece_bytes_max`, and at most twice what has arrived of the message; a Ping that could not be answered yet
-/// takes its payload.
+/// While nothing is in progress it owns no heap, and is itself below 128 bytes. While a message arrives it owns some 300
+/// bytes, a buffer of `websocket_piece_bytes_max`, and room for at most twice what has arrived, whatever a header has
+/// announced; three times for as long as that grows. A Ping that could not be answered yet takes its payload.
 #[derive(Debug)]
 pub struct Endpoint {
     state: State,

@@ -6,7 +6,7 @@
 //! ```
 //! use oneloop::limits::Limits;
 //! use oneloop::wire::http1::{RequestEvent, Server};
-//! use oneloop::wire::websocket::{accept_key, switching_protocols};
+//! use oneloop::wire::websocket::accept_key;
 //!
 //! // The example of RFC 6455 §1.3.
 //! let bytes = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
@@ -16,13 +16,7 @@
 //! let Some(RequestEvent::Head(head)) = server.receive(bytes, &Limits::default()).unwrap().event else {
 //!     panic!("the head is whole")
 //! };
-//! let accept = accept_key(&head).unwrap();
-//! assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-//! assert_eq!(
-//!     switching_protocols(&accept),
-//!     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-//!      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-//! );
+//! assert_eq!(accept_key(&head).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 //! ```
 
 use std::fmt;
@@ -45,6 +39,9 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
+
+/// The fields that go with a 426: what would be taken (RFC 9110 §15.5.22, RFC 6455 §4.4).
+pub const UPGRADE_FIELDS: [(&str, &str); 2] = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
 
 /// Why a request does not become a WebSocket. The text of its `Display` goes to the peer as `{"detail": ...}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,14 +91,6 @@ impl UpgradeError {
             | UpgradeError::UpgradeUnknown
             | UpgradeError::VersionMissing
             | UpgradeError::VersionUnknown => 426,
-        }
-    }
-
-    /// The fields that go with the status: with 426, what would be taken (RFC 9110 §15.5.22, RFC 6455 §4.4).
-    pub fn fields(self) -> &'static [(&'static str, &'static str)] {
-        match self.status() {
-            426 => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
-            _ => &[],
         }
     }
 }
@@ -163,14 +152,6 @@ pub fn accept_key(head: &Head<'_>) -> Result<String, UpgradeError> {
     context.update(key);
     context.update(GUID);
     Ok(STANDARD.encode(context.finish()))
-}
-
-/// The head of the answer after which both sides speak WebSocket.
-pub fn switching_protocols(accept: &str) -> String {
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
 }
 
 /// The value of the one field of this name.

@@ -19,4 +19,4 @@ mod message;
 pub use endpoint::{Endpoint, SendError, WebSocketEvent};
 pub use error::{CloseCode, WebSocketError};
 pub use frame::CONTROL_PAYLOAD_BYTES_MAX;
-pub use handshake::{UpgradeError, accept_key, switching_protocols};
+pub use handshake::{UPGRADE_FIELDS, UpgradeError, accept_key};
