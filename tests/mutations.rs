@@ -50,6 +50,11 @@ fn no_mutation_of_a_head_breaks_its_property() {
 }
 
 #[test]
+fn no_mutation_of_an_mcp_message_breaks_its_property() {
+    mutations_keep("mcp_message", 10_000);
+}
+
+#[test]
 fn no_mutation_of_a_note_breaks_its_property() {
     mutations_keep("note", 3000);
 }

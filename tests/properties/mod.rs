@@ -10,6 +10,7 @@
 //! note           a file in the folder                        parse, index, search, answer
 //! query          a path, a query, a host, a question         target, question, search
 //! chat_body      the JSON of a chat request                  chat
+//! mcp_message    the body of an MCP request              mcp
 //! responses      what a server sends us for one request      responses
 //! event_stream   a stream of events that a server sends us   event_stream
 //! deltas         what a model server streams                 deltas
@@ -29,6 +30,7 @@ pub mod websocket;
 mod chat;
 mod deltas;
 mod framing;
+mod mcp;
 mod note;
 mod query;
 mod requests;
@@ -37,6 +39,7 @@ pub use chat::chat_body;
 pub use deltas::deltas;
 pub use event_stream::event_stream;
 pub use framing::chunked_body;
+pub use mcp::mcp_message;
 pub use note::note;
 pub use query::query;
 pub use requests::http_head;
@@ -47,12 +50,13 @@ pub use websocket::websocket;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every property by the name of its target, which is also the name of its folder in the corpus.
-pub const ALL: [(&str, Property); 9] = [
+pub const ALL: [(&str, Property); 10] = [
     ("chat_body", chat_body),
     ("chunked_body", chunked_body),
     ("deltas", deltas),
     ("event_stream", event_stream),
     ("http_head", http_head),
+    ("mcp_message", mcp_message),
     ("note", note),
     ("query", query),
     ("responses", responses),

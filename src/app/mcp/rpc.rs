@@ -41,10 +41,14 @@ pub struct Id(Box<str>);
 impl Id {
     /// The id that stands in `text`, if it is one and no longer than `bytes_max`.
     pub fn read(text: &RawValue, bytes_max: usize) -> Option<Id> {
-        let text = text.get();
-        let is_string = text.starts_with('"');
-        let is_whole = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
-        ((is_string || is_whole) && text.len() <= bytes_max).then(|| Id(text.into()))
+        let raw = text.get();
+        if raw.len() > bytes_max {
+            return None;
+        }
+        // Half a surrogate pair is passed on as it is, and then whoever asked could not read the answer.
+        let is_string = string(text).is_some();
+        let is_whole = raw.parse::<i64>().is_ok() || raw.parse::<u64>().is_ok();
+        (is_string || is_whole).then(|| Id(raw.into()))
     }
 
     /// As JSON.
@@ -236,6 +240,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, INVALID_REQUEST, None),
             (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, INVALID_REQUEST, None),
             (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, INVALID_REQUEST, None),
+            (r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#, INVALID_REQUEST, None),
             (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, INVALID_REQUEST, None),
             (&long, INVALID_REQUEST, None),
             (r#"{"id":1,"method":"ping"}"#, INVALID_REQUEST, Some("1")),
