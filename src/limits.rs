@@ -55,6 +55,10 @@ limits! {
     /// Longest body of a chat request, in bytes: a message and its history.
     CHAT_BODY_BYTES_MAX / chat_body_bytes_max: usize = 256 * KIB;
 
+    /// Longest id of a JSON-RPC request, and longest token of its progress, in bytes of JSON: both are given back with every
+    /// answer. Clients count, or take a UUID. Over it: 400.
+    RPC_ID_BYTES_MAX / rpc_id_bytes_max: usize = 256;
+
     /// Longest chunk-size line with its extensions, in bytes (RFC 9112 §7.1.1 asks for a bound). Over it: 400.
     CHUNK_LINE_BYTES_MAX / chunk_line_bytes_max: usize = 256;
 

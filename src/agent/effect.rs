@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Composer;
 use super::event::Answer;
+use super::event::{Action, Added};
 use super::model::{ModelReply, ModelRequest};
 use super::organise::Draft;
 use super::question::Turn;
@@ -150,6 +151,17 @@ pub enum Wish {
     },
 }
 
+impl Wish {
+    /// What is done when it is fulfilled.
+    pub fn action(&self) -> Action {
+        match self {
+            Wish::Create(_) => Action::Created,
+            Wish::Append { .. } => Action::Appended,
+            Wish::Link { .. } => Action::Linked,
+        }
+    }
+}
+
 /// A new note that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNote {
@@ -177,6 +189,14 @@ pub struct Edit {
     /// The note that it comes into; none if it is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
+}
+
+impl Edit {
+    /// What comes into a note that there was before.
+    pub fn added(&self) -> Option<Added> {
+        let before = self.before.as_ref()?;
+        Some(Added { start: before.at, end: before.at + self.text.len() as u64 })
+    }
 }
 
 /// A note before something comes into it.

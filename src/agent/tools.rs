@@ -253,6 +253,21 @@ fn read_object(tool: &str, arguments: &str) -> Result<Map<String, Value>, String
     }
 }
 
+/// Takes a whole number out of a call's arguments that the tool itself does not know; answers the others, and it.
+///
+/// # Errors
+/// One sentence for whoever made the call.
+pub fn take_whole(
+    tool: &str,
+    arguments: &str,
+    name: &str,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<(String, Option<u64>), String> {
+    let mut given = Arguments { tool, fields: read_object(tool, arguments)? };
+    let number = given.whole(name, range)?;
+    Ok((Value::Object(given.fields).to_string(), number))
+}
+
 /// The arguments of one call; each is taken out when it is read.
 struct Arguments<'n> {
     tool: &'n str,

@@ -5,6 +5,7 @@
 
 use uuid::Uuid;
 
+use super::mcp;
 use super::openai;
 use super::record::Record;
 use super::respond::Problem;
@@ -19,6 +20,8 @@ pub enum Dialect {
     Own,
     /// OpenAI's: everything below `/v1`, also what there is not.
     OpenAi(openai::Speaker),
+    /// MCP's: JSON-RPC, at one address.
+    Mcp(mcp::Speaker),
 }
 
 /// What a client is told of one event.
@@ -41,6 +44,7 @@ impl Dialect {
             Target::Path { path, .. } if path.starts_with("/v1/") => {
                 Dialect::OpenAi(openai::Speaker::default())
             }
+            Target::Path { path: "/mcp", .. } => Dialect::Mcp(mcp::Speaker::default()),
             _ => Dialect::Own,
         }
     }
@@ -51,6 +55,7 @@ impl Dialect {
         match self {
             Dialect::Own => true,
             Dialect::OpenAi(_) => false,
+            Dialect::Mcp(speaker) => !speaker.cancels_by_leaving(),
         }
     }
 
@@ -67,27 +72,45 @@ impl Dialect {
                 (problem.status, None)
             }
             Dialect::OpenAi(_) => openai::refuse(problem, body),
+            Dialect::Mcp(speaker) => (speaker.refuse(problem, body), None),
         }
     }
 
     /// The answer of a run that was waited for, appended to `body`.
     pub fn answer(&self, record: &Record, response: &str, body: &mut Vec<u8>) {
         match self {
-            Dialect::Own => body.extend_from_slice(response.as_bytes()),
+            Dialect::Own | Dialect::Mcp(_) => body.extend_from_slice(response.as_bytes()),
             Dialect::OpenAi(speaker) => {
                 speaker.answer(record.id, record.created_at.as_seconds(), response, body);
             }
         }
     }
 
-    /// An event of a stream, appended to `frames`.
-    pub fn event(&mut self, told: Told<'_>, frames: &mut Vec<u8>) {
+    /// What the body of an answer is wrapped in, for those who have an envelope for all of them; it has `room` bytes.
+    pub fn wrapped(&self, body: &[u8], room: usize) -> Option<Vec<u8>> {
+        match self {
+            Dialect::Own | Dialect::OpenAi(_) => None,
+            Dialect::Mcp(speaker) => Some(speaker.whole(body, room)),
+        }
+    }
+
+    /// A stream begins, of a run that its reader has begun.
+    pub fn begins(&self, run: Uuid, frames: &mut Vec<u8>) {
+        match self {
+            Dialect::Own | Dialect::OpenAi(_) => {}
+            Dialect::Mcp(speaker) => speaker.begins(run, frames),
+        }
+    }
+
+    /// An event of a stream, appended to `frames`; one message more has `room` bytes.
+    pub fn event(&mut self, told: Told<'_>, room: usize, frames: &mut Vec<u8>) {
         match self {
             Dialect::Own => {
                 let id = sse::EventId { run: told.run, sequence: told.number };
                 sse::event(Some(id), told.json, frames);
             }
             Dialect::OpenAi(speaker) => speaker.event(told, frames),
+            Dialect::Mcp(speaker) => speaker.event(told, room, frames),
         }
     }
 
@@ -101,6 +124,7 @@ impl Dialect {
                 sse::retry(retry_ms, frames);
             }
             Dialect::OpenAi(speaker) => speaker.restarting(run, frames),
+            Dialect::Mcp(speaker) => speaker.restarting(run, frames),
         }
     }
 
@@ -108,7 +132,7 @@ impl Dialect {
     pub fn note(&self, json: &str, frames: &mut Vec<u8>) {
         match self {
             Dialect::Own => sse::event(None, json, frames),
-            Dialect::OpenAi(_) => {}
+            Dialect::OpenAi(_) | Dialect::Mcp(_) => {}
         }
     }
 }

@@ -239,7 +239,7 @@ impl Journal {
         }
         let excess = self.excess();
         let now = cx.os.clock.wall().as_millis();
-        let ttl = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
+        let ttl = self.ttl_ms();
         let oldest_end = self.oldest_end.map(|oldest_end| oldest_end.as_millis().saturating_add(ttl));
         let due = match oldest_end {
             Some(due) => due,
@@ -355,6 +355,11 @@ impl Journal {
                 self.sweep_later(cx);
             }
         }
+    }
+
+    /// How long an ended run is kept, in milliseconds.
+    pub fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Gives memory back if little is left of much.

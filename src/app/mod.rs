@@ -19,6 +19,7 @@ pub mod folder;
 pub mod health;
 pub mod journal;
 pub mod keeping;
+pub mod mcp;
 pub mod model;
 pub mod note_files;
 pub mod openai;

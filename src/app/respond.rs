@@ -6,6 +6,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -58,10 +59,25 @@ pub enum Place {
     Index(usize),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Name(name) => f.write_str(name),
+            Place::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
 impl Invalid {
     /// An error of `kind` at `loc`.
     pub fn new(kind: &'static str, loc: &[Place], msg: impl Into<Cow<'static, str>>) -> Invalid {
         Invalid { kind, loc: loc.to_vec(), msg: msg.into() }
+    }
+
+    /// As one sentence without its full stop: `strategy: Input should be 'model', 'fast-first' or 'notes'`.
+    pub fn in_words(&self) -> String {
+        let place: Vec<String> = self.loc.iter().skip(1).map(Place::to_string).collect();
+        if place.is_empty() { self.msg.to_string() } else { format!("{}: {}", place.join("."), self.msg) }
     }
 
     /// A parameter that should be a whole number.

@@ -6,6 +6,7 @@ mod cost;
 mod embed;
 mod fairness;
 mod harness;
+mod mcp;
 mod model;
 mod model_server;
 mod timeouts;

@@ -26,7 +26,7 @@ SECONDS_MAX = 240
 
 PHASES = ["Examples", "Coverage", "Fuzzing", "Stateful"]
 # What clients send may have fields that the server does not know, and it passes them over.
-OPEN = {"ChatRequest", "Turn", "VerifyRequest", "SourceToVerify", "ServerSentEvent"}
+OPEN = {"ChatRequest", "Turn", "VerifyRequest", "SourceToVerify", "ServerSentEvent", "McpMessage"}
 
 
 def closed(document):

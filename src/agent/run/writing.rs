@@ -2,7 +2,7 @@
 
 use super::{Run, State, fail};
 use crate::agent::effect::{Edit, Effect, Findings, NewNote, Unwritten, Wish};
-use crate::agent::event::{Action, Added, Answer, KnowledgeUpdate, RunEvent, Stage};
+use crate::agent::event::{Action, Answer, KnowledgeUpdate, RunEvent, Stage};
 use crate::agent::organise;
 use crate::agent::question::Writes;
 
@@ -150,13 +150,8 @@ impl Run {
 
 /// A change that was made, as it is told.
 fn update(id: String, wish: &Wish, planned: Edit) -> KnowledgeUpdate {
-    let Edit { path, title, text, hash, before } = planned;
-    let action = match wish {
-        Wish::Create(_) => Action::Created,
-        Wish::Append { .. } => Action::Appended,
-        Wish::Link { .. } => Action::Linked,
-    };
-    let added = before.map(|before| Added { start: before.at, end: before.at + text.len() as u64 });
+    let (action, added) = (wish.action(), planned.added());
+    let Edit { path, title, hash, .. } = planned;
     KnowledgeUpdate { id, action, path, title, hash, added }
 }
 

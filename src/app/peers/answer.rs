@@ -71,6 +71,9 @@ pub(super) fn send_whole(
     cx: &mut Cx<'_, '_>,
 ) {
     let location = location.map(|location| ("Location", location));
+    let room = peer.connection.outbox.free().saturating_sub(HEAD_ROOM);
+    let wrapped = peer.dialect.wrapped(body, room);
+    let body = wrapped.as_deref().unwrap_or(body);
     answer(peer, status, location.as_slice(), Some(JSON), AnswerBody::Whole(body), service, cx);
 }
 
@@ -93,6 +96,11 @@ pub(super) fn send_empty(
     answer(peer, 204, fields, None, AnswerBody::Empty, service, cx);
 }
 
+/// What was sent needs no answer.
+pub(super) fn send_noted(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    answer(peer, 202, &[], None, AnswerBody::Empty, service, cx);
+}
+
 /// What is allowed on a path; and, for a browser that asks before it sends a page's request, what pages may send there
 /// (Fetch Standard, "CORS-preflight fetch").
 pub(super) fn send_allowed(peer: &mut Peer, allow: &str, service: &mut Service, cx: &mut Cx<'_, '_>) {
@@ -108,6 +116,7 @@ pub(super) fn send_allowed(peer: &mut Peer, allow: &str, service: &mut Service, 
 
 /// Fields of a request that a page may set, beside those that it always may.
 const SENT_BY_PAGES: &str = "Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Authorization, Cache-Control, \
+     MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
      X-OpenWebUI-Chat-Id, X-Stainless-Arch, X-Stainless-Async, X-Stainless-Lang, X-Stainless-OS, X-Stainless-Package-Version, \
      X-Stainless-Retry-Count, X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout";
 
@@ -216,6 +225,17 @@ pub(super) fn answer_kept(
                 Then::Accept => {
                     leave(peer, run, service, cx);
                     accept(peer, id, status, service, cx);
+                }
+                Then::Show => {
+                    let mut scratch = std::mem::take(&mut service.scratch);
+                    scratch.clear();
+                    let shown = tasks::show(run, &service.runs, &service.callbacks, &mut scratch);
+                    leave(peer, run, service, cx);
+                    match shown {
+                        Ok(reply) => send_whole(peer, reply.status, None, &scratch, service, cx),
+                        Err(problem) => refuse(peer, &problem, service, cx),
+                    }
+                    service.scratch = scratch;
                 }
                 Then::Stream => begin_stream(peer, run, 0, false, service, cx),
             }
@@ -369,6 +389,15 @@ pub(super) fn begin_stream(
         end_stream(peer, service, cx);
         return;
     }
+    if !joins && let Some(id) = service.runs.at(run).map(|record| record.id) {
+        let mut frames = std::mem::take(&mut service.scratch);
+        frames.clear();
+        peer.dialect.begins(id, &mut frames);
+        if !frames.is_empty() {
+            send_frames(peer, &frames, service, cx);
+        }
+        service.scratch = frames;
+    }
     if joins && let Some(state) = tasks::state(run, &service.runs) {
         send_note(peer, &state, service, cx);
     }
@@ -422,7 +451,8 @@ pub(super) fn stream(
     let read = loop {
         match record.read(sequence) {
             Read::Event(number, json) if frames.len() < service.limits.stream_bytes_per_fill => {
-                peer.dialect.event(Told { run: id_text, created, number, json }, &mut frames);
+                let room = peer.connection.outbox.free().saturating_sub(frames.len() + HEAD_ROOM);
+                peer.dialect.event(Told { run: id_text, created, number, json }, room, &mut frames);
                 sequence = number;
             }
             read => break read,

@@ -1,9 +1,11 @@
 //! A note's file: asking the disk helper for it, and answering with what has become of that.
 
-use super::answer::{JSON, answer, refuse};
-use super::{Exchange, FileWanted, Peer, serve, undo};
-use crate::app::note_files::{self, FileDeed, entity_tag};
-use crate::app::respond::{Invalid, Place, Problem};
+use serde::Serialize;
+
+use super::answer::{JSON, answer, refuse, send_whole};
+use super::{Exchange, FileWanted, Peer, serve, undo, write};
+use crate::app::note_files::{self, FileDeed, entity_tag, hexadecimal};
+use crate::app::respond::{Invalid, Place, Problem, write_json};
 use crate::app::service::Service;
 use crate::base::Key;
 use crate::os::disk::{Change, ChangeProblem, Changed, Deed, Fetched, Job};
@@ -52,6 +54,7 @@ pub fn fetched(
 ) {
     let Some(wanted) = awaited(peer) else { return };
     match (outcome, wanted) {
+        (outcome, FileWanted::Edited(writing)) => write::fetched(peer, *writing, outcome, service, cx),
         (Err(problem), _) => {
             refuse(peer, &note_files::not_read(&problem), service, cx);
         }
@@ -67,6 +70,11 @@ pub fn fetched(
                 answer(peer, 200, &fields, Some("text/markdown; charset=utf-8"), body, service, cx);
             }
         }
+        (Ok(file), FileWanted::Window { path, start, length }) => {
+            let mut body = Vec::new();
+            window(&path, &file, start, length, &mut body);
+            send_whole(peer, 200, None, &body, service, cx);
+        }
         (Ok(_), FileWanted::Written | FileWanted::Gone | FileWanted::Undone { .. }) => {
             refuse(peer, &Problem::new(500, "the disk has answered another question"), service, cx);
         }
@@ -74,12 +82,57 @@ pub fn fetched(
     serve(peer, service, cx);
 }
 
+/// So many bytes of a note from there on, from the beginning of a character to the end of one.
+fn window(path: &str, file: &Fetched, start: u64, length: usize, body: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Body<'w> {
+        path: &'w str,
+        start: usize,
+        end: usize,
+        /// Of the whole note.
+        bytes: usize,
+        /// Where to go on; none at the end.
+        next: Option<usize>,
+        text: &'w str,
+        hash: String,
+    }
+    let bytes = &file.bytes[..];
+    // Inside a character of UTF-8 stand bytes like 10xxxxxx (RFC 3629 §3).
+    let is_inside = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let mut start = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
+    while is_inside(start) {
+        start += 1;
+    }
+    let mut end = start.saturating_add(length).min(bytes.len());
+    while is_inside(end) && end > start {
+        end -= 1;
+    }
+    // A window that is narrower than its first character shows it all the same, or nobody would get past it.
+    if end == start {
+        end = (start + 1).min(bytes.len());
+        while is_inside(end) {
+            end += 1;
+        }
+    }
+    let text = String::from_utf8_lossy(bytes.get(start..end).unwrap_or_default());
+    let next = (end < bytes.len()).then_some(end);
+    let hash = hexadecimal(&file.hash);
+    write_json(&Body { path, start, end, bytes: bytes.len(), next, text: &text, hash }, body);
+}
+
 /// A file was changed, and the index holds it as it is now.
 pub fn changed(peer: &mut Peer, path: &str, done: &Changed, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let Some(wanted) = awaited(peer) else { return };
-    if let FileWanted::Undone { id } = wanted {
-        undo::answer_undone(peer, &id, path, service, cx);
-        return serve(peer, service, cx);
+    match wanted {
+        FileWanted::Undone { id } => {
+            undo::answer_undone(peer, &id, path, service, cx);
+            return serve(peer, service, cx);
+        }
+        FileWanted::Edited(writing) => {
+            write::written(peer, &writing, service, cx);
+            return serve(peer, service, cx);
+        }
+        FileWanted::Bytes { .. } | FileWanted::Window { .. } | FileWanted::Written | FileWanted::Gone => {}
     }
     let mut scratch = std::mem::take(&mut service.scratch);
     scratch.clear();
@@ -96,7 +149,11 @@ pub fn changed(peer: &mut Peer, path: &str, done: &Changed, service: &mut Servic
 pub fn not_changed(peer: &mut Peer, problem: &ChangeProblem, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let Some(wanted) = awaited(peer) else { return };
     let problem = match wanted {
-        FileWanted::Bytes { .. } => note_files::not_read(problem),
+        FileWanted::Edited(writing) => {
+            write::not_changed(peer, *writing, problem, service, cx);
+            return serve(peer, service, cx);
+        }
+        FileWanted::Bytes { .. } | FileWanted::Window { .. } => note_files::not_read(problem),
         // Without its condition it would be refused all the same, and then that is what counts (RFC 9110 §13.2.1).
         FileWanted::Gone if *problem == ChangeProblem::Absent => note_files::not_read(problem),
         FileWanted::Written | FileWanted::Gone => note_files::not_changed(problem),
@@ -114,5 +171,48 @@ fn awaited(peer: &mut Peer) -> Option<FileWanted> {
     match std::mem::replace(&mut peer.exchange, Exchange::Nothing) {
         Exchange::AwaitFile { wanted } => Some(wanted),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn seen(text: &[u8], start: u64, length: usize) -> (String, u64, u64, Option<u64>) {
+        let mut body = Vec::new();
+        window("a.md", &Fetched { bytes: text.into(), hash: [0; 32] }, start, length, &mut body);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["bytes"], text.len());
+        let number = |name: &str| body[name].as_u64();
+        let text = body["text"].as_str().unwrap().to_owned();
+        (text, number("start").unwrap(), number("end").unwrap(), number("next"))
+    }
+
+    #[test]
+    fn a_window_begins_and_ends_between_two_characters() {
+        let text = "aé€z".as_bytes();
+        assert_eq!(seen(text, 0, 100), ("aé€z".to_owned(), 0, 7, None));
+        assert_eq!(seen(text, 0, 2), ("a".to_owned(), 0, 1, Some(1)));
+        assert_eq!(seen(text, 2, 3), ("€".to_owned(), 3, 6, Some(6)));
+        assert_eq!(seen(text, 1, 1), ("é".to_owned(), 1, 3, Some(3)));
+        assert_eq!(seen(text, u64::MAX, 9), (String::new(), 7, 7, None));
+        assert_eq!(seen(b"caf\xe9", 0, 9), ("caf\u{fffd}".to_owned(), 0, 4, None));
+    }
+
+    #[test]
+    fn windows_one_behind_the_other_show_all_of_a_note() {
+        let text = "Grüße, 世界! 🐢 ".repeat(9);
+        for length in 1..20 {
+            let (mut whole, mut at) = (String::new(), 0);
+            loop {
+                let (part, _, _, next) = seen(text.as_bytes(), at, length);
+                whole.push_str(&part);
+                let Some(next) = next else { break };
+                at = next;
+            }
+            assert_eq!(whole, text);
+        }
     }
 }

@@ -20,15 +20,18 @@
 //! through the same short list until nothing can be done without waiting. What we owe goes out before more is taken
 //! in, so a peer that doesn't read stops being read from: that is all the backpressure there is.
 //!
-//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `socket`, `end`, and `deadlines`.
+//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `write`, `mcp`, `socket`, `end`, and
+//! `deadlines`.
 
 mod answer;
 mod deadlines;
 mod end;
 mod file;
+mod mcp;
 mod receive;
 mod socket;
 mod undo;
+mod write;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -91,10 +94,21 @@ enum Exchange {
 }
 
 /// What a client wants of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 enum FileWanted {
     /// Its bytes, unless the client has them.
     Bytes { unless: Versions },
+    /// Some of its text.
+    Window {
+        /// The note.
+        path: Box<str>,
+        /// Byte to begin at.
+        start: u64,
+        /// Bytes at most.
+        length: usize,
+    },
+    /// That something is written as the agent's own tools write it.
+    Edited(Box<write::Writing>),
     /// That it is written.
     Written,
     /// That it is gone.
@@ -111,6 +125,8 @@ enum FileWanted {
 enum Then {
     /// 202, with the run's id.
     Accept,
+    /// 200, with its task.
+    Show,
     /// Its events are streamed, from the first.
     Stream,
 }

@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use super::answer::{
-    HEAD_ROOM, accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_whole,
+    HEAD_ROOM, accept, begin_stream, refuse, send_allowed, send_document, send_empty, send_noted, send_whole,
     tell_malformed, watch,
 };
 use super::{
-    Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, serve, socket, undo,
+    Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, mcp, serve, socket,
+    undo,
 };
 use crate::agent::Question;
 use crate::app::access_log::shown;
@@ -29,7 +30,7 @@ use crate::store::{Idempotency, Job, KeptRun, KeptSession};
 use crate::wire::http1::{AdmitError, Method, RequestEvent};
 
 /// What a request is answered with, once all of it was read.
-enum Outcome {
+pub(super) enum Outcome {
     /// With the scratch buffer's bytes.
     Whole(Reply),
     /// With a refusal.
@@ -40,6 +41,8 @@ enum Outcome {
     Allowed(&'static str),
     /// With nothing: 204.
     NoContent,
+    /// With nothing: 202, as nothing was asked.
+    Noted,
     /// With the id of a run that was accepted before, and where it is.
     Accepted(Uuid, &'static str),
     /// With a run's answer, when there is one.
@@ -203,6 +206,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
         Outcome::Document(document) => send_document(peer, document, service, cx),
         Outcome::Allowed(allow) => send_allowed(peer, allow, service, cx),
         Outcome::NoContent => send_empty(peer, &[], service, cx),
+        Outcome::Noted => send_noted(peer, service, cx),
         Outcome::Accepted(id, status) => accept(peer, id, status, service, cx),
         Outcome::Run(run) => {
             peer.exchange = Exchange::AwaitRun { run };
@@ -380,9 +384,7 @@ fn perform(
         Route::View(wanted) => {
             let Service { works, library, .. } = service;
             let task = works.view(connection, wanted, library);
-            task.map(Outcome::View).ok_or_else(|| {
-                Problem::busy("too many look through the notes at once; try again in a moment", 1)
-            })
+            task.map(Outcome::View).ok_or_else(too_many_views)
         }
         Route::File { path, deed } => file::ask(connection, path, deed, body, service, cx).map(Outcome::File),
         Route::Undo => undo::parse(body)
@@ -418,9 +420,14 @@ fn perform(
         Route::Socket { accept } => Ok(Outcome::Socket(accept)),
         Route::Models => Ok(Outcome::Whole(openai::list(service.embedder.as_ref(), scratch))),
         Route::OneModel(name) => openai::one(&name, service.embedder.as_ref(), scratch).map(Outcome::Whole),
+        Route::Mcp(head) => mcp::act(&head, body, connection, dialect, service, cx, scratch),
         Route::Options(allow) => Ok(Outcome::Allowed(allow)),
     };
     done.unwrap_or_else(Outcome::Refuse)
+}
+
+pub(super) fn too_many_views() -> Problem {
+    Problem::busy("too many look through the notes at once; try again in a moment", 1)
 }
 
 fn clear_caches(service: &mut Service, scratch: &mut Vec<u8>) -> Reply {
@@ -437,7 +444,7 @@ fn sync(connection: Key, force: bool, service: &mut Service, cx: &mut Cx<'_, '_>
 }
 
 /// Does something about a run that is here, or has the store look for it.
-fn look_for(
+pub(super) fn look_for(
     id: Uuid,
     deed: Deed,
     asker: Key,
@@ -573,7 +580,7 @@ fn callback_of(chat: &Chat, service: &Service) -> Result<Option<Target>, Problem
     target.transpose().map_err(Problem::invalid)
 }
 
-fn begin_run(
+pub(super) fn begin_run(
     chat: &Chat,
     on_disconnect: OnDisconnect,
     key: Option<Idempotency>,

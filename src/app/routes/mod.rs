@@ -17,6 +17,7 @@ use crate::wire::sse::parse_event_id;
 use crate::wire::websocket;
 
 use super::doors::{Doors, Shut};
+use super::mcp::Announced;
 use super::note_files::{FileDeed, expected, note_path, versions};
 use super::respond::{Invalid, Problem};
 use super::sessions;
@@ -123,6 +124,8 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`
     OneModel(Box<str>),
+    /// `POST /mcp`
+    Mcp(Box<Announced>),
     /// `GET /ws`
     Socket {
         /// What the answer's `Sec-WebSocket-Accept` says.
@@ -140,6 +143,7 @@ impl Route {
             | Route::ChatStream
             | Route::ChatAsync { .. }
             | Route::Completions { .. }
+            | Route::Mcp(_)
             | Route::Verify => limits.chat_body_bytes_max,
             Route::File { deed: FileDeed::Write { .. }, .. } => limits.note_bytes_max,
             _ => limits.body_bytes_max,
@@ -159,6 +163,7 @@ impl Route {
                 | Route::ChatStream
                 | Route::ChatAsync { .. }
                 | Route::Completions { .. }
+                | Route::Mcp(_)
                 | Route::Verify
                 | Route::Undo
         )
@@ -204,6 +209,7 @@ enum Resource {
     Completions,
     Models,
     OneModel(Box<str>),
+    Mcp,
     Socket,
 }
 
@@ -249,6 +255,7 @@ impl Resource {
             | Resource::CacheRebuild
             | Resource::Undo
             | Resource::Completions
+            | Resource::Mcp
             | Resource::AgentReset => POST,
             Resource::Socket => SOCKET,
             Resource::OneTask(_) => DELETE,
@@ -304,7 +311,7 @@ fn shut(shut: Shut) -> Problem {
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 37] = [
+static PATHS: [(&str, Named); 38] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -332,6 +339,7 @@ static PATHS: [(&str, Named); 37] = [
     ("/agent/reset", Named::One(Resource::AgentReset)),
     ("/openapi.json", Named::One(Resource::OpenApi)),
     ("/docs", Named::One(Resource::ApiPage)),
+    ("/mcp", Named::One(Resource::Mcp)),
     ("/ws", Named::One(Resource::Socket)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
     ("/v1/models", Named::One(Resource::Models)),
@@ -435,6 +443,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::OpenApi => Route::OpenApi,
         Resource::ApiPage => Route::ApiPage,
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
+        Resource::Mcp => Route::Mcp(Box::new(Announced::of(head))),
         Resource::Socket => Route::Socket { accept: handshake(head)? },
         Resource::Models => Route::Models,
         Resource::OneModel(name) => Route::OneModel(name),

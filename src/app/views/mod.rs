@@ -10,6 +10,7 @@
 
 mod graph;
 mod grep;
+mod links;
 mod list;
 mod ranked;
 
@@ -64,6 +65,11 @@ pub enum Wanted {
         /// Lines at most.
         limit: usize,
     },
+    /// A note's links in both directions.
+    Links {
+        /// The note.
+        path: Box<str>,
+    },
     /// `GET /knowledge/graph`
     Graph(Page),
     /// `GET /knowledge/graph?around=`
@@ -101,6 +107,8 @@ pub enum View {
     Graph(graph::Pages),
     /// The neighbourhood of one note.
     Around(graph::Around),
+    /// The links of this note.
+    Links(Box<str>),
 }
 
 impl View {
@@ -121,6 +129,7 @@ impl View {
             Wanted::Lines { query, case_sensitive, limit } => {
                 View::Grep(Box::new(grep::Grep::new(&query, case_sensitive, limit)))
             }
+            Wanted::Links { path } => View::Links(path),
             Wanted::Graph(page) => View::Graph(graph::Pages::new(page)),
             Wanted::Around { path, depth, limit } => View::Around(graph::Around::new(path, depth, limit)),
         }
@@ -135,6 +144,7 @@ impl View {
             View::Grep(view) => view.step(library, slice).map(Ok),
             View::Graph(view) => view.step(library, slice).map(Ok),
             View::Around(view) => view.step(library, slice),
+            View::Links(path) => Some(links::step(path, library, slice)),
         }
     }
 }
