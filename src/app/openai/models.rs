@@ -22,7 +22,7 @@ impl Model<'_> {
     }
 }
 
-fn names<'e>(embedder: Option<&'e Embedder>) -> impl Iterator<Item = &'e str> {
+fn names(embedder: Option<&Embedder>) -> impl Iterator<Item = &str> {
     NAMES.into_iter().chain(embedder.map(Embedder::name))
 }
 

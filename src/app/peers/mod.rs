@@ -10,6 +10,7 @@
 //!       │                        │ ├─ long poll, cancel ───► AwaitEnd ──── ended ───┤           │
 //!       │                        │ ├─ a note's file ───────► AwaitFile ───── done ───┤           │
 //!       │                        │ ├─ a look at the notes ─► AwaitView ───── made ───┤           │
+//!       │                        │ ├─ texts to embed ──────► AwaitVectors ── given ──┤           │
 //!       │                        │ └─ sync ────────────────► AwaitSync ─── scanned ─┤           │
 //!       └────────────────────────────────────────────────────────────────────────┴───────────┘
 //!    any of them ── last answer queued, or a peer that must go ──► Lingering ──► (closed)
@@ -19,7 +20,8 @@
 //! through the same short list until nothing can be done without waiting. What we owe goes out before more is taken
 //! in, so a peer that doesn't read stops being read from: that is all the backpressure there is.
 //!
-//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `end`, and `deadlines`.
+//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `vectors`, `end`, and
+//! `deadlines`.
 
 mod answer;
 mod deadlines;
@@ -27,6 +29,7 @@ mod end;
 mod file;
 mod receive;
 mod undo;
+mod vectors;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -36,6 +39,7 @@ use uuid::Uuid;
 use super::dialect::Dialect;
 use super::doors::Origin;
 use super::note_files::Versions;
+use super::openai::Form;
 use super::routes::Route;
 use super::service::Service;
 use crate::base::planted::{Planted, is_planted};
@@ -52,6 +56,7 @@ pub use deadlines::timer;
 pub use end::over;
 pub use file::{changed, fetched, not_changed};
 pub use receive::found;
+pub use vectors::embedded;
 
 use answer::{answer_end, answer_kept, answer_run, stream};
 use deadlines::arm;
@@ -79,6 +84,8 @@ enum Exchange {
     AwaitSync,
     /// A look at the notes, which this task makes.
     AwaitView { task: Key },
+    /// Vectors of what a client has sent, which are to be written so.
+    AwaitVectors { request: Key, form: Form },
     /// A file that is read, or changed.
     AwaitFile { wanted: FileWanted },
     /// The last answer is out; what still arrives is dropped until the peer closes or the time is up.
@@ -223,6 +230,8 @@ pub struct Holds {
     pub awaits_sync: bool,
     /// It waits for a view.
     pub awaits_view: bool,
+    /// It waits for vectors.
+    pub awaits_vectors: bool,
     /// It waits for a file.
     pub awaits_file: bool,
 }
@@ -298,6 +307,7 @@ impl Peer {
             | Exchange::Streaming { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
+            | Exchange::AwaitVectors { .. }
             | Exchange::AwaitFile { .. }
             | Exchange::Lingering { .. } => 0,
         };
@@ -311,6 +321,7 @@ impl Peer {
             run: self.run().filter(|_| !self.gone),
             awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
             awaits_view: !self.gone && matches!(self.exchange, Exchange::AwaitView { .. }),
+            awaits_vectors: !self.gone && matches!(self.exchange, Exchange::AwaitVectors { .. }),
             awaits_file: !self.gone && matches!(self.exchange, Exchange::AwaitFile { .. }),
         }
     }
@@ -331,6 +342,7 @@ impl Peer {
             | Exchange::AwaitStore { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
+            | Exchange::AwaitVectors { .. }
             | Exchange::AwaitFile { .. }
             | Exchange::Lingering { .. } => None,
         }
@@ -343,11 +355,12 @@ pub fn ready(peer: &mut Peer, ready: Ready, service: &mut Service, cx: &mut Cx<'
     if peer.gone {
         return;
     }
-    if let Some(run) = peer.run()
-        && peer.connection.peer_closed()
-    {
+    if peer.connection.peer_closed() {
         // It may be half-closed and still read, or it may be gone: only a write could tell, and there is none to make.
-        leaving(peer, run, service, cx);
+        if let Some(run) = peer.run() {
+            leaving(peer, run, service, cx);
+        }
+        vectors::leaving(peer, service, cx);
     }
     serve(peer, service, cx);
 }
@@ -420,6 +433,7 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         Exchange::AwaitSync
         | Exchange::AwaitStore { .. }
         | Exchange::AwaitView { .. }
+        | Exchange::AwaitVectors { .. }
         | Exchange::AwaitFile { .. } => Stepped::Waits,
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),
     }

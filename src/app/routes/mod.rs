@@ -118,6 +118,8 @@ pub enum Route {
         /// The session that it belongs to.
         session: Option<Box<str>>,
     },
+    /// `POST /v1/embeddings`
+    Embed,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -153,6 +155,7 @@ impl Route {
                 | Route::ChatStream
                 | Route::ChatAsync { .. }
                 | Route::Completions { .. }
+                | Route::Embed
                 | Route::Verify
                 | Route::Undo
         )
@@ -196,6 +199,7 @@ enum Resource {
     OpenApi,
     ApiPage,
     Completions,
+    Embed,
     Models,
     OneModel(Box<str>),
 }
@@ -241,6 +245,7 @@ impl Resource {
             | Resource::CacheRebuild
             | Resource::Undo
             | Resource::Completions
+            | Resource::Embed
             | Resource::AgentReset => POST,
             Resource::OneTask(_) => DELETE,
             Resource::OneSession(_) => SESSION,
@@ -288,7 +293,7 @@ pub fn route(head: &Head<'_>, doors: &Doors, limits: &Limits) -> Result<Route, P
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 36] = [
+static PATHS: [(&str, Named); 37] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -317,6 +322,7 @@ static PATHS: [(&str, Named); 36] = [
     ("/openapi.json", Named::One(Resource::OpenApi)),
     ("/docs", Named::One(Resource::ApiPage)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
+    ("/v1/embeddings", Named::One(Resource::Embed)),
     ("/v1/models", Named::One(Resource::Models)),
     ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
     ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
@@ -418,6 +424,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::OpenApi => Route::OpenApi,
         Resource::ApiPage => Route::ApiPage,
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
+        Resource::Embed => Route::Embed,
         Resource::Models => Route::Models,
         Resource::OneModel(name) => Route::OneModel(name),
         Resource::OneTask(id) => Route::CancelTask(id),
