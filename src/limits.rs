@@ -389,6 +389,27 @@ limits! {
     /// Bytes of question vectors that are kept for the next who asks the same.
     EMBED_CACHE_BYTES_MAX / embed_cache_bytes_max: usize = MIB;
 
+    /// Requests of clients for vectors (`POST /v1/embeddings`) at once, those that wait for a connection included. Over it:
+    /// 503 with `Retry-After`.
+    VECTOR_REQUESTS_MAX / vector_requests_max: usize = 32;
+
+    /// Connections to the embedding server for them; those of questions and passages are not among these, so that a client
+    /// with a library to embed keeps no search waiting.
+    VECTOR_CONNECTIONS_MAX / vector_connections_max: usize = 2;
+
+    /// Texts of one such request. Over it: 400. Others: OpenAI 2048.
+    VECTOR_TEXTS_MAX / vector_texts_max: usize = 256;
+
+    /// Bytes of one of these texts. Over it: 400. Others: OpenAI 8192 tokens, which are about as much in English.
+    VECTOR_TEXT_BYTES_MAX / vector_text_bytes_max: usize = 32 * KIB;
+
+    /// Longest time for such a request, its wait for a connection included. Over it: 503.
+    VECTOR_TIMEOUT / vector_timeout: Duration = Duration::from_secs(60);
+
+    /// Bytes of the answer to it: it must fit into an outbox. In base64 these are 450 vectors of 384 components, as numbers
+    /// 160. Over it: 400, once the server has told how long its vectors are.
+    VECTOR_ANSWER_BYTES_MAX / vector_answer_bytes_max: usize = 960 * KIB;
+
     /// Vectors kept in the store; the ones that came first make room. Half a gigabyte at 384 components.
     VECTORS_KEPT_MAX / vectors_kept_max: u64 = 1_000_000;
 
@@ -647,6 +668,10 @@ const _: () =
 const _: () = assert!(
     NOTE_FILE_BYTES_MAX + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
     "a file at its bound must fit into an outbox"
+);
+const _: () = assert!(
+    VECTOR_ANSWER_BYTES_MAX + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
+    "vectors at their bound must fit into an outbox"
 );
 const _: () = assert!(NOTE_BYTES_MAX <= NOTE_FILE_BYTES_MAX, "what can be written can be read");
 

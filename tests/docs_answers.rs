@@ -307,6 +307,31 @@ const QUESTIONS: &[Asked] = &[
     },
     Asked { question: "What does a callback promise?", words: &["at least once"], chapter: "callbacks.md" },
     Asked {
+        question: "How do I connect an OpenAI client?",
+        words: &["http://localhost:8000/v1", "its model to oneloop", "its key to anything"],
+        chapter: "openai.md",
+    },
+    Asked {
+        question: "What happens when an OpenAI client closes the connection?",
+        words: &["cancelled at once", "without the grace"],
+        chapter: "openai.md",
+    },
+    Asked {
+        question: "In which order do chunks of a completion come?",
+        words: &["who speaks", "finish_reason", "[DONE]"],
+        chapter: "openai.md",
+    },
+    Asked {
+        question: "How do I get embeddings from the server?",
+        words: &["--embed-url", "POST /v1/embeddings"],
+        chapter: "openai.md",
+    },
+    Asked {
+        question: "Which field names a session in OpenAI's API?",
+        words: &["X-OpenWebUI-Chat-Id"],
+        chapter: "openai.md",
+    },
+    Asked {
         question: "Which threads does the server have?",
         words: &["four threads at most", "names helper"],
         chapter: "architecture.md",

@@ -46,6 +46,10 @@ pub struct Census {
     pub with_view: usize,
     /// Views of the notes in the making.
     pub views: usize,
+    /// Connections that wait for vectors.
+    pub with_vectors: usize,
+    /// Requests for vectors that are not told yet.
+    pub vector_requests: usize,
     /// Connections that wait for a file to be read or changed.
     pub with_file: usize,
     /// Files that are being read or changed for somebody, who may have gone since.
@@ -140,6 +144,7 @@ impl App {
             census.with_run += holds.runs.iter().filter(|run| service.runs.at(**run).is_some()).count();
             census.with_sync += usize::from(holds.awaits_sync);
             census.with_view += usize::from(holds.awaits_view);
+            census.with_vectors += usize::from(holds.awaits_vectors);
             census.with_file += usize::from(holds.awaits_file);
         }
         if let Some(model) = &service.model {
@@ -150,6 +155,7 @@ impl App {
         if let Some(embedder) = &service.embedder {
             let (askers, timers, _) = embedder.holds();
             census.embedding_askers = askers;
+            census.vector_requests = embedder.requests();
             census.timers += timers;
         }
         let (timers, calls) = service.callbacks.holds();

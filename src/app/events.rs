@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::callbacks::CALLBACK;
-use super::embed::{EMBEDDER, EMBEDDING};
+use super::embed::{EMBEDDER, EMBEDDING, Embedder};
 use super::folder::Ended;
 use super::journal::NO_HELPER;
 use super::model::{CALL, Model};
@@ -282,6 +282,7 @@ impl App {
         self.service.hear_servers(cx);
         self.tell_scan(cx);
         self.tell_views(cx);
+        self.tell_vectors(cx);
         self.tell_changes(cx);
         if !self.service.is_parked() {
             // A run that has heard of its change may want to ask.
@@ -331,6 +332,17 @@ impl App {
         while let Some(viewed) = self.service.works.next_viewed() {
             if let Some(peer) = self.peers.at_mut(viewed.asker) {
                 peers::viewed(peer, viewed.task, viewed.body, &mut self.service, cx);
+            }
+        }
+    }
+
+    /// Answers those whose vectors are there, or of whom it is known that they get none.
+    fn tell_vectors(&mut self, cx: &mut Cx<'_, '_>) {
+        while let Some((asker, request, outcome)) =
+            self.service.embedder.as_mut().and_then(Embedder::take_over)
+        {
+            if let Some(peer) = self.peers.at_mut(asker) {
+                peers::embedded(peer, request, outcome, &mut self.service, cx);
             }
         }
     }

@@ -267,6 +267,8 @@ struct EmbeddingsView<'m> {
     embedded: u64,
     kept: u64,
     refused: u64,
+    /// Texts of clients.
+    given: u64,
     /// Requests.
     failed: u64,
     connections_kept: usize,
@@ -276,7 +278,7 @@ struct EmbeddingsView<'m> {
 impl EmbeddingsView<'_> {
     fn of<'m>(embedder: &'m Embedder, outbound: &Outbound) -> EmbeddingsView<'m> {
         let (breaker, breaker_opened) = embedder.breaker();
-        let EmbedCounts { questions, shared, cached, without, embedded, kept, refused, failed } =
+        let EmbedCounts { questions, shared, cached, without, embedded, kept, refused, given, failed } =
             embedder.counts();
         let lines = outbound.counts_of(embedder.origin());
         EmbeddingsView {
@@ -290,6 +292,7 @@ impl EmbeddingsView<'_> {
             embedded,
             kept,
             refused,
+            given,
             failed,
             connections_kept: lines.kept,
             connections_reused: lines.reused,

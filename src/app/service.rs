@@ -205,7 +205,7 @@ impl Service {
             model.tell_unbegun(&mut lines, cx, &mut hear);
         }
         if let Some(embedder) = embedder {
-            embedder.tell_unbegun(library, journal, cx, vectors);
+            embedder.tell_unbegun(library, journal, lines.outbound, cx, vectors);
         }
         for (run, vector) in vectors.drain(..) {
             works.hear_vector(run, vector, runs, library);
@@ -219,6 +219,14 @@ impl Service {
         embedder.timer(id, owner, cx, vectors);
         for (run, vector) in vectors.drain(..) {
             works.hear_vector(run, vector, runs, library);
+        }
+    }
+
+    /// The client that wanted these vectors does not wait for them any more.
+    pub fn leave_vectors(&mut self, request: Key, cx: &mut Cx<'_, '_>) {
+        let Service { embedder, outbound, pool, .. } = self;
+        if let Some(embedder) = embedder {
+            embedder.leave_request(request, &mut Lines { outbound, pool }, cx);
         }
     }
 
@@ -269,7 +277,7 @@ impl Service {
     pub fn has_unheard(&self) -> bool {
         self.outbound.has_news()
             || self.model.as_ref().is_some_and(Model::has_unbegun)
-            || self.embedder.as_ref().is_some_and(Embedder::has_unbegun)
+            || self.embedder.as_ref().is_some_and(Embedder::has_news)
     }
 
     /// No more requests begin in this turn, on whatever connection.

@@ -2,6 +2,8 @@
 //! the test's own, in this thread.
 #![expect(clippy::disallowed_types, reason = "the store's helper is a thread of its own")]
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use oneloop::wire::url::Url;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::Server;
+use crate::harness::{Server, post};
 use crate::model_server::{Call, Chat, ModelServer};
 
 /// Shares no word with the note, but its direction.
@@ -282,4 +284,112 @@ fn a_cancelled_run_leaves_nothing_behind_that_waits() {
     assert!(told.starts_with("HTTP/1.1 200"), "{told}");
     // Its call goes on, and nobody waits for it.
     assert_eq!(server.embedder().holds(), (0, 0, 1));
+}
+
+/// Sends a client's request for vectors.
+fn want(server: &mut Server, body: &Value) -> TcpStream {
+    let mut client = server.connect();
+    client.write_all(&post("/v1/embeddings", &body.to_string())).expect("it takes a request");
+    client
+}
+
+/// The status and the body of an answer.
+fn told(server: &mut Server, client: &TcpStream) -> (u16, Value) {
+    let text = server.hear(client);
+    let (head, body) = text.split_once("\r\n\r\n").expect("it has a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("it has a status");
+    (status, serde_json::from_str(body).expect("it is JSON"))
+}
+
+#[test]
+fn a_client_is_told_the_vectors_of_its_texts_some_at_a_time_and_as_they_are() {
+    let limits = Limits { embed_batch_max: 2, ..Limits::default() };
+    let (embedding, mut server) = both(NEVER, limits);
+    let _call = embedded(&embedding, &mut server);
+    let client = want(&mut server, &json!({"model": "small", "input": ["tea", "a boat", "more tea"]}));
+    // Over a connection of its own: questions have theirs.
+    let (mut call, request) = embedding.asked(&mut server);
+    assert_eq!(texts(&request), ["tea", "a boat"]);
+    answer(&mut call, &request);
+    let request = call.request(&mut server);
+    assert_eq!(texts(&request), ["more tea"]);
+    answer(&mut call, &request);
+    let (status, list) = told(&mut server, &client);
+    let vectors: Vec<&Value> = (0..3).map(|index| &list["data"][index]["embedding"]).collect();
+    assert_eq!((status, &list["model"]), (200, &json!("small")));
+    assert_eq!(vectors, [&json!([1.0, 0.1]), &json!([0.1, 1.0]), &json!([1.0, 0.1])]);
+    assert_eq!(list["usage"], json!({"prompt_tokens": 0, "total_tokens": 0}));
+    assert_eq!((server.embedder().counts().given, server.embedder().requests()), (3, 0));
+}
+
+#[test]
+fn a_client_that_closes_its_connection_takes_its_request_with_it() {
+    let (embedding, mut server) = both(NEVER, Limits::default());
+    let _call = embedded(&embedding, &mut server);
+    let client = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    let (mut call, _) = embedding.asked(&mut server);
+    assert_eq!(server.embedder().requests(), 1);
+    drop(client);
+    server.until("the embedding server is let go of", |_| call.is_closed().then_some(()));
+    assert_eq!((server.embedder().requests(), server.census().connections), (0, 0));
+    assert_eq!(server.embedder().breaker(), ("closed", 0));
+}
+
+#[test]
+fn what_can_not_be_embedded_is_told_with_the_reason() {
+    let (embedding, mut server) = both(NEVER, Limits { breaker_failures_max: 1, ..Limits::default() });
+    let _call = embedded(&embedding, &mut server);
+    let wanted = json!({"model": "small", "input": ["tea"], "dimensions": 3});
+    let client = want(&mut server, &wanted);
+    let (mut call, request) = embedding.asked(&mut server);
+    answer(&mut call, &request);
+    let (status, error) = told(&mut server, &client);
+    assert_eq!((status, &error["error"]["param"]), (400, &json!("dimensions")));
+
+    let client = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    call.request(&mut server);
+    call.refuse(400, "", r#"{"error":{"message":"input is too long"}}"#);
+    let (status, error) = told(&mut server, &client);
+    assert_eq!(status, 400);
+    assert_eq!(error["error"]["message"], "input: the embedding server answered 400: input is too long");
+    assert_eq!(server.embedder().breaker(), ("closed", 0));
+
+    let client = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    call.request(&mut server);
+    call.refuse(503, "", r#"{"error":{"message":"it is busy"}}"#);
+    assert_eq!(told(&mut server, &client).0, 503);
+    // It has failed once, which is all that it may.
+    let client = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    let (status, error) = told(&mut server, &client);
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("overloaded")));
+    assert_eq!(error["error"]["message"], "the embedding server has failed 1 times in a row");
+}
+
+#[test]
+fn one_request_too_many_and_one_that_takes_too_long_are_503_and_held_against_nobody() {
+    let limits =
+        Limits { vector_requests_max: 1, vector_timeout: SOON, breaker_failures_max: 1, ..Limits::default() };
+    let (embedding, mut server) = both(NEVER, limits);
+    let _call = embedded(&embedding, &mut server);
+    let first = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    server.until("it is begun", |server| (server.embedder().requests() == 1).then_some(()));
+    let second = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    let (status, error) = told(&mut server, &second);
+    assert_eq!(status, 503);
+    assert_eq!(
+        error["error"]["message"],
+        "the embedding server has too many requests of clients to answer already"
+    );
+    let (status, error) = told(&mut server, &first);
+    assert_eq!(status, 503);
+    assert_eq!(error["error"]["message"], "the embedding server was not done with all texts within 0.03 s");
+    assert_eq!(server.embedder().breaker(), ("closed", 0));
+}
+
+#[test]
+fn without_an_embedding_server_it_is_told_how_to_have_one() {
+    let mut server = Server::start(Config::default(), Limits::default());
+    let client = want(&mut server, &json!({"model": "small", "input": "tea"}));
+    let (status, error) = told(&mut server, &client);
+    assert_eq!((status, &error["error"]["code"]), (404, &json!("embeddings_off")));
 }

@@ -127,6 +127,7 @@ impl Server {
         );
         assert_eq!(census.asking, census.askers, "runs that wait for the model, and those that it knows of");
         assert_eq!(census.embedding, census.embedding_askers, "the same of the embedding server");
+        assert_eq!(census.with_vectors, census.vector_requests, "clients that wait for vectors, likewise");
     }
 
     /// Turns until `look` sees what it looks for.

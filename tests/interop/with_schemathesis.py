@@ -14,6 +14,7 @@ import sys
 import httpx
 
 from claims import by
+from scripted_model import ScriptedModel
 from servers import HERE, WORK, Oneloop, environment
 
 holds = by("schemathesis")
@@ -26,7 +27,10 @@ SECONDS_MAX = 240
 
 PHASES = ["Examples", "Coverage", "Fuzzing", "Stateful"]
 # What clients send may have fields that the server does not know, and it passes them over.
-OPEN = {"ChatRequest", "Turn", "VerifyRequest", "SourceToVerify", "ServerSentEvent", "McpMessage"}
+OPEN = {
+    "ChatRequest", "Turn", "VerifyRequest", "SourceToVerify", "CompletionRequest", "EmbeddingsRequest", "ServerSentEvent",
+    "CompletionEvent", "McpMessage",
+}
 
 
 def closed(document):
@@ -52,10 +56,16 @@ def run(location, url):
     return ended.returncode, ended.stdout
 
 
+def embed(request, reply):
+    """Every text points the same way."""
+    reply.whole({"data": [{"embedding": [0.6, 0.8]} for _ in request.body["input"]]})
+
+
 notes = WORK / "described"
 shutil.copytree(HERE / "garden", notes / "garden")
 
-with Oneloop("described", str(notes)) as server:
+with ScriptedModel(embed) as embeddings, Oneloop("described", str(notes), "--embed-url", embeddings.url(), "--embed-model",
+                                                 "all-minilm") as server:
     answer = httpx.get(f"{server.url}/openapi.json", trust_env=False)
     holds("/openapi.json is OpenAPI 3.1 as JSON", answer.headers["content-type"] == "application/json"
           and answer.json()["openapi"].startswith("3.1."), answer.headers)

@@ -5,15 +5,20 @@
 //!                                        └── yes ──────────────────────────────►─┘
 //!   a question ─► asked lately? ─ no ─► asked alone, with a deadline ─► the search goes on with its vector,
 //!                                                                       or without it and says why
+//!   a client's texts ─► asked some at a time, over connections of their own ─► told to it, or why not
 //! ```
 //!
 //! Passages are embedded in the background (`passages`), one batch under way at a time. A batch is only as large as the server
 //! answers soon, for many servers do one thing after the other and a question would wait behind it.
 //!
 //! A question has `--embed-timeout`; its call goes on behind that, and what comes late is there for the next who asks. A
-//! server that fails in a row is left alone for a while, by passages and questions alike (`super::breaker`).
+//! server that fails in a row is left alone for a while, by all of them alike (`super::breaker`).
+//!
+//! What clients want embedded (`requests`) they get as the server gave it. What is kept of a question is a byte a component, which
+//! is enough to search by and no answer to give, so their texts are asked for whatever was asked lately.
 
 mod passages;
+mod requests;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -38,12 +43,17 @@ use super::breaker::{Admission, Breaker};
 use super::journal::Journal;
 use super::model::{tellable, with_reason};
 use passages::Passages;
+use requests::Requests;
+pub use requests::{Given, Missing, Outcome, Wanted};
 
 /// Keys of questions that are on their way to the embedding server.
 pub const EMBEDDING: Kind = Kind(10);
 
 /// The key of the one who embeds passages: for its timers, and for what it asks the store.
 pub const EMBEDDER: Kind = Kind(11);
+
+/// Keys of clients' requests for vectors.
+pub const VECTORS: Kind = Kind(15);
 
 /// What becomes of a question's wish for its vector.
 #[derive(Debug)]
@@ -74,6 +84,8 @@ pub struct EmbedCounts {
     pub kept: u64,
     /// Passages that the server will not embed.
     pub refused: u64,
+    /// Texts of clients whose vectors they were told.
+    pub given: u64,
     /// Requests that failed.
     pub failed: u64,
 }
@@ -103,26 +115,59 @@ struct Trip {
 enum Owner {
     Question(Key),
     Batch,
+    /// A client's.
+    Request(Key),
 }
 
 /// How a request ended.
-enum End {
-    Vectors(Vec<UnitVector>),
+enum End<V> {
+    Vectors(V),
     /// It answers, but not this.
     Refused(Refusal),
-    /// It did not answer, or not so that it could be used. No sentence yet: it goes behind "the embedding server".
+    /// It came to nothing.
+    Missed(Missed),
+}
+
+/// Why there is no answer to read. No sentence yet: it goes behind "the embedding server".
+enum Missed {
+    /// It did not answer, or not so that it could be used.
     Failed(String),
+    /// It was not done when whoever asked had to have it.
+    Late(String),
     /// We had no room to ask it, for which it can't be blamed.
     NotAsked(String),
 }
 
-impl From<&Failure> for End {
-    fn from(failure: &Failure) -> End {
+impl Missed {
+    fn why(self) -> String {
+        match self {
+            Missed::Failed(why) | Missed::Late(why) | Missed::NotAsked(why) => why,
+        }
+    }
+}
+
+impl Missed {
+    /// The same for a client's request. Its time is for all of it, so nobody is to blame when that is over.
+    fn of_request(self, limits: &Limits) -> Missed {
+        match self {
+            Missed::Late(_) => {
+                let why =
+                    format!("was not done with all texts within {} s", limits.vector_timeout.as_secs_f64());
+                Missed::NotAsked(why)
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<&Failure> for Missed {
+    fn from(failure: &Failure) -> Missed {
         match failure {
-            Failure::NoRoom => End::NotAsked(failure.to_string()),
+            Failure::NoRoom => Missed::NotAsked(failure.to_string()),
+            Failure::TotalTimeout(_) => Missed::Late(failure.to_string()),
             // The resolver's words may hold an address.
-            Failure::NoName(_) => End::Failed("has no address".to_owned()),
-            other => End::Failed(other.to_string()),
+            Failure::NoName(_) => Missed::Failed("has no address".to_owned()),
+            other => Missed::Failed(other.to_string()),
         }
     }
 }
@@ -144,6 +189,8 @@ pub struct Embedder {
     path: String,
     authority: String,
     origin: OriginId,
+    /// The same server, for clients' requests.
+    origin_of_requests: OriginId,
     deadline: Duration,
     /// The server takes `encoding_format`.
     takes_base64: bool,
@@ -152,6 +199,7 @@ pub struct Embedder {
     by_exchange: BTreeMap<Key, Owner>,
     answers: Lru<Uuid, Arc<UnitVector>>,
     passages: Passages,
+    requests: Requests,
     breaker: Breaker,
     /// Requests that could not begin, and why.
     unbegun: Vec<(Owner, Failure)>,
@@ -170,18 +218,23 @@ impl fmt::Debug for Embedder {
 impl Embedder {
     /// The server that `config` names; nothing is asked yet. Vectors are kept in the store if that `is_durable`.
     pub fn new(config: &EmbedConfig, is_durable: bool, outbound: &mut Outbound, limits: &Limits) -> Embedder {
-        let origin = outbound.add(Origin {
-            url: config.url.clone(),
-            trust: config.trust.clone(),
-            proxy: config.proxy.clone(),
-            connections_max: limits.embed_connections_max.min(limits.outbound_sockets_max),
-        });
+        let mut add = |connections_max: usize| {
+            outbound.add(Origin {
+                url: config.url.clone(),
+                trust: config.trust.clone(),
+                proxy: config.proxy.clone(),
+                connections_max: connections_max.min(limits.outbound_sockets_max),
+            })
+        };
+        let origin = add(limits.embed_connections_max);
+        let origin_of_requests = add(limits.vector_connections_max);
         Embedder {
             name: config.name.clone(),
             key: config.key.clone(),
             path: format!("{}/embeddings", config.url.path),
             authority: config.url.authority(),
             origin,
+            origin_of_requests,
             deadline: config.timeout,
             takes_base64: true,
             calls: Slots::new(EMBEDDING, limits.embed_calls_max),
@@ -189,6 +242,7 @@ impl Embedder {
             by_exchange: BTreeMap::new(),
             answers: Lru::new(limits.embed_cache_bytes_max),
             passages: Passages::new(&config.name, is_durable, limits),
+            requests: Requests::new(limits),
             breaker: Breaker::new(limits),
             unbegun: Vec::new(),
             trouble: None,
@@ -235,7 +289,7 @@ impl Embedder {
             return Asked::Now(Err(self.without("is asked too much at once")));
         };
         self.by_name.insert(name, key);
-        self.send(&[text], Owner::Question(key), outbound, cx);
+        self.send(&[text], Owner::Question(key), self.limits.embed_answer_timeout, outbound, cx);
         if let Some(call) = self.calls.at_mut(key) {
             call.deadline = Some(cx.set_timer(cx.now.after(self.deadline), key));
         }
@@ -327,13 +381,21 @@ impl Embedder {
         };
         let texts = self.passages.take_turn(cx.now);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        self.send(&texts, Owner::Batch, outbound, cx);
+        self.send(&texts, Owner::Batch, self.limits.embed_answer_timeout, outbound, cx);
         self.passages.sent(Trip { is_probe, ..Trip::default() });
     }
 
-    // --- Requests -------------------------------------------------------------------------------------------------
+    // --- Asking ---------------------------------------------------------------------------------------------------
 
-    fn send(&mut self, texts: &[&str], owner: Owner, outbound: &mut Outbound, cx: &mut Cx<'_, '_>) {
+    /// Asks for the vectors of `texts`, which are to be there within `total`.
+    fn send(
+        &mut self,
+        texts: &[&str],
+        owner: Owner,
+        total: Duration,
+        outbound: &mut Outbound,
+        cx: &mut Cx<'_, '_>,
+    ) {
         let body = wire::request(&self.name, texts, self.takes_base64);
         let authorization = self.key.as_ref().map(|key| format!("Bearer {}", key.reveal()));
         let mut fields = vec![
@@ -347,9 +409,13 @@ impl Embedder {
             connect: self.limits.embed_connect_timeout,
             first_byte: self.limits.embed_answer_timeout,
             gap: self.limits.embed_answer_timeout,
-            total: self.limits.embed_answer_timeout,
+            total,
         };
-        match outbound.begin(self.origin, ask, patience, &self.limits, cx) {
+        let origin = match owner {
+            Owner::Question(_) | Owner::Batch => self.origin,
+            Owner::Request(_) => self.origin_of_requests,
+        };
+        match outbound.begin(origin, ask, patience, &self.limits, cx) {
             Ok(exchange) => {
                 self.by_exchange.insert(exchange, owner);
             }
@@ -357,9 +423,9 @@ impl Embedder {
         }
     }
 
-    /// Some request could not begin, and nobody has heard of it.
-    pub fn has_unbegun(&self) -> bool {
-        !self.unbegun.is_empty()
+    /// Some request could not begin, or some client's is over, and nobody has heard of it.
+    pub fn has_news(&self) -> bool {
+        !self.unbegun.is_empty() || self.requests.has_over()
     }
 
     /// This exchange has news; nothing happens if it is none of ours.
@@ -376,6 +442,7 @@ impl Embedder {
         let trip = match owner {
             Owner::Question(key) => self.calls.at_mut(key).map(|call| &mut call.trip),
             Owner::Batch => self.passages.trip(),
+            Owner::Request(key) => self.requests.trip(key),
         };
         let Some(trip) = trip else { return };
         let Some(end) = pull(trip, exchange, lines, &self.limits, cx) else { return };
@@ -385,7 +452,7 @@ impl Embedder {
             Ok(_) => lines.outbound.finish(exchange, lines.pool, &self.limits, cx),
             Err(_) => lines.outbound.abandon(exchange, lines.pool, &self.limits, cx),
         }
-        self.ended(owner, end, library, journal, cx, granted);
+        self.ended(owner, end, library, journal, lines.outbound, cx, granted);
     }
 
     /// Deals with requests that could not begin.
@@ -393,68 +460,89 @@ impl Embedder {
         &mut self,
         library: &mut Library,
         journal: &mut Journal,
+        outbound: &mut Outbound,
         cx: &mut Cx<'_, '_>,
         granted: &mut Vec<Granted>,
     ) {
         for (owner, failure) in std::mem::take(&mut self.unbegun) {
-            self.ended(owner, Err(End::from(&failure)), library, journal, cx, granted);
+            self.ended(owner, Err(Missed::from(&failure)), library, journal, outbound, cx, granted);
         }
     }
 
     /// A request has ended: with a response, or without.
+    #[expect(clippy::too_many_arguments, reason = "an answer may be put into any of these tables")]
     fn ended(
         &mut self,
         owner: Owner,
-        end: Result<(Head, Vec<u8>), End>,
+        end: Result<(Head, Vec<u8>), Missed>,
         library: &mut Library,
         journal: &mut Journal,
+        outbound: &mut Outbound,
         cx: &mut Cx<'_, '_>,
         granted: &mut Vec<Granted>,
     ) {
-        let (texts, is_probe) = match owner {
-            Owner::Question(key) => (1, self.calls.at(key).is_some_and(|call| call.trip.is_probe)),
-            Owner::Batch => (self.passages.asked(), self.passages.trip().is_some_and(|trip| trip.is_probe)),
-        };
-        let end = match end {
-            Ok((head, body)) => self.read(&head, &body, texts),
-            Err(end) => end,
-        };
-        match &end {
+        match owner {
+            Owner::Question(key) => {
+                let is_probe = self.calls.at(key).is_some_and(|call| call.trip.is_probe);
+                let end = self.read(end, |body| wire::directions(body, 1));
+                self.judge(&end, is_probe, cx);
+                self.answered(key, end, cx, granted);
+            }
+            Owner::Batch => {
+                let is_probe = self.passages.trip().is_some_and(|trip| trip.is_probe);
+                let texts = self.passages.asked();
+                let end = self.read(end, |body| wire::directions(body, texts));
+                self.judge(&end, is_probe, cx);
+                self.batch_ended(end, library, journal, cx);
+            }
+            Owner::Request(key) => {
+                let is_probe = self.requests.trip(key).is_some_and(|trip| trip.is_probe);
+                let texts = self.requests.asked(key);
+                let end = end.map_err(|missed| missed.of_request(&self.limits));
+                let end = self.read(end, |body| wire::answer(body, texts));
+                self.judge(&end, is_probe, cx);
+                self.request_ended(key, end, outbound, cx);
+            }
+        }
+    }
+
+    /// What the end of a request says of the server.
+    fn judge<V>(&mut self, end: &End<V>, is_probe: bool, cx: &Cx<'_, '_>) {
+        match end {
             End::Vectors(_) => {
                 self.breaker.succeeded();
                 if self.trouble.take().is_some() {
                     log::info!("the embedding server at {} answers again", self.authority);
                 }
             }
-            End::Refused(Refusal { why, is_failure: true, is_too_long: false }) => {
+            End::Refused(Refusal { why, is_failure: true, is_too_long: false })
+            | End::Missed(Missed::Failed(why) | Missed::Late(why)) => {
                 self.counts.failed += 1;
                 self.breaker.failed(is_probe, cx.now);
                 self.told_trouble(why);
             }
             // It is well, and does not want this text.
             End::Refused(_) => self.breaker.succeeded(),
-            End::Failed(why) => {
-                self.counts.failed += 1;
-                self.breaker.failed(is_probe, cx.now);
-                self.told_trouble(why);
-            }
-            End::NotAsked(_) if is_probe => self.breaker.abandoned(cx.now),
-            End::NotAsked(_) => {}
-        }
-        match owner {
-            Owner::Question(key) => self.answered(key, end, cx, granted),
-            Owner::Batch => self.batch_ended(end, library, journal, cx),
+            End::Missed(Missed::NotAsked(_)) if is_probe => self.breaker.abandoned(cx.now),
+            End::Missed(Missed::NotAsked(_)) => {}
         }
     }
 
-    fn answered(&mut self, key: Key, end: End, cx: &mut Cx<'_, '_>, granted: &mut Vec<Granted>) {
+    fn answered(
+        &mut self,
+        key: Key,
+        end: End<Vec<UnitVector>>,
+        cx: &mut Cx<'_, '_>,
+        granted: &mut Vec<Granted>,
+    ) {
         let Some(mut call) = self.calls.remove(key) else { return };
         self.by_name.remove(&call.name);
         cx.cancel_timer(&mut call.deadline);
         let outcome = match end {
             // As many as there were texts.
             End::Vectors(vectors) => vectors.into_iter().next().map(Arc::new).ok_or_else(String::new),
-            End::Refused(Refusal { why, .. }) | End::Failed(why) | End::NotAsked(why) => Err(why),
+            End::Refused(Refusal { why, .. }) => Err(why),
+            End::Missed(missed) => Err(missed.why()),
         };
         match outcome {
             Ok(vector) => {
@@ -471,7 +559,13 @@ impl Embedder {
         }
     }
 
-    fn batch_ended(&mut self, end: End, library: &mut Library, journal: &mut Journal, cx: &mut Cx<'_, '_>) {
+    fn batch_ended(
+        &mut self,
+        end: End<Vec<UnitVector>>,
+        library: &mut Library,
+        journal: &mut Journal,
+        cx: &mut Cx<'_, '_>,
+    ) {
         match end {
             End::Vectors(vectors) => {
                 let outcome = self.passages.answered(vectors, library, journal, cx.now);
@@ -491,19 +585,27 @@ impl Embedder {
                     self.passages.pause(self.limits.embed_backoff, cx);
                 }
             }
-            End::Failed(_) | End::NotAsked(_) => self.passages.pause(self.limits.embed_backoff, cx),
+            End::Missed(_) => self.passages.pause(self.limits.embed_backoff, cx),
         }
     }
 
-    /// What a response says.
-    fn read(&mut self, head: &Head, body: &[u8], texts: usize) -> End {
+    /// What a response says, in which `parse` finds the vectors.
+    fn read<V>(
+        &mut self,
+        end: Result<(Head, Vec<u8>), Missed>,
+        parse: impl FnOnce(&[u8]) -> Result<V, String>,
+    ) -> End<V> {
+        let (head, body) = match end {
+            Ok(response) => response,
+            Err(missed) => return End::Missed(missed),
+        };
         if (200..=299).contains(&head.status) {
-            return match wire::vectors(body, texts) {
+            return match parse(&body) {
                 Ok(vectors) => End::Vectors(vectors),
-                Err(why) => End::Failed(self.tellable(why)),
+                Err(why) => End::Missed(Missed::Failed(self.tellable(why))),
             };
         }
-        let reason = self.tellable(error_message(body, self.limits.refusal_bytes_max));
+        let reason = self.tellable(error_message(&body, self.limits.refusal_bytes_max));
         let status = head.status;
         let why = match status {
             300..=399 => format!("redirects ({status}), which is not followed"),
@@ -513,11 +615,11 @@ impl Embedder {
         if matches!(status, 400 | 422) && self.takes_base64 && reason.contains("encoding_format") {
             log::info!("the embedding server does not write base64 ({reason}): it is asked for numbers");
             self.takes_base64 = false;
-            return End::Failed(why);
+            return End::Missed(Missed::Failed(why));
         }
         match status {
             // Whatever is asked, it would say so.
-            300..=399 | 401 | 403 | 404 | 407 | 408 | 429 | 502..=504 => End::Failed(why),
+            300..=399 | 401 | 403 | 404 | 407 | 408 | 429 | 502..=504 => End::Missed(Missed::Failed(why)),
             _ => {
                 let is_too_long = status == 413 || speaks_of_length(&reason);
                 End::Refused(Refusal { why, is_too_long, is_failure: status >= 500 })
@@ -609,6 +711,7 @@ impl Embedder {
     /// Gives memory back that a crowd needed.
     pub fn tidy(&mut self) {
         self.calls.tidy();
+        self.requests.tidy();
     }
 }
 
@@ -619,14 +722,14 @@ fn pull(
     lines: &mut Lines<'_>,
     limits: &Limits,
     cx: &mut Cx<'_, '_>,
-) -> Option<Result<(Head, Vec<u8>), End>> {
+) -> Option<Result<(Head, Vec<u8>), Missed>> {
     loop {
         match lines.outbound.next(exchange, lines.pool, limits, cx)? {
             Told::Head(head) => trip.head = Some(head),
             Told::Body(bytes) => {
                 if trip.body.len() + bytes.len() > limits.embed_answer_bytes_max {
                     let why = format!("answered with over {} bytes", limits.embed_answer_bytes_max);
-                    return Some(Err(End::Failed(why)));
+                    return Some(Err(Missed::Failed(why)));
                 }
                 trip.body.extend_from_slice(bytes);
             }
@@ -634,7 +737,7 @@ fn pull(
                 let head = trip.head.take()?;
                 return Some(Ok((head, std::mem::take(&mut trip.body))));
             }
-            Told::Failed(failure) => return Some(Err(End::from(&failure))),
+            Told::Failed(failure) => return Some(Err(Missed::from(&failure))),
         }
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use crate::notes::UnitVector;
 
@@ -23,37 +24,69 @@ pub(super) fn request(model: &str, texts: &[&str], as_base64: bool) -> String {
     serde_json::to_string(&request).expect("texts can be written as JSON")
 }
 
-/// The vectors in an answer, in the order of the texts.
+/// What a server has answered.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    /// In the order of the texts, all of one dimension.
+    pub(super) vectors: Vec<Vec<f32>>,
+    /// Tokens that the server has counted in them; none if it does not tell.
+    pub(super) tokens: u64,
+}
+
+/// The answer for so many texts.
 ///
 /// # Errors
-/// In words that go behind "the embedding server": what the answer is instead.
-pub(super) fn vectors(body: &[u8], texts: usize) -> Result<Vec<UnitVector>, String> {
+/// In words that go behind "the embedding server": what it is instead.
+pub(super) fn answer(body: &[u8], texts: usize) -> Result<Answer, String> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Fields<'b> {
         data: Vec<Item>,
+        #[serde(borrow)]
+        usage: Option<&'b RawValue>,
     }
     #[derive(Deserialize)]
     struct Item {
         index: Option<usize>,
         embedding: Components,
     }
-    let answer: Answer =
-        serde_json::from_slice(body).map_err(|error| format!("answered with no embeddings: {error}"))?;
-    let mut found: Vec<Option<UnitVector>> = (0..texts).map(|_| None).collect();
-    let count = answer.data.len();
-    for (place, item) in answer.data.into_iter().enumerate() {
-        let Some(slot) = found.get_mut(item.index.unwrap_or(place)) else { continue };
-        let vector = UnitVector::new(&item.embedding.0);
-        *slot = Some(vector.ok_or("answered with a vector that points nowhere")?);
+    #[derive(Deserialize)]
+    struct Usage {
+        prompt_tokens: u64,
     }
-    let found: Option<Vec<UnitVector>> = found.into_iter().collect();
-    let found = found.ok_or_else(|| format!("answered with {count} vectors for {texts} texts"))?;
-    let dimension = found.first().map_or(0, UnitVector::dimension);
-    if found.iter().any(|vector| vector.dimension() != dimension) {
+    let fields: Fields<'_> =
+        serde_json::from_slice(body).map_err(|error| format!("answered with no embeddings: {error}"))?;
+    let mut found: Vec<Option<Vec<f32>>> = (0..texts).map(|_| None).collect();
+    let count = fields.data.len();
+    for (place, item) in fields.data.into_iter().enumerate() {
+        let Some(slot) = found.get_mut(item.index.unwrap_or(place)) else { continue };
+        let Components(components) = item.embedding;
+        if components.is_empty() || !components.iter().all(|component| component.is_finite()) {
+            return Err(NOWHERE.to_owned());
+        }
+        *slot = Some(components);
+    }
+    let vectors: Option<Vec<Vec<f32>>> = found.into_iter().collect();
+    let vectors = vectors.ok_or_else(|| format!("answered with {count} vectors for {texts} texts"))?;
+    let dimension = vectors.first().map_or(0, Vec::len);
+    if vectors.iter().any(|vector| vector.len() != dimension) {
         return Err("answered with vectors of different dimensions".to_owned());
     }
-    Ok(found)
+    // It is told for the client's information: servers that count otherwise, or not at all, are no worse for it.
+    let usage = fields.usage.and_then(|usage| serde_json::from_str::<Usage>(usage.get()).ok());
+    Ok(Answer { vectors, tokens: usage.map_or(0, |usage| usage.prompt_tokens) })
 }
+
+/// The directions of the vectors in an answer for so many texts.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) fn directions(body: &[u8], texts: usize) -> Result<Vec<UnitVector>, String> {
+    let Answer { vectors, .. } = answer(body, texts)?;
+    let directions = vectors.iter().map(|vector| UnitVector::new(vector).ok_or_else(|| NOWHERE.to_owned()));
+    directions.collect()
+}
+
+const NOWHERE: &str = "answered with a vector that points nowhere";
 
 /// The components of one vector, however they are written.
 struct Components(Vec<f32>);
@@ -102,7 +135,7 @@ mod tests {
     use super::*;
 
     fn said(body: &str, texts: usize) -> String {
-        vectors(body.as_bytes(), texts).expect_err("it is no answer")
+        directions(body.as_bytes(), texts).expect_err("it is no answer")
     }
 
     #[test]
@@ -113,15 +146,27 @@ mod tests {
             r#"{{"object":"list","data":[{{"embedding":[0.5,-0.25,0]}},{{"embedding":"{}"}}],"usage":{{}}}}"#,
             STANDARD.encode(bytes)
         );
-        let found = vectors(both.as_bytes(), 2).unwrap();
+        let found = directions(both.as_bytes(), 2).unwrap();
         assert_eq!(found[0], UnitVector::new(&floats).unwrap());
         assert_eq!(found[0], found[1]);
     }
 
     #[test]
+    fn what_the_server_has_counted_is_told_and_what_it_has_not_is_nothing() {
+        let counted = |usage: &str| {
+            let body = format!(r#"{{"data":[{{"embedding":[2,0]}}]{usage}}}"#);
+            answer(body.as_bytes(), 1)
+        };
+        let answered = |tokens| Ok(Answer { vectors: vec![vec![2.0, 0.0]], tokens });
+        assert_eq!(counted(r#","usage":{"prompt_tokens":7,"total_tokens":7}"#), answered(7));
+        assert_eq!(counted(r#","usage":{"prompt_tokens":"many"}"#), answered(0));
+        assert_eq!(counted(""), answered(0));
+    }
+
+    #[test]
     fn vectors_are_put_in_the_order_of_their_numbers() {
         let body = r#"{"data":[{"index":1,"embedding":[0,1]},{"index":0,"embedding":[1,0]}]}"#;
-        let found = vectors(body.as_bytes(), 2).unwrap();
+        let found = directions(body.as_bytes(), 2).unwrap();
         assert_eq!(found[0], UnitVector::new(&[1.0, 0.0]).unwrap());
     }
 

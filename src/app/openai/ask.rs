@@ -4,6 +4,8 @@
 //! nobody knows: the answer is still an answer. One that would change what the answer *is* (`tools`, `n`, a schema, `stop`)
 //! is refused, as its asker would take what comes back for something else.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -93,25 +95,40 @@ pub fn parse(body: &[u8], session: Option<&str>, limits: &Limits) -> Result<Aske
 pub(super) fn unknown_model(part: &'static str, name: &str) -> Problem {
     let known = NAMES.join(" and ");
     let msg = format!("there is no model {name:.100?} here, but there are {known}; see GET /v1/models");
+    not_found("model_not_found", part, msg)
+}
+
+/// 404 for a model.
+pub(super) fn not_found(
+    kind: &'static str,
+    part: &'static str,
+    msg: impl Into<Cow<'static, str>>,
+) -> Problem {
     let place = [Place::Name(part), Place::Name("model")];
-    let detail = Detail::Fields(vec![Invalid::new("model_not_found", &place, msg)]);
+    let detail = Detail::Fields(vec![Invalid::new(kind, &place, msg)]);
     Problem { status: 404, detail, allow: None, retry_after: None, etag: None }
 }
 
-fn invalid(kind: &'static str, place: &[Place], msg: &'static str) -> Invalid {
+pub(super) fn invalid(kind: &'static str, place: &[Place], msg: impl Into<Cow<'static, str>>) -> Invalid {
     Invalid::new(kind, &[&[Place::Name("body")], place].concat(), msg)
 }
 
-fn model(text: Option<&RawValue>) -> Result<String, Problem> {
+/// The name of the model that is asked.
+pub(super) fn model_name(text: Option<&RawValue>) -> Result<String, Invalid> {
     let place = [Place::Name("model")];
-    let text = text.ok_or_else(|| Problem::invalid(invalid("missing", &place, "Field required")))?;
-    let name = string(text)
-        .ok_or_else(|| Problem::invalid(invalid("string_type", &place, "Input should be a valid string")))?;
+    let text = text.ok_or_else(|| invalid("missing", &place, "Field required"))?;
+    string(text).ok_or_else(|| invalid("string_type", &place, "Input should be a valid string"))
+}
+
+fn model(text: Option<&RawValue>) -> Result<String, Problem> {
+    let name = model_name(text).map_err(Problem::invalid)?;
     if NAMES.contains(&&*name) { Ok(name) } else { Err(unknown_model("body", &name)) }
 }
 
 /// What a value says, where null is as good as none.
-fn given<'b, T: Deserialize<'b>>(text: Option<&'b RawValue>) -> Result<Option<T>, serde_json::Error> {
+pub(super) fn given<'b, T: Deserialize<'b>>(
+    text: Option<&'b RawValue>,
+) -> Result<Option<T>, serde_json::Error> {
     text.map_or(Ok(None), |text| serde_json::from_str(text.get()))
 }
 
@@ -196,7 +213,7 @@ fn messages(text: Option<&RawValue>, limits: &Limits) -> Result<(String, Vec<Tur
     }
     if message.len() > limits.message_bytes_max {
         let msg = format!("it should have at most {} bytes in UTF-8", limits.message_bytes_max);
-        return Err(Invalid::new("string_too_long", &[&[Place::Name("body")], &place[..]].concat(), msg));
+        return Err(invalid("string_too_long", &place, msg));
     }
     Ok((message, turns.into_iter().map(|(_, turn)| turn).collect()))
 }

@@ -4,13 +4,15 @@
 //! which stands in each answer, and in `id` behind `chatcmpl-`. What this API has no word for comes as extra fields, which
 //! clients pass over: `run_id`, `sources`, `answered_by`, `degraded`.
 //!
-//! `ask` reads requests, `tell` writes answers, `models` says who answers.
+//! `ask` reads requests, `tell` writes answers, `models` says who answers, and `embeddings` does both for vectors.
 
 mod ask;
+mod embeddings;
 mod models;
 mod tell;
 
 pub use ask::{Asked, parse};
+pub use embeddings::{Form, embedded, embeddings_off, missing, to_embed};
 pub use models::{list, one};
 pub use tell::{Speaker, refuse};
 

@@ -117,8 +117,9 @@ pub(super) fn send_allowed(peer: &mut Peer, allow: &str, service: &mut Service, 
 /// Fields of a request that a page may set, beside those that it always may.
 const SENT_BY_PAGES: &str = "Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Authorization, Cache-Control, \
      MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
-     X-OpenWebUI-Chat-Id, X-Stainless-Arch, X-Stainless-Async, X-Stainless-Lang, X-Stainless-OS, X-Stainless-Package-Version, \
-     X-Stainless-Retry-Count, X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout";
+     OpenAI-Organization, OpenAI-Project, X-OpenWebUI-Chat-Id, X-Stainless-Arch, X-Stainless-Async, X-Stainless-Helper-Method, \
+     X-Stainless-Lang, X-Stainless-OS, X-Stainless-Package-Version, X-Stainless-Retry-Count, X-Stainless-Runtime, \
+     X-Stainless-Runtime-Version, X-Stainless-Timeout";
 
 /// Fields of an answer that a page may read, beside those that it always may.
 const EXPOSED: &str = "Allow, ETag, Location, Retry-After, X-Should-Retry";

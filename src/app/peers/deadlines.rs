@@ -52,6 +52,8 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
         | Exchange::AwaitStore { .. }
         | Exchange::AwaitSync
         | Exchange::AwaitView { .. }
+        // The request for them has one of its own.
+        | Exchange::AwaitVectors { .. }
         | Exchange::AwaitFile { .. } => None,
     };
     match (stall, wait) {

@@ -72,6 +72,9 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     if let Exchange::AwaitView { task } = peer.exchange {
         service.works.drop_view(task);
     }
+    if let Exchange::AwaitVectors { request, .. } = peer.exchange {
+        service.leave_vectors(request, cx);
+    }
     if peer.told.is_some() {
         let status = match peer.exchange {
             Exchange::Streaming { .. } => 200,

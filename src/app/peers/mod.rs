@@ -10,6 +10,7 @@
 //!       │                        │ ├─ long poll, cancel ───► AwaitEnd ──── ended ───┤           │
 //!       │                        │ ├─ a note's file ───────► AwaitFile ───── done ───┤           │
 //!       │                        │ ├─ a look at the notes ─► AwaitView ───── made ───┤           │
+//!       │                        │ ├─ texts to embed ──────► AwaitVectors ── given ──┤           │
 //!       │                        │ ├─ sync ────────────────► AwaitSync ─── scanned ─┤           │
 //!       │                        │ └─ ws ──────────────────► Socket ──► (closed)   │           │
 //!       └────────────────────────────────────────────────────────────────────────┴───────────┘
@@ -20,7 +21,7 @@
 //! through the same short list until nothing can be done without waiting. What we owe goes out before more is taken
 //! in, so a peer that doesn't read stops being read from: that is all the backpressure there is.
 //!
-//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `write`, `mcp`, `socket`, `end`, and
+//! The steps of the list are in the files beside this one: `receive`, `answer`, `file`, `write`, `vectors`, `mcp`, `socket`, `end`, and
 //! `deadlines`.
 
 mod answer;
@@ -31,6 +32,7 @@ mod mcp;
 mod receive;
 mod socket;
 mod undo;
+mod vectors;
 mod write;
 
 use std::net::SocketAddr;
@@ -41,6 +43,7 @@ use uuid::Uuid;
 use super::dialect::Dialect;
 use super::doors::Origin;
 use super::note_files::Versions;
+use super::openai::Form;
 use super::routes::Route;
 use super::service::Service;
 use crate::base::planted::{Planted, is_planted};
@@ -57,6 +60,7 @@ pub use deadlines::timer;
 pub use end::over;
 pub use file::{changed, fetched, not_changed};
 pub use receive::found;
+pub use vectors::embedded;
 
 use answer::{answer_end, answer_kept, answer_run, stream};
 use deadlines::arm;
@@ -85,6 +89,8 @@ enum Exchange {
     AwaitSync,
     /// A look at the notes, which this task makes.
     AwaitView { task: Key },
+    /// Vectors of what a client has sent, which are to be written so.
+    AwaitVectors { request: Key, form: Form },
     /// A file that is read, or changed.
     AwaitFile { wanted: FileWanted },
     /// No more HTTP: messages both ways, and any number of runs.
@@ -244,6 +250,8 @@ pub struct Holds {
     pub awaits_sync: bool,
     /// It waits for a view.
     pub awaits_view: bool,
+    /// It waits for vectors.
+    pub awaits_vectors: bool,
     /// It waits for a file.
     pub awaits_file: bool,
 }
@@ -319,6 +327,7 @@ impl Peer {
             | Exchange::Streaming { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
+            | Exchange::AwaitVectors { .. }
             | Exchange::AwaitFile { .. }
             | Exchange::Socket(_)
             | Exchange::Lingering { .. } => 0,
@@ -333,6 +342,7 @@ impl Peer {
             runs: if self.gone { Vec::new() } else { self.runs() },
             awaits_sync: !self.gone && matches!(self.exchange, Exchange::AwaitSync),
             awaits_view: !self.gone && matches!(self.exchange, Exchange::AwaitView { .. }),
+            awaits_vectors: !self.gone && matches!(self.exchange, Exchange::AwaitVectors { .. }),
             awaits_file: !self.gone && matches!(self.exchange, Exchange::AwaitFile { .. }),
         }
     }
@@ -355,6 +365,7 @@ impl Peer {
             | Exchange::AwaitStore { .. }
             | Exchange::AwaitSync
             | Exchange::AwaitView { .. }
+            | Exchange::AwaitVectors { .. }
             | Exchange::AwaitFile { .. }
             | Exchange::Lingering { .. } => Vec::new(),
         }
@@ -372,6 +383,7 @@ pub fn ready(peer: &mut Peer, ready: Ready, service: &mut Service, cx: &mut Cx<'
         for run in peer.runs() {
             leaving(peer, run, service, cx);
         }
+        vectors::leaving(peer, service, cx);
     }
     serve(peer, service, cx);
 }
@@ -444,6 +456,7 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         Exchange::AwaitSync
         | Exchange::AwaitStore { .. }
         | Exchange::AwaitView { .. }
+        | Exchange::AwaitVectors { .. }
         | Exchange::AwaitFile { .. } => Stepped::Waits,
         Exchange::Socket(_) => socket::step(peer, service, cx, allowance),
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),

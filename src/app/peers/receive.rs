@@ -8,13 +8,14 @@ use super::answer::{
 };
 use super::{
     Allowance, Deed, Exchange, FileWanted, Found, Peer, Stepped, Then, Told, Wish, file, mcp, serve, socket,
-    undo,
+    undo, vectors,
 };
 use crate::agent::Question;
 use crate::app::access_log::shown;
 use crate::app::callbacks::{self, Target};
 use crate::app::chat::{Asking, Chat};
 use crate::app::dialect::Dialect;
+use crate::app::openai::Form;
 use crate::app::openapi::{self, Document};
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
@@ -59,6 +60,8 @@ pub(super) enum Outcome {
     Sync,
     /// With what this task makes of the notes.
     View(Key),
+    /// With the vectors of this request, in this form.
+    Vectors(Key, Form),
     /// With a file, once it is read or changed.
     File(FileWanted),
     /// With another protocol, which this accepts.
@@ -229,6 +232,12 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
         Outcome::File(wanted) => peer.exchange = Exchange::AwaitFile { wanted },
         Outcome::Socket(accept) => socket::begin(peer, &accept, service, cx),
         Outcome::View(task) => peer.exchange = Exchange::AwaitView { task },
+        Outcome::Vectors(request, form) => {
+            peer.exchange = Exchange::AwaitVectors { request, form };
+            if peer.connection.peer_closed() {
+                vectors::leaving(peer, service, cx);
+            }
+        }
     }
     service.scratch = scratch;
 }
@@ -418,6 +427,8 @@ fn perform(
         Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
         Route::Completions { session } => complete(body, session.as_deref(), dialect, service, cx),
         Route::Socket { accept } => Ok(Outcome::Socket(accept)),
+        Route::Embed => vectors::want(connection, body, service, cx)
+            .map(|(request, form)| Outcome::Vectors(request, form)),
         Route::Models => Ok(Outcome::Whole(openai::list(service.embedder.as_ref(), scratch))),
         Route::OneModel(name) => openai::one(&name, service.embedder.as_ref(), scratch).map(Outcome::Whole),
         Route::Mcp(head) => mcp::act(&head, body, connection, dialect, service, cx, scratch),

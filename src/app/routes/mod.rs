@@ -120,6 +120,8 @@ pub enum Route {
         /// The session that it belongs to.
         session: Option<Box<str>>,
     },
+    /// `POST /v1/embeddings`
+    Embed,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -164,6 +166,7 @@ impl Route {
                 | Route::ChatAsync { .. }
                 | Route::Completions { .. }
                 | Route::Mcp(_)
+                | Route::Embed
                 | Route::Verify
                 | Route::Undo
         )
@@ -207,6 +210,7 @@ enum Resource {
     OpenApi,
     ApiPage,
     Completions,
+    Embed,
     Models,
     OneModel(Box<str>),
     Mcp,
@@ -256,6 +260,7 @@ impl Resource {
             | Resource::Undo
             | Resource::Completions
             | Resource::Mcp
+            | Resource::Embed
             | Resource::AgentReset => POST,
             Resource::Socket => SOCKET,
             Resource::OneTask(_) => DELETE,
@@ -311,7 +316,7 @@ fn shut(shut: Shut) -> Problem {
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 38] = [
+static PATHS: [(&str, Named); 39] = [
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -342,6 +347,7 @@ static PATHS: [(&str, Named); 38] = [
     ("/mcp", Named::One(Resource::Mcp)),
     ("/ws", Named::One(Resource::Socket)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
+    ("/v1/embeddings", Named::One(Resource::Embed)),
     ("/v1/models", Named::One(Resource::Models)),
     ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
     ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
@@ -445,6 +451,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
         Resource::Mcp => Route::Mcp(Box::new(Announced::of(head))),
         Resource::Socket => Route::Socket { accept: handshake(head)? },
+        Resource::Embed => Route::Embed,
         Resource::Models => Route::Models,
         Resource::OneModel(name) => Route::OneModel(name),
         Resource::OneTask(id) => Route::CancelTask(id),

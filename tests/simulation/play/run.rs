@@ -334,6 +334,11 @@ impl Checker {
             census.sync_waiters,
         )?;
         equal("connections that wait for a view, and views", census.with_view, census.views)?;
+        equal(
+            "connections that wait for vectors, and requests for them",
+            census.with_vectors,
+            census.vector_requests,
+        )?;
         at_most("connections that wait for a file", census.with_file, census.note_files)?;
         equal("bytes of bodies, and bytes counted", census.body_bytes, census.body_bytes_counted)?;
         at_most("runs of one session that are at work", census.talking_most, 1)?;
@@ -512,7 +517,7 @@ impl Checker {
 
     fn notice_embedder(&mut self, app: &App) {
         let Some(embedder) = app.embedder() else { return };
-        let EmbedCounts { questions, shared, cached, without, embedded, kept, refused, failed } =
+        let EmbedCounts { questions, shared, cached, without, embedded, kept, refused, given, failed } =
             embedder.counts();
         let answered = questions > without + shared + cached;
         for (is_so, what) in [
@@ -523,6 +528,7 @@ impl Checker {
             (cached > 0, "a question that had been embedded was not embedded again"),
             (without > 0, "a search went without a vector"),
             (refused > 0, "a passage was given up by its embedding server"),
+            (given > 0, "a client was told the vectors of its texts"),
             (failed > 0, "an embedding request failed"),
             (embedder.breaker().1 > 0, "an embedding server was not asked for a while"),
         ] {
