@@ -106,7 +106,8 @@ const CALLBACKS: u64 = 98;
 const TALKERS: u64 = 1638;
 /// Chosen likewise.
 const WRITERS: u64 = 10897;
-const EMBEDDERS: u64 = 16;
+/// And so are these, for those who want their texts embedded.
+const EMBEDDERS: u64 = 156;
 const ACTORS: u64 = 1000;
 
 /// Sessions that talkers talk in.
