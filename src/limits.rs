@@ -406,8 +406,8 @@ limits! {
     /// Longest time for such a request, its wait for a connection included. Over it: 503.
     VECTOR_TIMEOUT / vector_timeout: Duration = Duration::from_secs(60);
 
-    /// Bytes of the answer to it: it must fit into an outbox. In base64 these are 450 vectors of 384 components, as numbers
-    /// 160. Over it: 400, once the server has told how long its vectors are.
+    /// Bytes of the answer to it: it must fit into an outbox. As numbers these are 150 vectors of 384 components; in base64
+    /// all that a request may ask for. Over it: 400, once the server has told how long its vectors are.
     VECTOR_ANSWER_BYTES_MAX / vector_answer_bytes_max: usize = 960 * KIB;
 
     /// Vectors kept in the store; the ones that came first make room. Half a gigabyte at 384 components.

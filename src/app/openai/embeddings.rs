@@ -28,7 +28,7 @@ pub enum Form {
 impl Form {
     /// Components that are surely written in so many bytes, in so many vectors.
     fn components_max(self, bytes: usize, vectors: usize) -> usize {
-        let left = bytes.saturating_sub(FRAME_BYTES * (vectors + 1));
+        let left = bytes.saturating_sub(LIST_BYTES + ITEM_BYTES * vectors);
         match self {
             Form::Numbers => left / NUMBER_BYTES_MAX,
             // Three bytes become four characters, and the last of them are filled up.
@@ -40,8 +40,11 @@ impl Form {
 /// The longest that a component is as a number with its comma: `-1.2345678e-10,`, or 0.00001 to its last digit.
 const NUMBER_BYTES_MAX: usize = 16;
 
-/// What stands around a vector, and around all of them with their model's name; generously.
-const FRAME_BYTES: usize = 512;
+/// What stands around a vector.
+const ITEM_BYTES: usize = 64;
+
+/// What stands around all of them, with their model's name; generously.
+const LIST_BYTES: usize = 512;
 
 /// 404: there is nobody to ask.
 pub fn embeddings_off() -> Problem {

@@ -77,6 +77,8 @@ pub struct Scenario {
     /// The receiver of callbacks, if there is one, and those who want to be called back.
     receiver: Option<receiver::Habits>,
     callers: usize,
+    /// Those who want their texts embedded.
+    embedders: usize,
     /// Lines that somebody adds to the ledger, where the model does, too.
     bookkeeping: Option<usize>,
 }
@@ -104,6 +106,8 @@ const CALLBACKS: u64 = 98;
 const TALKERS: u64 = 1638;
 /// Chosen likewise.
 const WRITERS: u64 = 10897;
+/// And so are these, for those who want their texts embedded.
+const EMBEDDERS: u64 = 156;
 const ACTORS: u64 = 1000;
 
 /// Sessions that talkers talk in.
@@ -217,6 +221,14 @@ impl Scenario {
             limits.note_writes_per_run_max = random.pick(&[1, 16, 16]);
             random.pick(&[0, 3, 20])
         });
+        // And about those who want their texts embedded.
+        let mut random = Random::new(seed, EMBEDDERS);
+        let embedders = if embed.is_some() && random.chance(600) { random.between(1, 4) } else { 0 };
+        if embedders > 0 {
+            limits.vector_requests_max = random.pick(&[1, 2, 32]);
+            limits.vector_connections_max = random.pick(&[1, 2]);
+            limits.vector_timeout = Duration::from_millis(random.pick(&[10_000, 60_000]));
+        }
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -238,12 +250,17 @@ impl Scenario {
             talkers,
             receiver,
             callers,
+            embedders,
             bookkeeping,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
+        self.without_embedders() + self.embedders
+    }
+
+    fn without_embedders(&self) -> usize {
         self.without_callers() + self.callers + usize::from(self.receiver.is_some())
     }
 
@@ -282,6 +299,8 @@ impl Scenario {
         town.has_model = self.model.is_some();
         town.embeds = self.embed.is_some();
         town.is_embedded = town.embeds && !self.omitted.actors.contains(&(self.without_scribes() - 1));
+        town.gives_vectors =
+            town.is_embedded && self.wires.descriptors >= 100 && self.limits.outbound_sockets_max > 2;
         town.has_roomy_prompts = self.limits.cited_sources_max > 2
             && self.config.model.as_ref().is_some_and(|model| model.context_tokens >= 4096)
             && self.model.as_ref().is_some_and(|model| model.manners.question_bytes_max == usize::MAX);
@@ -340,9 +359,15 @@ impl Scenario {
             return Box::new(Embeddings::new(town, habits.clone(), Random::new(self.seed, EMBED + 1)));
         }
         if let Some(habits) = &self.receiver
-            && index + 1 == self.actors()
+            && index + 1 == self.without_embedders()
         {
             return Box::new(Receiver::new(town, habits.clone(), Random::new(self.seed, CALLBACKS + 1)));
+        }
+        if index >= self.without_embedders() {
+            let temper = temper(&mut random);
+            let count = random.between(1, 6);
+            let errands = (0..count).map(|_| Errand::Embed { texts: random.between(1, 40) }).collect();
+            return Box::new(Visitor::new(town, temper, own, errands));
         }
         if index >= self.without_callers() {
             let temper = temper(&mut random);

@@ -66,6 +66,8 @@ pub struct Town {
     pub embeds: bool,
     /// It is there, and answers in calm weather.
     pub is_embedded: bool,
+    /// Whoever asks for vectors again and again has them some time: the server has sockets enough to ask for them.
+    pub gives_vectors: bool,
     /// Its prompts have room for every passage that was found.
     pub has_roomy_prompts: bool,
     /// What it was asked and what it told.
@@ -99,6 +101,7 @@ impl Town {
             has_model: false,
             embeds: false,
             is_embedded: false,
+            gives_vectors: false,
             has_roomy_prompts: false,
             account: RefCell::default(),
             talks: RefCell::default(),

@@ -212,6 +212,8 @@ impl Visitor {
         let prompt = match errand {
             Errand::Sync | Errand::SyncNote { .. } => PROMPT_SCAN,
             _ if errand.is_a_scribes() => PROMPT_SCAN,
+            // The request before it may still wait for a connection.
+            Errand::Embed { .. } => PROMPT_MODEL,
             // A run that was taken over waits for the notes to be read.
             _ if self.town.has_model && errand.is_about_a_run() => PROMPT_MODEL,
             Errand::Rejoin { .. } if self.town.ends.get() > 0 => PROMPT_SCAN,
@@ -228,6 +230,10 @@ impl Visitor {
                 }
                 self.see("a slow request was answered 408");
                 self.agenda.push_front(errand);
+                return Ok(());
+            }
+            503 if matches!(errand, Errand::Embed { .. }) && !self.town.gives_vectors => {
+                self.see("a client was told that there are no vectors for now");
                 return Ok(());
             }
             503 if errand.may_be_too_much() => {
@@ -318,6 +324,20 @@ impl Visitor {
                 }
                 Ok(())
             }
+            Errand::Embed { texts } => match status {
+                409 if self.has_finished => {
+                    self.see("a client that had half-closed was not told the vectors of its texts");
+                    Ok(())
+                }
+                400 if !in_calm => {
+                    self.see("a client was told that its texts can't be embedded");
+                    Ok(())
+                }
+                _ => {
+                    expect(200)?;
+                    check_vectors(texts, &json, in_calm)
+                }
+            },
             Errand::Chat { subject } => {
                 if status == 409 && (self.has_finished || self.town.is_stopping.get()) {
                     self.see("a chat was cancelled under a client that had half-closed");
@@ -867,4 +887,21 @@ impl Visitor {
 /// What a `restart` event keeps; `None` for any other.
 fn kept_by_restart(data: &str) -> Option<u64> {
     data.strip_prefix("{\"type\":\"restart\",\"keep\":")?.strip_suffix('}')?.parse().ok()
+}
+
+/// There is a vector for each text, and in calm weather it points to what that is about.
+fn check_vectors(texts: usize, json: &Value, in_calm: bool) -> Result<(), String> {
+    let data = json["data"].as_array().ok_or("was told no vectors")?;
+    if data.len() != texts {
+        return Err(format!("was told {} vectors for {texts} texts", data.len()));
+    }
+    for (number, item) in data.iter().enumerate() {
+        let vector = item["embedding"].as_array().filter(|vector| vector.len() > SUBJECTS.len());
+        let vector = vector.ok_or_else(|| format!("was told {item} in place of a vector"))?;
+        let is_right = vector[number % SUBJECTS.len()] == 1.0;
+        if item["index"] != number || (in_calm && !is_right) {
+            return Err(format!("was told the vector {item} for text {number}"));
+        }
+    }
+    Ok(())
 }

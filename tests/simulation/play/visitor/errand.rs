@@ -4,6 +4,7 @@ use oneloop::base::Time;
 use oneloop::os::sim::Outside;
 use serde_json::json;
 
+use super::super::embeddings;
 use super::super::parser::EventReader;
 use super::super::receiver;
 use super::super::town::SUBJECTS;
@@ -74,6 +75,8 @@ pub enum Errand {
     Page { after: Option<String> },
     /// Another look at the notes.
     Look { place: usize },
+    /// `POST /v1/embeddings` of a text about each of so many subjects, one after the other.
+    Embed { texts: usize },
     /// `POST /chat`.
     Chat { subject: usize },
     /// `POST /chat/async`, then what becomes of it. With a key it is the same task however often it is asked.
@@ -142,6 +145,11 @@ pub fn said(token: &str) -> String {
     format!("What is the code of pebble? Ticket {token}.")
 }
 
+/// A text that is to be embedded: the one with this number.
+fn to_embed(number: usize) -> String {
+    format!("Text {number} is about {}.", SUBJECTS[number % SUBJECTS.len()])
+}
+
 /// What a scribe's own note says.
 pub fn own_text(token: &str) -> String {
     format!("# {token}\n\nSee [[pebble]].\n")
@@ -165,7 +173,7 @@ impl Errand {
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
-            Errand::Follow | Errand::Meddle | Errand::Write => false,
+            Errand::Embed { .. } | Errand::Follow | Errand::Meddle | Errand::Write => false,
             Errand::Keep { .. } | Errand::Kept { .. } | Errand::Undo { .. } => true,
             errand => {
                 debug_assert!(errand.is_a_scribes() || errand.is_a_talkers());
@@ -216,7 +224,7 @@ impl Errand {
             Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } | Errand::Verify { .. } => {
                 true
             }
-            Errand::Call { .. } => true,
+            Errand::Call { .. } | Errand::Embed { .. } => true,
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::ClearCaches | Errand::CacheStats => false,
             Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
@@ -236,6 +244,7 @@ impl Errand {
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::BrokenJson | Errand::TooLarge | Errand::Tasks | Errand::Sync => false,
             Errand::Verify { .. } | Errand::ClearCaches | Errand::CacheStats => false,
+            Errand::Embed { .. } => false,
             Errand::Follow | Errand::Meddle | Errand::Write | Errand::SyncNote { .. } => false,
             Errand::Keep { .. } | Errand::Kept { .. } | Errand::Undo { .. } => true,
             Errand::Say { .. } | Errand::Said { .. } => true,
@@ -306,6 +315,11 @@ impl Visitor {
             Errand::TooLarge => ("POST", "/chat".to_owned(), None),
             Errand::Tasks => ("GET", format!("/tasks?limit={}", self.random.between(1, 20)), None),
             Errand::Sync => ("POST", "/sync".to_owned(), Some(String::new())),
+            Errand::Embed { texts } => {
+                let texts: Vec<String> = (0..*texts).map(to_embed).collect();
+                let body = json!({ "model": embeddings::MODEL, "input": texts });
+                ("POST", "/v1/embeddings".to_owned(), Some(body.to_string()))
+            }
             Errand::Chat { subject } => ("POST", "/chat".to_owned(), ask(self, SUBJECTS[*subject], false)),
             Errand::Begin { subject, key: Some(_), .. } => {
                 // Whoever asks again asks in the same words.
