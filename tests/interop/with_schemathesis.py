@@ -71,6 +71,8 @@ with ScriptedModel(embed) as embeddings, Oneloop("described", str(notes), "--emb
           and answer.json()["openapi"].startswith("3.1."), answer.headers)
 
     document = closed(answer.json())
+    # Behind its handshake a connection is no HTTP any more, which nobody knows who asks by a document of HTTP.
+    del document["paths"]["/ws"]
     operations = sum(method != "parameters" for path in document["paths"].values() for method in path)
     location = WORK / "openapi.json"
     location.write_text(json.dumps(document))
