@@ -100,10 +100,12 @@ impl Socket {
         self.readings.iter().map(|reading| reading.run)
     }
 
-    /// When its client is to be asked whether it is still there, or is taken for gone.
+    /// When its client is to be asked whether it is still there, or is taken for gone. Only while it is read from, which it
+    /// is not while the store looks for something: its pong may have long arrived.
     pub(super) fn ping_due(&self, received_at: Time, limits: &Limits) -> Option<Time> {
         let heard = self.pinged.map_or(received_at, |pinged| pinged.max(received_at));
-        (!self.is_over).then(|| heard.after(limits.websocket_ping_interval))
+        let is_read = !self.is_over && self.asked.is_none();
+        is_read.then(|| heard.after(limits.websocket_ping_interval))
     }
 
     fn is_reading(&self, run: Key) -> bool {
@@ -229,13 +231,10 @@ pub(super) fn ping(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) 
         return over(peer, service, cx);
     }
     socket.pinged = Some(cx.now);
-    // One that does not even read is given up for that.
-    if peer.connection.outbox.is_empty() {
-        peer.sent_at = cx.now;
-        peer.connection.outbox.prepare(&mut service.pool);
-        if let Err(full) = socket.wire.ping(b"", &mut peer.connection.outbox) {
-            log::error!("a ping was dropped: {full}");
-        }
+    peer.sent_at = cx.now;
+    peer.connection.outbox.prepare(&mut service.pool);
+    if let Err(full) = socket.wire.ping(b"", &mut peer.connection.outbox) {
+        log::error!("a ping was dropped: {full}");
     }
     serve(peer, service, cx);
 }
