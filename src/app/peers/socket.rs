@@ -354,8 +354,12 @@ pub(super) fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &m
     with(peer, |socket, peer| {
         let Asked { run, deed, id } = socket.asked.take()?;
         let done = match found {
-            Found::Run(kept) => fetched(run, kept, service)
-                .and_then(|run| do_about(socket, peer, run, deed, id.clone(), service, cx)),
+            Found::Run(kept) => fetched(run, kept, service).and_then(|run| {
+                let done = do_about(socket, peer, run, deed, id.clone(), service, cx);
+                // It may have been fetched for a refusal.
+                service.retire(run, cx);
+                done
+            }),
             Found::Nothing(trouble) => Err(Problem::not_read(&trouble)),
             _ => Err(Problem::new(500, "the store has answered another question")),
         };
