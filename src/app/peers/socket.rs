@@ -27,6 +27,7 @@ use crate::app::respond::{Detail, Invalid, Place, Problem};
 use crate::app::runs::{Read, Record};
 use crate::app::service::Service;
 use crate::app::tasks;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::limits::Limits;
 use crate::reactor::Cx;
@@ -124,6 +125,9 @@ pub(super) fn begin(peer: &mut Peer, accept: &str, service: &mut Service, cx: &m
         log::error!("a handshake was dropped: {full}");
         return peer.connection.give_up();
     }
+    if is_planted(Planted::LosesEarlyFrames) {
+        peer.connection.inbox.consume(peer.connection.inbox.unread().len());
+    }
     let socket =
         Socket { wire: Endpoint::new(), readings: Vec::new(), asked: None, pinged: None, is_over: false };
     peer.exchange = Exchange::Socket(Box::new(socket));
@@ -138,7 +142,8 @@ pub(super) fn step(
 ) -> Stepped {
     with(peer, |socket, peer| {
         if socket.is_over {
-            for reading in socket.readings.drain(..) {
+            let readings = std::mem::take(&mut socket.readings);
+            for reading in readings.into_iter().filter(|_| !is_planted(Planted::KeepsReadings)) {
                 leave(peer, reading.run, service, cx);
             }
             finished(peer, 101, service, cx);
@@ -225,7 +230,8 @@ fn go_on(
 /// Its client was silent for long: asks whether it is there, or takes it for gone if it was asked.
 pub(super) fn ping(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let Exchange::Socket(socket) = &mut peer.exchange else { return };
-    if socket.pinged.is_some_and(|pinged| peer.received_at < pinged) {
+    let is_silent = socket.pinged.is_some_and(|pinged| peer.received_at < pinged);
+    if is_silent && !is_planted(Planted::KeepsTheSilent) {
         log::debug!("{}: no pong", peer.address);
         cx.os.net.reset_on_close(peer.connection.key);
         return over(peer, service, cx);
@@ -357,7 +363,9 @@ pub(super) fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &m
             Found::Run(kept) => fetched(run, kept, service).and_then(|run| {
                 let done = do_about(socket, peer, run, deed, id.clone(), service, cx);
                 // It may have been fetched for a refusal.
-                service.retire(run, cx);
+                if !is_planted(Planted::KeepsFetched) {
+                    service.retire(run, cx);
+                }
                 done
             }),
             Found::Nothing(trouble) => Err(Problem::not_read(&trouble)),
@@ -390,7 +398,8 @@ fn do_about(
                 read(socket, peer, run, after, State::Reading, service, cx);
             }
             for reading in socket.readings.iter_mut().filter(|reading| reading.run == run) {
-                reading.after = after;
+                let skipped = u64::from(after > 0 && is_planted(Planted::SkipsOnResume));
+                reading.after = after + skipped;
                 reading.state = State::Reading;
             }
             send_state(socket, peer, run, after, id.as_deref(), service, cx);
