@@ -77,6 +77,12 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::TellsBeforeTheEnd, 41),
     (Planted::TalksAtOnce, 96),
     (Planted::KeepsFailedDials, 22),
+    (Planted::SkipsOnResume, 34),
+    (Planted::KeepsFetched, 307),
+    (Planted::KeepsReadings, 70),
+    (Planted::KeepsTheSilent, 70),
+    (Planted::LosesEarlyFrames, 34),
+    (Planted::GracesCompletions, 82),
 ];
 
 fn fails(seed: u64, mistake: Option<Planted>) -> Option<String> {

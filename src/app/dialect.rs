@@ -9,6 +9,7 @@ use super::mcp;
 use super::openai;
 use super::record::Record;
 use super::respond::Problem;
+use crate::base::planted::{Planted, is_planted};
 use crate::wire::http1::{Head, Target};
 use crate::wire::sse;
 
@@ -54,7 +55,7 @@ impl Dialect {
     pub fn can_come_back(&self) -> bool {
         match self {
             Dialect::Own => true,
-            Dialect::OpenAi(_) => false,
+            Dialect::OpenAi(_) => is_planted(Planted::GracesCompletions),
             Dialect::Mcp(speaker) => !speaker.cancels_by_leaving(),
         }
     }

@@ -103,6 +103,8 @@ pub struct CallKept {
 pub struct Runs {
     records: Slots<Record>,
     records_max: usize,
+    /// Runs that are over and here, beyond which none is fetched.
+    over_max: usize,
     by_id: BTreeMap<Uuid, Key>,
     by_idempotency_key: BTreeMap<Box<str>, Key>,
     waiting: VecDeque<Key>,
@@ -155,11 +157,15 @@ impl Runs {
     /// `sessions_max` are kept.
     pub fn new(runs_max: usize, waiting_max: usize, sessions_max: usize, limits: &Limits) -> Runs {
         let live_max = runs_max.saturating_add(waiting_max).saturating_add(limits.unkept_runs_max);
-        // Those that are over are kept here while someone reads them, one for each connection.
-        let records_max = live_max.saturating_add(limits.connections_max).saturating_add(2);
+        // Those that are over are kept here while someone reads them, a WebSocket several of them. Beyond one for each
+        // connection none is fetched: that many logs would be much memory, and a client can try again.
+        let read_max = limits.connections_max.saturating_mul(limits.websocket_runs_max.max(1));
+        let records_max = live_max.saturating_add(read_max).saturating_add(2);
+        let over_max = limits.unkept_runs_max.saturating_add(limits.connections_max).saturating_add(2);
         Runs {
             records: Slots::new(RUN, records_max),
             records_max,
+            over_max,
             by_id: BTreeMap::new(),
             by_idempotency_key: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -358,6 +364,10 @@ impl Runs {
             return Ok(*key);
         }
         let busy = Busy { waiting: self.records.len() };
+        let over = self.records.len().saturating_sub(self.counts.pending + self.counts.running);
+        if over >= self.over_max {
+            return Err(busy);
+        }
         let Some(record) = Record::kept(kept) else { return Err(busy) };
         let key = self.records.insert(record).map_err(|_| busy)?;
         self.by_id.insert(kept.run, key);
@@ -815,4 +825,31 @@ impl Runs {
 /// A callback of which nothing has become yet.
 fn not_called(url: Box<str>) -> Callback {
     Callback { url, called: Called::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Ending, Outcome};
+
+    #[test]
+    fn whoever_reads_ended_runs_leaves_room_for_new_ones() {
+        let limits =
+            Limits { connections_max: 2, websocket_runs_max: 3, unkept_runs_max: 1, ..Limits::default() };
+        let (runs_max, waiting_max) = (1, 1);
+        let mut runs = Runs::new(runs_max, waiting_max, 1, &limits);
+        let at = WallTime::from_millis(0);
+        let ending = Ending { outcome: Outcome::Completed, at, error: None };
+        let kept = |id| KeptRun {
+            run: Uuid::from_u128(id),
+            created_at: at,
+            ending: Some(ending.clone()),
+            events: Vec::new(),
+            callback: None,
+        };
+        let revived = (1..100).take_while(|id| runs.revive(&kept(*id)).is_ok()).count();
+        assert_eq!(revived, 5);
+        // Two WebSockets may have three runs each that have ended under them, and beside these there is room for two more.
+        assert!(runs.records_max - revived >= runs_max + waiting_max + limits.unkept_runs_max);
+    }
 }

@@ -90,6 +90,12 @@ planted! {
     TellsBeforeTheEnd = "an end is told before it is kept";
     TalksAtOnce = "messages of one session are answered at the same time";
     KeepsFailedDials = "a socket that could not be connected is not closed";
+    SkipsOnResume = "a run that is resumed over a WebSocket misses an event";
+    KeepsFetched = "a run that was fetched for a WebSocket, which then has no room for it, stays";
+    KeepsReadings = "a WebSocket that is closed in good order stays among its runs' readers";
+    KeepsTheSilent = "a WebSocket whose client does not answer pings is pinged for ever";
+    LosesEarlyFrames = "frames that came with their handshake are lost";
+    GracesCompletions = "a completion that was left has a grace, although nobody can come back to it";
 }
 
 #[cfg(feature = "planted-faults")]

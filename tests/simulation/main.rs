@@ -30,6 +30,8 @@ use play::run::{Outcome, run, run_world};
 use play::scenario::{Omitted, Scenario};
 use play::script::{Script, Step};
 use play::shrink::shrink;
+use play::sockets::frames::{HANDSHAKE, LAST, PING, PONG, TEXT, frame};
+use play::sockets::{Manner, Socket, Wish};
 use play::town::{SUBJECTS, Town, code};
 use play::visitor::{Errand, Temper, Visitor};
 
@@ -53,12 +55,34 @@ const SOMETIMES: &[&str] = &[
     "a chat was answered by the notes in the model's place",
     "a chat was answered out of the right note",
     "a chat was asked before its note was indexed",
+    "a cancel over a socket was answered with a state",
+    "a chat over a socket was answered",
     "a chat was cancelled under a client that had half-closed",
     "a client shut its sending side and went on reading",
+    "a client left its completion",
     "a client vanished",
     "a client was told the vectors of its texts",
     "a client was told that its texts can't be embedded",
     "a client that had half-closed was not told the vectors of its texts",
+    "a client vanished from its socket",
+    "a completion was sent whole",
+    "a completion was streamed",
+    "a message over a socket was refused with 503",
+    "a ping was answered",
+    "a run had ended before its completion was left",
+    "a run was cancelled because its completion was left",
+    "a run was read again from an earlier event",
+    "a run was resumed over another socket",
+    "a silent socket was pinged, and answered",
+    "a socket read as many runs as it may",
+    "a socket read several runs at once",
+    "a socket that broke the protocol was told so",
+    "a socket that does not answer was given up",
+    "a socket was closed in good order",
+    "a socket was told that something is not kept for now",
+    "a socket was told that the server goes away",
+    "nonsense over a socket was refused",
+    "somebody spoke before its handshake was answered",
     "a client saw that a callback was delivered",
     "a client saw that a callback was given up",
     "a client saw why a callback was to be tried again",
@@ -283,8 +307,8 @@ fn in_worlds(
     wires: &Wires,
     weather: &[(Fault, u16)],
     actors: impl Fn(&Rc<Town>) -> Vec<Box<dyn Actor>>,
-) {
-    for seed in seeds {
+) -> Vec<Outcome> {
+    let in_world = |seed| {
         let plan = Plan {
             seed,
             weather: Weather { per_mille: weather.to_vec(), ..Weather::default() },
@@ -298,9 +322,11 @@ fn in_worlds(
         let town = Rc::new(Town::new(seed, config.clone(), limits.clone()));
         let world = World::new(&plan, limits, actors(&town));
         world.put_note("kettle.md", b"# Kettle\n\nThe kettle boils at 96 degrees.\n".to_vec());
-        let Outcome { failure, last, .. } = run_world(&world, &town);
-        assert_eq!(failure, None, "world {seed}; the last of it:\n{}", last.join("\n"));
-    }
+        let outcome = run_world(&world, &town);
+        assert_eq!(outcome.failure, None, "world {seed}; the last of it:\n{}", outcome.last.join("\n"));
+        outcome
+    };
+    seeds.map(in_world).collect()
 }
 
 /// A small world in which processes are killed after so many calls, one after the other.
@@ -308,9 +334,8 @@ fn with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
     with_crashes_and(seed, crashes, limits, None)
 }
 
-/// The same, perhaps with a model that answers.
-fn with_crashes_and(seed: u64, crashes: &[u64], limits: &Limits, manners: Option<Manners>) -> (Outcome, u64) {
-    let plan = Plan {
+fn plan_with_crashes(seed: u64, crashes: &[u64]) -> Plan {
+    Plan {
         seed,
         calm_after: Duration::from_secs(20),
         ends_after: Duration::from_secs(1000),
@@ -318,7 +343,12 @@ fn with_crashes_and(seed: u64, crashes: &[u64], limits: &Limits, manners: Option
         telling: Telling::Last(80),
         wires: Wires { is_even: true, ..Wires::default() },
         ..Plan::default()
-    };
+    }
+}
+
+/// The same, perhaps with a model that answers.
+fn with_crashes_and(seed: u64, crashes: &[u64], limits: &Limits, manners: Option<Manners>) -> (Outcome, u64) {
+    let plan = plan_with_crashes(seed, crashes);
     let url = Url::parse(&format!("http://{HOST}:{PORT}/v1")).expect("it is a URL");
     let model = manners.is_some().then(|| ModelConfig::new(url, "sim"));
     let runs_max = if model.is_some() { 2 } else { 1 };
@@ -572,5 +602,128 @@ fn a_pause_in_accepting_ends_with_the_listener() {
         let client = Script::new([Step::Connect, Step::Pause(Duration::from_secs(1)), Step::Reset]);
         let supervisor = Supervisor::new(town, vec![Duration::from_millis(50)]);
         vec![Box::new(client), Box::new(supervisor)]
+    });
+}
+
+// --- WebSockets ----------------------------------------------------------------------------------------------------
+
+/// A frame of a client's that is the whole of a message.
+fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame(LAST | first, payload, [1, 2, 3, 4], &mut bytes);
+    bytes
+}
+
+/// A client that speaks WebSocket from its first step on.
+fn socket_script(early: &[u8], rest: impl IntoIterator<Item = Step>) -> Box<dyn Actor> {
+    let handshake = [HANDSHAKE.as_bytes(), early].concat();
+    let begin = [Step::Connect, Step::Send(handshake), Step::Switched];
+    Box::new(Script::new(begin.into_iter().chain(rest)))
+}
+
+/// An unmasked ping without a payload.
+const PINGED: [u8; 2] = [0x89, 0];
+
+/// A small world in which everything is asked over a WebSocket, and processes are killed after so many calls.
+fn sockets_with_crashes(seed: u64, crashes: &[u64], limits: &Limits) -> (Outcome, u64) {
+    let config = Config { is_durable: true, runs_max: 1, ..Config::default() };
+    let town = Rc::new(Town::new(seed, config, limits.clone()));
+    let chat = |subject, cancels, stays| Wish::Chat { subject, cancels, stays };
+    let socket = |number: u64, wishes: &[Wish]| -> Box<dyn Actor> {
+        let manner = Manner { at_once: 3, ..Manner::good() };
+        Box::new(Socket::new(&town, manner, Random::new(seed, number), wishes.to_vec()))
+    };
+    let actors = vec![
+        socket(1, &[chat(0, false, false), chat(1, false, true), chat(2, true, false), Wish::Again]),
+        socket(2, &[chat(1, false, true), Wish::Say, Wish::Again]),
+    ];
+    let world = World::new(&plan_with_crashes(seed, crashes), limits, actors);
+    for (subject, name) in SUBJECTS.iter().enumerate().take(3) {
+        let text = format!("# {name}\n\nThe code of {name} is {}.\n", code(subject));
+        world.put_note(&format!("{name}.md"), text.into_bytes());
+    }
+    let outcome = run_world(&world, &town);
+    (outcome, world.calls())
+}
+
+/// A client was told that a run is accepted, or an event of it: the next process knows of both.
+#[test]
+fn wherever_the_process_dies_nothing_that_was_told_over_a_websocket_is_lost() {
+    let slow = Limits { units_per_turn: 1, units_per_slice: 1, ..Limits::default() };
+    let mut seen = BTreeSet::new();
+    for (seed, limits) in [(1, Limits::default()), (2, slow)] {
+        let (outcome, calls) = sockets_with_crashes(seed, &[], &limits);
+        assert_eq!(outcome.failure, None, "without a crash:\n{}", outcome.last.join("\n"));
+        for call in 0..calls {
+            let (outcome, _) = sockets_with_crashes(seed, &[call], &limits);
+            let told = outcome.last.join("\n");
+            assert_eq!(outcome.failure, None, "seed {seed}, killed at call {call}:\n{told}");
+            seen.extend(outcome.seen);
+        }
+    }
+    for what in ["a run was made again from its inputs", "a run was resumed over another socket"] {
+        assert!(seen.contains(what), "{what}: never; seen: {seen:#?}");
+    }
+}
+
+#[test]
+fn a_silent_websocket_is_pinged_and_then_given_up() {
+    in_worlds(1..=20, &Config::default(), &Limits::default(), &Wires::default(), &[], |_| {
+        let (first, second) = (Duration::from_secs(20), Duration::from_secs(40));
+        let steps = [Step::Receives(PINGED.to_vec()), Step::By(first), Step::Lost, Step::By(second)];
+        vec![socket_script(b"", steps)]
+    });
+}
+
+#[test]
+fn a_websocket_that_answers_its_pings_is_kept() {
+    in_worlds(1..=20, &Config::default(), &Limits::default(), &Wires::default(), &[], |_| {
+        let pong = client_frame(PONG, b"");
+        let round = [Step::Receives(PINGED.to_vec()), Step::Send(pong)];
+        let rounds = round.iter().cycle().take(8).cloned();
+        vec![socket_script(b"", rounds.chain([Step::By(Duration::from_secs(80)), Step::Close]))]
+    });
+}
+
+#[test]
+fn frames_that_come_with_their_handshake_are_answered() {
+    in_worlds(1..=20, &Config::default(), &Limits::default(), &Wires::default(), &[], |_| {
+        let early = [client_frame(TEXT, b"{\"type\":\"ping\",\"id\":7}"), client_frame(PING, b"a")].concat();
+        let mut answers = b"\x81\x16{\"type\":\"pong\",\"id\":7}".to_vec();
+        answers.extend(b"\x8a\x01a");
+        vec![socket_script(&early, [Step::Receives(answers), Step::Close])]
+    });
+}
+
+#[test]
+fn a_websocket_is_told_that_the_server_goes_away() {
+    let outcomes = in_worlds(1..=20, &Config::default(), &Limits::default(), &narrow(), &[], |town| {
+        let supervisor = Supervisor::new(town, vec![Duration::from_secs(1)]);
+        let told = b"\x88\x1d\x03\xe9the server is shutting down";
+        let steps = [Step::Receives(told.to_vec()), Step::By(Duration::from_secs(1)), Step::End, Step::Close];
+        vec![socket_script(b"", steps), Box::new(supervisor)]
+    });
+    for Outcome { seen, last, .. } in outcomes {
+        assert!(seen.contains("a script was played to its end"), "{}", last.join("\n"));
+    }
+}
+
+/// Somebody who took what it was owed slowly, and was not pinged because of that, was given up all the same.
+#[test]
+fn a_websocket_that_reads_slowly_is_not_given_up() {
+    let limits = Limits {
+        websocket_ping_interval: Duration::from_secs(2),
+        outbox_bytes_high: 100,
+        write_stall_timeout: Duration::from_secs(20),
+        ..Limits::default()
+    };
+    in_worlds(1..=20, &Config::default(), &limits, &narrow(), &[], |_| {
+        let message = format!("{{\"type\":\"ping\",\"id\":\"{}\"}}", "x".repeat(100));
+        let pong = message.replace("ping", "pong");
+        let early = client_frame(TEXT, message.as_bytes()).repeat(2);
+        let answer = [&[0x81, pong.len() as u8], pong.as_bytes()].concat();
+        // For ten seconds nothing is read: five times as long as it takes to find a client too silent.
+        let steps = [Step::Pause(Duration::from_secs(10)), Step::Receives(answer.repeat(2)), Step::Close];
+        vec![socket_script(&early, steps)]
     });
 }

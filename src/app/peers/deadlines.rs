@@ -44,6 +44,8 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
             Some((gap.min(peer.since.after(limits.body_timeout)), Due::Body))
         }
         Exchange::Streaming { .. } => Some((peer.since.after(limits.heartbeat_interval), Due::Heartbeat)),
+        // Whoever has not taken what it is owed is not read from either. It is given up for that, if it takes nothing.
+        Exchange::Socket(_) if !peer.connection.outbox.is_empty() => None,
         Exchange::Socket(socket) => socket.ping_due(peer.received_at, limits).map(|due| (due, Due::Ping)),
         Exchange::Lingering { .. } => Some((peer.since.after(limits.linger_timeout), Due::Linger)),
         Exchange::AwaitEnd { until, .. } => until.map(|until| (until, Due::Wait)),

@@ -27,6 +27,7 @@ use crate::app::respond::{Detail, Invalid, Place, Problem};
 use crate::app::runs::{Read, Record};
 use crate::app::service::Service;
 use crate::app::tasks;
+use crate::base::planted::{Planted, is_planted};
 use crate::base::{Key, Time};
 use crate::limits::Limits;
 use crate::reactor::Cx;
@@ -102,10 +103,12 @@ impl Socket {
         self.readings.iter().map(|reading| reading.run)
     }
 
-    /// When its client is to be asked whether it is still there, or is taken for gone.
+    /// When its client is to be asked whether it is still there, or is taken for gone. Only while it is read from, which it
+    /// is not while the store looks for something: its pong may have long arrived.
     pub(super) fn ping_due(&self, received_at: Time, limits: &Limits) -> Option<Time> {
         let heard = self.pinged.map_or(received_at, |pinged| pinged.max(received_at));
-        (!self.is_over).then(|| heard.after(limits.websocket_ping_interval))
+        let is_read = !self.is_over && self.asked.is_none();
+        is_read.then(|| heard.after(limits.websocket_ping_interval))
     }
 
     fn is_reading(&self, run: Key) -> bool {
@@ -123,6 +126,9 @@ pub(super) fn begin(peer: &mut Peer, accept: &str, service: &mut Service, cx: &m
     if let Err(full) = peer.server.switch("websocket", date, &fields, &mut peer.connection.outbox) {
         log::error!("a handshake was dropped: {full}");
         return peer.connection.give_up();
+    }
+    if is_planted(Planted::LosesEarlyFrames) {
+        peer.connection.inbox.consume(peer.connection.inbox.unread().len());
     }
     let socket = Socket {
         wire: Endpoint::new(),
@@ -144,7 +150,8 @@ pub(super) fn step(
 ) -> Stepped {
     with(peer, |socket, peer| {
         if socket.is_over {
-            for reading in socket.readings.drain(..) {
+            let readings = std::mem::take(&mut socket.readings);
+            for reading in readings.into_iter().filter(|_| !is_planted(Planted::KeepsReadings)) {
                 leave(peer, reading.run, service, cx);
             }
             finished(peer, 101, service, cx);
@@ -231,19 +238,17 @@ fn go_on(
 /// Its client was silent for long: asks whether it is there, or takes it for gone if it was asked.
 pub(super) fn ping(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let Exchange::Socket(socket) = &mut peer.exchange else { return };
-    if socket.pinged.is_some_and(|pinged| peer.received_at < pinged) {
+    let is_silent = socket.pinged.is_some_and(|pinged| peer.received_at < pinged);
+    if is_silent && !is_planted(Planted::KeepsTheSilent) {
         log::debug!("{}: no pong", peer.address);
         cx.os.net.reset_on_close(peer.connection.key);
         return over(peer, service, cx);
     }
     socket.pinged = Some(cx.now);
-    // One that does not even read is given up for that.
-    if peer.connection.outbox.is_empty() {
-        peer.sent_at = cx.now;
-        peer.connection.outbox.prepare(&mut service.pool);
-        if let Err(full) = socket.wire.ping(b"", &mut peer.connection.outbox) {
-            log::error!("a ping was dropped: {full}");
-        }
+    peer.sent_at = cx.now;
+    peer.connection.outbox.prepare(&mut service.pool);
+    if let Err(full) = socket.wire.ping(b"", &mut peer.connection.outbox) {
+        log::error!("a ping was dropped: {full}");
     }
     serve(peer, service, cx);
 }
@@ -369,8 +374,14 @@ pub(super) fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &m
     with(peer, |socket, peer| {
         let Asked { run, deed, id } = socket.asked.take()?;
         let done = match found {
-            Found::Run(kept) => fetched(run, kept, service)
-                .and_then(|run| do_about(socket, peer, run, deed, id.clone(), service, cx)),
+            Found::Run(kept) => fetched(run, kept, service).and_then(|run| {
+                let done = do_about(socket, peer, run, deed, id.clone(), service, cx);
+                // It may have been fetched for a refusal.
+                if !is_planted(Planted::KeepsFetched) {
+                    service.retire(run, cx);
+                }
+                done
+            }),
             Found::Nothing(trouble) => Err(Problem::not_read(&trouble)),
             _ => Err(Problem::new(500, "the store has answered another question")),
         };
@@ -401,7 +412,8 @@ fn do_about(
                 read(socket, peer, run, after, State::Reading, service, cx);
             }
             for reading in socket.readings.iter_mut().filter(|reading| reading.run == run) {
-                reading.after = after;
+                let skipped = u64::from(after > 0 && is_planted(Planted::SkipsOnResume));
+                reading.after = after + skipped;
                 reading.state = State::Reading;
             }
             send_state(socket, peer, run, after, id.as_deref(), service, cx);

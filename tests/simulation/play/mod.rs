@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each of the programs that include this uses its own part of it")]
 
 pub mod embeddings;
+pub mod judge;
 pub mod ledger;
 pub mod model;
 pub mod others;
@@ -11,6 +12,7 @@ pub mod run;
 pub mod scenario;
 pub mod script;
 pub mod shrink;
+pub mod sockets;
 pub mod talks;
 pub mod town;
 pub mod visitor;

@@ -262,7 +262,7 @@ impl Receiver {
 pub const PATH: &str = "/hooks/?of=tasks";
 
 /// RFC 4648 §4, written once more: the server's own is not to check itself.
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for three in bytes.chunks(3) {

@@ -364,12 +364,15 @@ impl Checker {
         let replies = limits.tool_rounds_max + limits.prompt_shrinks_max as usize + 2;
         let said = if app.model().is_some() { replies * 30 * limits.model_answer_bytes_max } else { 0 };
         at_most("bytes of one log", census.log_bytes_most, 3 * 6 * quoted + said)?;
-        at_most("readers that wait to be told of news", census.news, limits.connections_max + 1)?;
+        // A connection stands there once for each run with news that it reads.
+        let readers_max = (limits.connections_max + 1) * limits.websocket_runs_max;
+        at_most("readers that wait to be told of news", census.news, readers_max)?;
         at_most("runs at work", census.runs.running, town.config.runs_max)?;
         let pending_max = town.config.runs_max + town.config.waiting_max;
         at_most("runs that wait or are at work", census.runs.pending + census.runs.running, pending_max)?;
-        // Those that are over stay until that is kept, or while somebody reads them.
-        let records_max = pending_max + limits.unkept_runs_max + town.config.runs_max + census.connections;
+        // Those that are over stay until that is kept, or while somebody reads them; a socket may read several.
+        let read = census.connections.max(census.with_run);
+        let records_max = pending_max + limits.unkept_runs_max + town.config.runs_max + read;
         at_most("runs that are here", census.records, records_max)?;
         if let Some(words) = world.contradiction() {
             return Err(format!("the store was told what contradicts what it was told before: {words}"));
@@ -379,6 +382,7 @@ impl Checker {
         at_most("turns that a runnable task waited", census.longest_wait_turns as usize, tasks_max as usize)?;
         self.runs(app, census)?;
         self.cancelled(town, app, report)?;
+        completions(town, app)?;
         self.notice_store(app);
         self.notice_model(app);
         self.notice_embedder(app);
@@ -396,11 +400,11 @@ impl Checker {
             let was_read = self.attended.contains(&record.id);
             let session = record.spoken.as_ref().map(|spoken| &*spoken.session);
             let has_rivals = session.is_some_and(|session| town.talks.borrow_mut().has_cancels(session));
-            if was_read
-                && !excused
-                && !has_rivals
-                && !town.oracle.borrow().has_end_wanted(&record.id.to_string())
-            {
+            let id = record.id.to_string();
+            let oracle = town.oracle.borrow();
+            let is_known = oracle.knows(&id) && !town.completions.borrow().contains_key(&id);
+            let was_completion = town.ends_completions.get() && !is_known;
+            if was_read && !excused && !has_rivals && !was_completion && !oracle.has_end_wanted(&id) {
                 return Err(format!("run {} is cancelled although somebody reads it", record.id));
             }
         }
@@ -715,6 +719,20 @@ impl Checker {
             code => Err(format!("it exits with {code}")),
         }
     }
+}
+
+/// Whoever can't come back has left nobody who wants his run: it does not go on, be it for a moment.
+fn completions(town: &Town, app: &App) -> Result<(), String> {
+    let completions = town.completions.borrow();
+    if completions.is_empty() || town.is_stopping.get() {
+        return Ok(());
+    }
+    for record in app.runs().filter(|record| !record.status.is_final() && !record.is_attended()) {
+        if completions.get(&record.id.to_string()) == Some(&town.ends.get()) {
+            return Err(format!("run {} goes on, and its client can't come back", record.id));
+        }
+    }
+    Ok(())
 }
 
 /// A callback is over in the end: it was taken, or refused for good, or tried as often as it may be.

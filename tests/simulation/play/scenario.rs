@@ -20,6 +20,7 @@ use super::model::manners::Manners;
 use super::model::{self, HOST, Model, PORT};
 use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::receiver::{self, Receiver};
+use super::sockets::{BREACHES, Manner, NONSENSE, Socket, Wish};
 use super::town::{SUBJECTS, Shared, Town, code};
 use super::visitor::{Asked, Errand, LOOKS, OwnStep, Temper, Visitor};
 
@@ -81,6 +82,9 @@ pub struct Scenario {
     embedders: usize,
     /// Lines that somebody adds to the ledger, where the model does, too.
     bookkeeping: Option<usize>,
+    /// Those who speak WebSocket, and those who speak OpenAI's dialect.
+    sockets: usize,
+    completers: usize,
 }
 
 /// A model in a world: what it is like, and how it is reached.
@@ -108,6 +112,9 @@ const TALKERS: u64 = 1638;
 const WRITERS: u64 = 10897;
 /// And so are these, for those who want their texts embedded.
 const EMBEDDERS: u64 = 156;
+/// And these two.
+const SOCKETS: u64 = 20454;
+const COMPLETERS: u64 = 22764;
 const ACTORS: u64 = 1000;
 
 /// Sessions that talkers talk in.
@@ -229,6 +236,16 @@ impl Scenario {
             limits.vector_connections_max = random.pick(&[1, 2]);
             limits.vector_timeout = Duration::from_millis(random.pick(&[10_000, 60_000]));
         }
+        // And about those who speak WebSocket.
+        let mut random = Random::new(seed, SOCKETS);
+        let sockets = if random.chance(200) { random.between(1, 4) } else { 0 };
+        if sockets > 0 {
+            limits.websocket_ping_interval = Duration::from_secs(random.pick(&[2, 20, 20]));
+            limits.websocket_runs_max = random.pick(&[1, 2, 16, 16]);
+            limits.websocket_piece_bytes_max = random.pick(&[1, 7, 1024]);
+        }
+        let mut random = Random::new(seed, COMPLETERS);
+        let completers = if random.chance(200) { random.between(1, 4) } else { 0 };
         weather.per_mille.retain(|(fault, _)| !omitted.faults.contains(fault));
         weather.spared = omitted.strikes.iter().copied().collect();
         Scenario {
@@ -252,11 +269,21 @@ impl Scenario {
             callers,
             embedders,
             bookkeeping,
+            sockets,
+            completers,
         }
     }
 
     /// How many actors there are, omitted ones included.
     pub fn actors(&self) -> usize {
+        self.without_completers() + self.completers
+    }
+
+    fn without_completers(&self) -> usize {
+        self.without_sockets() + self.sockets
+    }
+
+    fn without_sockets(&self) -> usize {
         self.without_embedders() + self.embedders
     }
 
@@ -297,6 +324,7 @@ impl Scenario {
             || self.weather.per_mille.iter().any(|(fault, _)| *fault == Fault::NoDescriptors);
         town.comes_back = self.comes_back;
         town.has_model = self.model.is_some();
+        town.has_sockets = self.sockets > 0;
         town.embeds = self.embed.is_some();
         town.is_embedded = town.embeds && !self.omitted.actors.contains(&(self.without_scribes() - 1));
         town.gives_vectors =
@@ -362,6 +390,16 @@ impl Scenario {
             && index + 1 == self.without_embedders()
         {
             return Box::new(Receiver::new(town, habits.clone(), Random::new(self.seed, CALLBACKS + 1)));
+        }
+        if index >= self.without_completers() {
+            let temper = temper(&mut random);
+            let errands = completions(&mut random);
+            return Box::new(Visitor::new(town, temper, own, errands));
+        }
+        if index >= self.without_sockets() {
+            let manner = manner(&mut random);
+            let wishes = wishes(&mut random);
+            return Box::new(Socket::new(town, manner, own, wishes));
         }
         if index >= self.without_embedders() {
             let temper = temper(&mut random);
@@ -751,4 +789,62 @@ fn talk(random: &mut Random) -> Vec<Errand> {
         .collect();
     errands.extend((0..SESSIONS).map(|session| Errand::Hear { session, wanted: Vec::new() }));
     errands
+}
+
+/// What somebody comes for who speaks OpenAI's dialect.
+fn completions(random: &mut Random) -> Vec<Errand> {
+    let count = random.spread(8);
+    let completion = |random: &mut Random| {
+        let subject = random.below(SUBJECTS.len());
+        let (streams, leaves) = (random.chance(700), random.chance(350));
+        Errand::Complete { subject, streams, leaves_after: leaves.then(|| random.spread(12)) }
+    };
+    (0..count).map(|_| completion(random)).collect()
+}
+
+/// How somebody behaves who speaks WebSocket.
+fn manner(random: &mut Random) -> Manner {
+    let good = Manner { hurries: random.chance(300), at_once: random.spread(8), ..Manner::good() };
+    let millis = |random: &mut Random, most| Duration::from_millis(random.spread(most) as u64);
+    match random.below(7) {
+        0 | 1 => good,
+        2 => {
+            let write_gap = millis(random, 1000);
+            Manner { name: "slow writer on a socket", write_bytes: random.spread(200), write_gap, ..good }
+        }
+        3 => {
+            let read_gap = millis(random, 1000);
+            Manner { name: "slow reader on a socket", read_bytes: random.spread(500), read_gap, ..good }
+        }
+        4 => {
+            let stops_per_mille = random.spread(300) as u16;
+            Manner { name: "one who stops reading a socket", stops_per_mille, ..good }
+        }
+        _ => {
+            let vanish_per_mille = random.spread(200) as u16;
+            Manner { name: "one who vanishes from sockets", vanish_per_mille, ..good }
+        }
+    }
+}
+
+/// What somebody wants of a socket.
+fn wishes(random: &mut Random) -> Vec<Wish> {
+    let count = random.spread(16);
+    (0..count)
+        .map(|_| match random.below(20) {
+            0 => Wish::Meddle,
+            1 | 2 => Wish::Again,
+            3 => Wish::Say,
+            4 => Wish::Ping,
+            5 => Wish::Idle { quarters: random.between(1, 10) as u32 },
+            6 => Wish::Die,
+            7 => Wish::Nonsense { place: random.below(NONSENSE.len()) },
+            8 => Wish::Breach { place: random.below(BREACHES.len()) },
+            9 | 10 => Wish::Chat { subject: random.below(SUBJECTS.len()), cancels: true, stays: false },
+            _ => {
+                let stays = random.chance(400);
+                Wish::Chat { subject: random.below(SUBJECTS.len()), cancels: false, stays }
+            }
+        })
+        .collect()
 }

@@ -21,6 +21,14 @@ pub enum Step {
     Pause(Duration),
     /// Reads whole answers with these statuses, in this order.
     Answers(Vec<u16>),
+    /// Reads a head with 101, behind which there is no more HTTP.
+    Switched,
+    /// Reads exactly these bytes, some of which may have come with the head.
+    Receives(Vec<u8>),
+    /// Waits to be reset.
+    Lost,
+    /// By now so much time has passed since the world began, or up to a tenth of a second more.
+    By(Duration),
     /// Reads the end of the connection, with nothing before it.
     End,
     /// Closes the connection.
@@ -36,6 +44,8 @@ pub struct Script {
     line: Option<Line>,
     parser: Parser,
     sent: usize,
+    /// What came behind the HTTP.
+    raw: Vec<u8>,
     /// The answer that is being read.
     open: Option<u16>,
     statuses: Vec<u16>,
@@ -52,6 +62,7 @@ impl Script {
             line: None,
             parser: Parser::new(),
             sent: 0,
+            raw: Vec::new(),
             open: None,
             statuses: Vec::new(),
             has_ended: false,
@@ -106,6 +117,44 @@ impl Script {
                 }
                 is_done
             }
+            Step::Switched => {
+                self.read_raw(line, outside);
+                let end = self.raw.windows(4).position(|four| four == b"\r\n\r\n");
+                if let Some(end) = end {
+                    let head: Vec<u8> = self.raw.drain(..end + 4).collect();
+                    if !head.starts_with(b"HTTP/1.1 101 ") {
+                        return Err(format!("was answered {}", head.escape_ascii()));
+                    }
+                }
+                end.is_some()
+            }
+            Step::Receives(wanted) => {
+                self.read_raw(line, outside);
+                let count = self.raw.len().min(wanted.len());
+                if self.raw[..count] != wanted[..count] {
+                    let (raw, wanted) = (self.raw.escape_ascii(), wanted.escape_ascii());
+                    return Err(format!("was sent {raw} in place of {wanted}"));
+                }
+                let is_done = count == wanted.len();
+                if is_done {
+                    self.raw.drain(..count);
+                }
+                is_done
+            }
+            Step::Lost => {
+                self.read_raw(line, outside);
+                if !self.raw.is_empty() {
+                    return Err(format!("was sent {} in place of a reset", self.raw.escape_ascii()));
+                }
+                outside.state(line) == State::Reset
+            }
+            Step::By(time) => {
+                let due = Time::ZERO.after(time);
+                if outside.now() < due || outside.now() > due.after(Duration::from_millis(100)) {
+                    return Err(format!("is there at {:?} in place of {time:?}", outside.now()));
+                }
+                true
+            }
             Step::End => {
                 self.read(line, 1, outside)?;
                 if !self.statuses.is_empty() {
@@ -126,6 +175,11 @@ impl Script {
             self.steps.pop_front();
         }
         Ok(is_done)
+    }
+
+    /// Reads what is there, whatever it is.
+    fn read_raw(&mut self, line: Line, outside: &mut Outside<'_>) {
+        while outside.receive(line, usize::MAX, &mut self.raw) == Received::Bytes {}
     }
 
     fn pause(&mut self, pause: Duration, outside: &Outside<'_>) -> bool {
@@ -184,6 +238,10 @@ impl Actor for Script {
 
     fn complaint(&self) -> Option<&str> {
         self.complaint.as_deref()
+    }
+
+    fn seen(&self) -> &[&'static str] {
+        if self.steps.is_empty() { &["a script was played to its end"] } else { &[] }
     }
 
     fn describe(&self) -> String {

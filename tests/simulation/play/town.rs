@@ -62,6 +62,8 @@ pub struct Town {
     pub is_indexed: Cell<bool>,
     /// A model answers, if it does.
     pub has_model: bool,
+    /// Somebody may read many ended runs at once, over a WebSocket.
+    pub has_sockets: bool,
     /// There is an embedding server to ask.
     pub embeds: bool,
     /// It is there, and answers in calm weather.
@@ -76,6 +78,11 @@ pub struct Town {
     pub calls: RefCell<Calls>,
     /// What is known of runs.
     pub oracle: RefCell<Oracle>,
+    /// Runs whose client can't come back and that nobody else has looked for, each with the processes that had ended when it was
+    /// told of it.
+    pub completions: RefCell<BTreeMap<String, u32>>,
+    /// Somebody who waited for a completion has left, or shut its sending side, which ends a run of which it may not know.
+    pub ends_completions: Cell<bool>,
     /// What is known of sessions.
     pub talks: RefCell<Talks>,
     /// What is known of the note that a model adds to.
@@ -99,11 +106,14 @@ impl Town {
             comes_back: false,
             is_indexed: Cell::new(false),
             has_model: false,
+            has_sockets: false,
             embeds: false,
             is_embedded: false,
             gives_vectors: false,
             has_roomy_prompts: false,
             account: RefCell::default(),
+            completions: RefCell::default(),
+            ends_completions: Cell::new(false),
             talks: RefCell::default(),
             calls: RefCell::default(),
             ledger: RefCell::default(),
@@ -268,6 +278,11 @@ impl Oracle {
     /// Somebody has asked for this run's end, or is about to.
     pub fn has_end_wanted(&self, run: &str) -> bool {
         self.runs.get(run).is_some_and(|known| known.has_end_wanted)
+    }
+
+    /// Somebody has heard of this run.
+    pub fn knows(&self, run: &str) -> bool {
+        self.runs.contains_key(run)
     }
 
     /// Some run that somebody has heard of: the newest are the most interesting.

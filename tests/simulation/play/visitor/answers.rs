@@ -6,15 +6,16 @@ use oneloop::base::Time;
 use oneloop::os::sim::{Line, Outside};
 use serde_json::{Value, json};
 
+use super::super::judge::{self, Question};
 use super::super::parser::{Head, Piece, show};
 use super::super::scenario::SESSIONS;
-use super::super::town::{SUBJECTS, code, is_terminal, rank};
+use super::super::town::{SUBJECTS, is_terminal, rank};
 use super::errand::{Asked, Errand, OwnStep, TALLY, Verdict, note_code, own_text, said, session_name, told};
-use super::{Loss, Question, Sent, Visitor};
+use super::{Loss, Sent, Visitor};
 
 /// In calm weather whatever is asked for is done within this time, before some timeout wakes a loop that has forgotten
 /// it.
-const PROMPT: Duration = Duration::from_millis(500);
+pub(super) const PROMPT: Duration = Duration::from_millis(500);
 /// The same for what needs a model: a call that was begun before may still have to be tried again, and whoever came
 /// first is served first.
 const PROMPT_MODEL: Duration = Duration::from_secs(100);
@@ -107,7 +108,11 @@ impl Visitor {
                 return Ok(());
             };
             let Some((run, number)) = event.id else {
-                self.take_note(&event.data)?;
+                if matches!(sent.errand, Errand::Complete { .. }) {
+                    self.take_chunk(&event.data, line, outside)?;
+                } else {
+                    self.take_note(&event.data)?;
+                }
                 continue;
             };
             let last = match &sent.position {
@@ -115,12 +120,8 @@ impl Visitor {
                 Some((_, last)) => *last,
                 None => 0,
             };
-            // Whoever is ahead of what a crash has kept is told so, and where to go on.
-            let keep = kept_by_restart(&event.data);
-            let goes_on = keep.map_or(number == last + 1, |keep| number > last && keep <= last);
-            if !goes_on {
-                return Err(format!("was sent event {number} of run {run} behind {last}: {}", event.data));
-            }
+            let keep = judge::kept_by_restart(&event.data);
+            judge::follows(&run, last, number, &event.data)?;
             if sent.is_done {
                 return Err(format!("was sent event {number} behind the last of run {run}"));
             }
@@ -190,6 +191,7 @@ impl Visitor {
             position,
             is_done,
             restarts,
+            completion,
             events,
             in_calm,
             is_indexed,
@@ -258,15 +260,22 @@ impl Visitor {
                 self.agenda.push_front(errand);
                 return Ok(());
             }
+            503 if errand.needs_the_store() && self.town.has_sockets => {
+                self.see("too many ended runs were read at once");
+                self.next_errand = outside.now().after(Duration::from_secs(1));
+                self.agenda.push_front(errand);
+                return Ok(());
+            }
             410 if self.town.forgets_runs && errand.is_about_a_run() => {
                 self.see("a run was forgotten while somebody asked for it");
                 return Ok(());
             }
             _ => {}
         }
+        let is_stream = position.is_some() || completion.id.is_some() || completion.failed.is_some();
         let json: Value = match status {
             200 | 202 if errand.is_answered_with_a_note() => Value::Null,
-            200..=202 if errand != Errand::HeadOnly && position.is_none() => serde_json::from_slice(&body)
+            200..=202 if errand != Errand::HeadOnly && !is_stream => serde_json::from_slice(&body)
                 .map_err(|error| format!("was sent broken JSON: {error}: {}", text()))?,
             _ => Value::Null,
         };
@@ -348,6 +357,32 @@ impl Visitor {
                 self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
                 self.check_author(question.as_ref(), &json)?;
                 self.check_answer(run, subject, &json, is_indexed)
+            }
+            Errand::Complete { .. } if status == 409 => {
+                if !self.has_finished && !self.town.is_stopping.get() {
+                    return expect(200);
+                }
+                self.see("a completion was cancelled under a client that had half-closed");
+                Ok(())
+            }
+            Errand::Complete { subject, streams, .. } => {
+                expect(200)?;
+                let question = question.as_ref();
+                match streams {
+                    false => self.check_whole(&json, subject, question, is_indexed, (began, now)),
+                    true if events.is_within_event() => Err("was sent half a chunk".to_owned()),
+                    true => self.completed(completion, subject, question, is_indexed, (began, now)),
+                }
+            }
+            Errand::Left(left) => {
+                expect(200)?;
+                let status = self.check_task(&left.id, &json, began, now)?;
+                if !self.check_left(left.clone(), &status, now)? {
+                    let pause = if calm { 20 } else { self.random.between(1, 300) as u64 };
+                    self.next_errand = outside.now().after(Duration::from_millis(pause));
+                    self.agenda.push_front(Errand::Left(left));
+                }
+                Ok(())
             }
             Errand::Begin { cancels, .. } | Errand::Call { cancels, .. } => {
                 expect(202)?;
@@ -768,34 +803,10 @@ impl Visitor {
         Ok(status)
     }
 
-    /// Who has written an answer, and whether it says so.
-    fn check_author(&mut self, question: Option<&Question>, json: &Value) -> Result<(), String> {
-        let Some(Question { message, wants_model }) = question else { return Ok(()) };
-        self.town.account.borrow().check_answer(Some(message), json)?;
-        let author = json["answered_by"].as_str();
-        // How the search fell short is told whoever answers.
-        let of_search = |reason: &str| {
-            reason.starts_with("The notes were searched by words alone, because ")
-                || reason.starts_with("Only ") && reason.ends_with("the rest was searched by words alone.")
-        };
-        let reasons: Vec<&str> =
-            json["degraded"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if reasons.iter().any(|reason| of_search(reason)) {
-            if !self.town.embeds {
-                return Err(format!("nothing is embedded here, and it is told {reasons:?}"));
-            }
-            self.see("an answer said that its search went without vectors");
-        }
-        let is_degraded = reasons.iter().any(|reason| !of_search(reason));
-        if author == Some("notes") && is_degraded != *wants_model {
-            return Err(format!("is answered by the notes, which is explained by {}", json["degraded"]));
-        }
-        match (author, json["cached"] == true) {
-            (Some("model"), true) => self.see("an answer of the model's was given once more"),
-            (Some("model"), false) => self.see("a chat was answered by the model"),
-            _ if *wants_model => self.see("a chat was answered by the notes in the model's place"),
-            _ => {}
-        }
+    pub(super) fn check_author(&mut self, question: Option<&Question>, json: &Value) -> Result<(), String> {
+        let Some(question) = question else { return Ok(()) };
+        let seen = judge::author(&self.town, question, json)?;
+        seen.into_iter().for_each(|what| self.see(what));
         Ok(())
     }
 
@@ -850,7 +861,6 @@ impl Visitor {
         Ok(())
     }
 
-    /// An answer that names codes must name the one that was asked for.
     pub(super) fn check_answer(
         &mut self,
         run: &str,
@@ -858,35 +868,10 @@ impl Visitor {
         json: &Value,
         is_indexed: bool,
     ) -> Result<(), String> {
-        let answer = json["response"].as_str().ok_or("was sent an answer without words")?;
-        self.town.oracle.borrow_mut().response(run, answer)?;
-        for update in json["knowledge_updates"].as_array().ok_or("was sent no list of updates")? {
-            self.town.ledger.borrow_mut().told(update)?;
-        }
-        // The model says what stands in its prompt, if there is room for it.
-        let tells_code = json["answered_by"] != "model" || self.town.has_roomy_prompts;
-        if is_indexed && tells_code && !answer.contains(&code(subject)) {
-            return Err(format!("was not told what is in a note that is indexed: {answer}"));
-        }
-        let others =
-            (0..SUBJECTS.len()).filter(|other| *other != subject).any(|other| answer.contains(&code(other)));
-        // Every note names one of the subjects, and an answer out of half of them says that it is one.
-        let is_partial = answer.contains("notes were indexed so far");
-        if others && !answer.contains(&code(subject)) && !is_partial {
-            return Err(format!("was told of another subject: {answer}"));
-        }
-        if answer.contains(&code(subject)) {
-            self.see("a chat was answered out of the right note");
-        } else {
-            self.see("a chat was asked before its note was indexed");
-        }
+        let seen = judge::answer(&self.town, run, subject, json, is_indexed)?;
+        self.see(seen);
         Ok(())
     }
-}
-
-/// What a `restart` event keeps; `None` for any other.
-fn kept_by_restart(data: &str) -> Option<u64> {
-    data.strip_prefix("{\"type\":\"restart\",\"keep\":")?.strip_suffix('}')?.parse().ok()
 }
 
 /// There is a vector for each text, and in calm weather it points to what that is about.

@@ -1,14 +1,18 @@
 //! What a visitor comes for, and the bytes that it asks with.
 
+use std::cell::Cell;
+
 use oneloop::base::Time;
 use oneloop::os::sim::Outside;
 use serde_json::json;
 
 use super::super::embeddings;
+use super::super::judge::Question;
 use super::super::parser::EventReader;
 use super::super::receiver;
 use super::super::town::SUBJECTS;
-use super::{Question, Sent, Visitor};
+use super::completion::{Completion, Left};
+use super::{Sent, Visitor};
 
 /// One request to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +97,10 @@ pub enum Errand {
     Meddle,
     /// `POST /chat/stream`.
     Stream { subject: usize },
+    /// `POST /v1/chat/completions`; it leaves after so many chunks.
+    Complete { subject: usize, streams: bool, leaves_after: Option<usize> },
+    /// `GET /chat/task/{id}` of a completion that it has left.
+    Left(Left),
     /// `GET /chat/task/{id}/stream` from behind event `after`; `done` if its last event was seen.
     Rejoin { id: String, after: u64, done: bool },
 }
@@ -169,6 +177,7 @@ impl Errand {
         match self {
             Errand::Tasks | Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } => true,
             Errand::Chat { .. } | Errand::ChatNote { .. } => true,
+            Errand::Complete { .. } | Errand::Left(_) => true,
             Errand::Begin { .. } | Errand::Call { .. } | Errand::Stream { .. } => true,
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::BrokenJson | Errand::TooLarge | Errand::Sync | Errand::SyncNote { .. } => false,
@@ -224,7 +233,8 @@ impl Errand {
             Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } | Errand::Verify { .. } => {
                 true
             }
-            Errand::Call { .. } | Errand::Embed { .. } => true,
+            Errand::Call { .. } | Errand::Embed { .. } | Errand::Complete { .. } => true,
+            Errand::Left(_) => false,
             Errand::Health | Errand::HeadOnly | Errand::Info | Errand::Options | Errand::Nowhere => false,
             Errand::ClearCaches | Errand::CacheStats => false,
             Errand::TooLarge | Errand::Tasks | Errand::Follow | Errand::Meddle | Errand::Write => false,
@@ -237,7 +247,7 @@ impl Errand {
     pub(super) fn is_about_a_run(&self) -> bool {
         match self {
             Errand::Chat { .. } | Errand::Begin { .. } | Errand::Stream { .. } => true,
-            Errand::Call { .. } => true,
+            Errand::Call { .. } | Errand::Complete { .. } | Errand::Left(_) => true,
             Errand::Poll { .. } | Errand::Cancel { .. } | Errand::Rejoin { .. } | Errand::ChatNote { .. } => {
                 true
             }
@@ -299,11 +309,11 @@ impl Visitor {
         if let Errand::Cancel { id } = &errand {
             self.town.oracle.borrow_mut().want_end(id);
         }
-        let mut question = None;
-        let mut ask = |visitor: &mut Visitor, subject: &str, is_noted: bool| {
-            let (asked, body) = visitor.question(subject, is_noted);
-            question = Some(asked);
-            Some(body)
+        let question = Cell::new(None);
+        let ask = |visitor: &mut Visitor, subject: &str, is_noted: bool| {
+            let (asked, body) = Question::draw(&visitor.town, &mut visitor.random, subject, is_noted);
+            question.set(Some(asked));
+            Some(body.to_string())
         };
         let (method, path, body) = match &errand {
             Errand::Health => ("GET", "/health".to_owned(), None),
@@ -336,6 +346,12 @@ impl Visitor {
                 let body = body.replacen('{', &format!("{{\"callback_url\":\"{url}\","), 1);
                 ("POST", "/chat/async".to_owned(), Some(body))
             }
+            Errand::Complete { subject, streams, .. } => {
+                let (asked, body) = self.completion_question(*subject, *streams);
+                question.set(Some(asked));
+                ("POST", "/v1/chat/completions".to_owned(), Some(body))
+            }
+            Errand::Left(Left { id, .. }) => ("GET", format!("/chat/task/{id}"), None),
             Errand::Stream { subject } => {
                 ("POST", "/chat/stream".to_owned(), ask(self, SUBJECTS[*subject], false))
             }
@@ -468,14 +484,18 @@ impl Visitor {
         self.parser.sent(method == "HEAD");
         self.outgoing.extend(bytes);
         let position = match &errand {
-            Errand::Rejoin { id, after, .. } => Some((id.clone(), *after)),
+            Errand::Rejoin { id, after, .. } => {
+                // Whoever has joined may come back.
+                self.town.completions.borrow_mut().remove(id);
+                Some((id.clone(), *after))
+            }
             _ => None,
         };
         let is_done = matches!(errand, Errand::Rejoin { done: true, .. });
         let (body, events) = (Vec::new(), EventReader::default());
         self.sent.push_back(Sent {
             errand,
-            question,
+            question: question.take(),
             began: now,
             head: None,
             body,
@@ -483,46 +503,14 @@ impl Visitor {
             position,
             is_done,
             restarts: false,
+            completion: Completion::default(),
             expects,
             in_calm,
             asked_ends: self.town.ends.get(),
             is_indexed: self.town.is_indexed.get(),
         });
     }
-
-    /// A question, and how it is sent. What is noted is asked of the notes: a model need not repeat what it reads.
-    fn question(&mut self, name: &str, is_noted: bool) -> (Question, String) {
-        let mut message = format!("What is the code of {name}?");
-        let mut question = json!({});
-        let has_model = self.town.has_model;
-        if has_model && is_noted {
-            question["strategy"] = json!("notes");
-        } else if has_model {
-            // Other words for the same, which a search passes over: to the model it is another question, unless somebody has
-            // just asked in these words.
-            let fillers = self.random.below(3);
-            let fillers: String = (0..fillers).map(|_| format!(" {}", self.random.pick(&FILLERS))).collect();
-            message = format!("What is the code of {name}{fillers}?");
-            if self.random.chance(300) {
-                question["strategy"] = json!("fast-first");
-            }
-        }
-        question["message"] = json!(message);
-        if self.random.chance(200) {
-            question["conversation_history"] = json!([
-                { "role": "user", "content": "Good morning." },
-                { "role": "assistant", "content": "Grüße, 日本 ☂" },
-            ]);
-        }
-        if self.random.chance(200) {
-            question["padding"] = json!("x".repeat(self.random.spread(20_000)));
-        }
-        (Question { message, wants_model: has_model && !is_noted }, question.to_string())
-    }
 }
-
-/// Words without a topic.
-const FILLERS: [&str; 8] = ["please", "just", "exactly", "very", "also", "would", "could", "should"];
 
 /// The code that a visitor's own note tells.
 pub(super) fn note_code(name: &str) -> String {

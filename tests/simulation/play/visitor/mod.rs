@@ -6,6 +6,7 @@
 //! get all of them done.
 
 mod answers;
+mod completion;
 mod errand;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,8 +16,10 @@ use oneloop::base::Time;
 use oneloop::limits::Limits;
 use oneloop::os::sim::{Actor, Line, Outside, Random, Received, State};
 
+use super::judge::Question;
 use super::parser::{EventReader, Head, Parser};
-use super::town::Shared;
+use super::town::{Shared, Town};
+use completion::Completion;
 
 pub use errand::{Asked, Errand, LOOKS, OwnStep, TALLY, told};
 
@@ -63,14 +66,6 @@ impl Temper {
     }
 }
 
-/// What is asked in a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Question {
-    message: String,
-    /// The notes answer only when the model does not.
-    wants_model: bool,
-}
-
 /// A request that was sent, at least in part.
 #[derive(Debug)]
 struct Sent {
@@ -86,6 +81,8 @@ struct Sent {
     /// It was told that the server restarts.
     restarts: bool,
     is_done: bool,
+    /// Of a completion: what has come of it.
+    completion: Completion,
     /// `100 Continue` may come, once; it does not wait for it.
     expects: bool,
     /// It was asked in calm weather.
@@ -94,6 +91,15 @@ struct Sent {
     asked_ends: u32,
     /// It was asked when every subject's note was known.
     is_indexed: bool,
+}
+
+impl Sent {
+    /// The client hears no more, or seems to: if it waits for a completion, that is the end of its run.
+    fn ends_a_completion(&self, town: &Town) {
+        if matches!(self.errand, Errand::Complete { .. }) {
+            town.ends_completions.set(true);
+        }
+    }
 }
 
 /// A client.
@@ -246,7 +252,9 @@ impl Visitor {
             if wants_to_finish && !self.has_finished {
                 self.has_finished = true;
                 for sent in &self.sent {
-                    if let Some((id, _)) = &sent.position {
+                    sent.ends_a_completion(&self.town);
+                    let run = sent.position.as_ref().map(|(id, _)| id).or(sent.completion.id.as_ref());
+                    if let Some(id) = run {
                         self.town.oracle.borrow_mut().may_be_cancelled(id);
                     }
                 }
@@ -305,10 +313,9 @@ impl Visitor {
 
     /// The server has ended the connection. It may do so between answers, but never within one.
     fn check_end(&mut self) {
-        let streams = self
-            .sent
-            .front()
-            .is_some_and(|sent| matches!(sent.errand, Errand::Stream { .. } | Errand::Rejoin { .. }));
+        let streams = self.sent.front().is_some_and(|sent| {
+            matches!(sent.errand, Errand::Stream { .. } | Errand::Rejoin { .. } | Errand::Complete { .. })
+        });
         let may_cut = (streams && self.town.forgets_runs) || self.is_excused_by_an_end();
         if self.parser.is_within_answer() && !may_cut {
             self.complain("was sent the end of the connection in the middle of an answer".to_owned());
@@ -346,11 +353,14 @@ impl Visitor {
         self.line = None;
         self.outgoing.clear();
         while let Some(sent) = self.sent.pop_back() {
+            sent.ends_a_completion(&self.town);
             if let Some((id, after)) = sent.position.filter(|(id, _)| !id.is_empty()) {
                 self.see("a stream was broken and joined again");
                 // How long it will be away it can't know.
                 self.town.oracle.borrow_mut().may_be_cancelled(&id);
                 self.agenda.push_front(Errand::Rejoin { id, after, done: sent.is_done });
+            } else if let Some(id) = sent.completion.id {
+                self.leave(id, outside);
             } else {
                 self.agenda.push_front(sent.errand);
             }
