@@ -203,7 +203,7 @@ impl Socket {
             subject,
             question,
             is_indexed,
-            ends: self.town.ends.get(),
+            ends: self.connected_ends,
             stays,
             after: 0,
             is_done: false,

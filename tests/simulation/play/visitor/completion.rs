@@ -91,7 +91,7 @@ impl Visitor {
             return Err(format!("was sent {data} as a chunk of {known}"));
         }
         if is_first {
-            self.town.completions.borrow_mut().insert(id.to_owned(), self.town.ends.get());
+            self.town.completions.borrow_mut().insert(id.to_owned(), self.connected_ends);
             if self.has_finished || is_ending {
                 self.town.oracle.borrow_mut().may_be_cancelled(id);
             }
