@@ -500,9 +500,20 @@ impl Embedder {
                 let texts = self.requests.asked(key);
                 let end = end.map_err(|missed| missed.of_request(&self.limits));
                 let end = self.read(end, |body| wire::answer(body, texts));
-                self.judge(&end, is_probe, cx);
+                self.judge_request(&end, is_probe, cx);
                 self.request_ended(key, end, outbound, cx);
             }
+        }
+    }
+
+    /// What the end of a client's request says of the server: that it chokes on the client's texts, or is slow with many of
+    /// them, is no reason not to ask it for anybody else. Whether it can be reached at all is the same for all.
+    fn judge_request<V>(&mut self, end: &End<V>, is_probe: bool, cx: &Cx<'_, '_>) {
+        match end {
+            End::Refused(Refusal { is_failure: true, .. }) | End::Missed(Missed::Late(_)) if !is_probe => {
+                self.counts.failed += 1;
+            }
+            end => self.judge(end, is_probe, cx),
         }
     }
 
