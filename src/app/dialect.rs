@@ -10,7 +10,7 @@ use super::openai;
 use super::record::Record;
 use super::respond::Problem;
 use crate::base::planted::{Planted, is_planted};
-use crate::wire::http1::{Head, Target};
+use crate::wire::http1::{Head, Target, decode_path};
 use crate::wire::sse;
 
 /// The dialect of the request that is being answered.
@@ -41,12 +41,19 @@ pub struct Told<'l> {
 impl Dialect {
     /// The dialect that is spoken at a path, be there something or not.
     pub fn of(head: &Head<'_>) -> Dialect {
-        match head.target {
-            Target::Path { path, .. } if path.starts_with("/v1/") => {
-                Dialect::OpenAi(openai::Speaker::default())
-            }
-            Target::Path { path: "/mcp", .. } => Dialect::Mcp(mcp::Speaker::default()),
-            _ => Dialect::Own,
+        let Target::Path { path, .. } = head.target else { return Dialect::Own };
+        let mut decoded = String::new();
+        // Escapes are rare, and one that is none is refused by whoever looks for the path.
+        let path = match path.contains('%') {
+            true if decode_path(path, &mut decoded).is_ok() => &decoded,
+            true | false => path,
+        };
+        if path.starts_with("/v1/") {
+            Dialect::OpenAi(openai::Speaker::default())
+        } else if path == "/mcp" {
+            Dialect::Mcp(mcp::Speaker::default())
+        } else {
+            Dialect::Own
         }
     }
 
@@ -78,11 +85,17 @@ impl Dialect {
     }
 
     /// The answer of a run that was waited for, appended to `body`.
-    pub fn answer(&self, record: &Record, response: &str, body: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// 500 for an answer that can't be read.
+    pub fn answer(&self, record: &Record, response: &str, body: &mut Vec<u8>) -> Result<(), Problem> {
         match self {
-            Dialect::Own | Dialect::Mcp(_) => body.extend_from_slice(response.as_bytes()),
+            Dialect::Own | Dialect::Mcp(_) => {
+                body.extend_from_slice(response.as_bytes());
+                Ok(())
+            }
             Dialect::OpenAi(speaker) => {
-                speaker.answer(record.id, record.created_at.as_seconds(), response, body);
+                speaker.answer(record.id, record.created_at.as_seconds(), response, body)
             }
         }
     }

@@ -115,7 +115,11 @@ impl Speaker {
         }
         if body.len() > room {
             body.clear();
-            asked.failed("This is more than one answer has room for; ask for less.", None, &mut body);
+            asked.failed(
+                "This is more than one answer has room for. Ask for less, or for something else.",
+                None,
+                &mut body,
+            );
         }
         body
     }

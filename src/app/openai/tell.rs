@@ -98,7 +98,10 @@ impl Speaker {
     }
 
     /// The whole answer of a run, appended to `body`.
-    pub fn answer(&self, run: Uuid, created: u64, response: &str, body: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// 500 for a response that can't be read.
+    pub fn answer(&self, run: Uuid, created: u64, response: &str, body: &mut Vec<u8>) -> Result<(), Problem> {
         #[derive(Serialize)]
         struct Whole<'a> {
             id: String,
@@ -125,7 +128,10 @@ impl Speaker {
             refusal: (),
         }
         let Answer { response: content, sources, answered_by, degraded, usage } =
-            serde_json::from_str(response).expect("it is our own text");
+            serde_json::from_str(response).map_err(|error| {
+                log::error!("the answer of run {run} can't be read: {error}");
+                Problem::new(500, "the answer can't be read")
+            })?;
         let message = Message { role: "assistant", content, refusal: () };
         let whole = Whole {
             id: completion_id(run),
@@ -138,6 +144,7 @@ impl Speaker {
             extra: Extra { sources, answered_by, degraded },
         };
         write_json(&whole, body);
+        Ok(())
     }
 
     /// An event of a run, appended to `frames` as what chunks it makes.
@@ -307,9 +314,8 @@ pub fn refuse(problem: &Problem, body: &mut Vec<u8>) -> (u16, Option<(&'static s
         Detail::Text(text) => (text.to_string(), None, None),
         Detail::Fields(fields) => {
             let first = fields.first();
-            let messages: Vec<String> =
-                fields.iter().map(|field| format!("{}: {}", place(field), field.msg)).collect();
-            (messages.join("; "), first.map(place), first.map(|field| field.kind))
+            let messages: Vec<String> = fields.iter().map(in_words).collect();
+            (messages.join("; "), first.and_then(place), first.map(|field| field.kind))
         }
     };
     let (r#type, usual) = match status {
@@ -323,8 +329,19 @@ pub fn refuse(problem: &Problem, body: &mut Vec<u8>) -> (u16, Option<(&'static s
     (status, Some(("x-should-retry", retry)))
 }
 
-/// Where a field is, as that API writes it: `messages[0].content`.
-fn place(field: &Invalid) -> String {
+fn in_words(field: &Invalid) -> String {
+    match (place(field), field.loc.last()) {
+        (Some(place), _) => format!("{place}: {}", field.msg),
+        (None, Some(Place::Index(byte))) => format!("{} (at byte {byte} of the body)", field.msg),
+        (None, _) => format!("the body: {}", field.msg),
+    }
+}
+
+/// Where a field is, as that API writes it: `messages[0].content`; none if it is the body itself that is wrong.
+fn place(field: &Invalid) -> Option<String> {
+    if field.kind == "json_invalid" {
+        return None;
+    }
     let mut place = String::new();
     for step in field.loc.iter().skip(1) {
         match step {
@@ -334,7 +351,7 @@ fn place(field: &Invalid) -> String {
             Place::Index(index) => drop(write!(place, "[{index}]")),
         }
     }
-    if place.is_empty() { "body".to_owned() } else { place }
+    (!place.is_empty()).then_some(place)
 }
 
 #[cfg(test)]
@@ -422,7 +439,7 @@ mod tests {
         let response = COMPLETE.strip_prefix(r#"{"type":"complete","response":"#).unwrap();
         let mut body = Vec::new();
         let run = Uuid::try_parse(RUN).unwrap();
-        speaker("").answer(run, 7, &response[..response.len() - 1], &mut body);
+        speaker("").answer(run, 7, &response[..response.len() - 1], &mut body).unwrap();
         let whole: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(whole["choices"][0]["message"]["content"], "Hi \"you\"");
         assert_eq!(whole["usage"]["total_tokens"], 7);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::end::release_body;
 use super::{Allowance, Exchange, Peer, Stepped, Then, leaving, serve};
 use crate::app::access_log::Line;
-use crate::app::dialect::Told;
+use crate::app::dialect::{Dialect, Told};
 use crate::app::openapi::Document;
 use crate::app::record::json;
 use crate::app::respond::Problem;
@@ -145,6 +145,8 @@ pub(super) fn refuse(peer: &mut Peer, problem: &Problem, service: &mut Service, 
 /// The answer is complete: tells it, and starts the wait for the next request.
 pub(super) fn finished(peer: &mut Peer, status: u16, service: &mut Service, cx: &mut Cx<'_, '_>) {
     peer.since = cx.now;
+    // What comes next may be asked by somebody else, in other words.
+    (peer.dialect, peer.origin) = (Dialect::Own, None);
     if let Some(told) = peer.told.take() {
         let bytes = peer.queued().saturating_sub(told.bytes_before);
         service.access_log.add(&Line {
@@ -189,10 +191,7 @@ pub(super) fn answer_run(peer: &mut Peer, run: Key, service: &mut Service, cx: &
             Some(Problem::busy(format!("{detail}{}", record.id), 1))
         }
         Some(record) => match (record.response(), &record.error) {
-            (Some(response), _) => {
-                peer.dialect.answer(record, response, &mut scratch);
-                None
-            }
+            (Some(response), _) => peer.dialect.answer(record, response, &mut scratch).err(),
             (None, Some(error)) => Some(Problem::new(500, error.clone())),
             (None, None) => Some(Problem::new(409, "the run was cancelled")),
         },

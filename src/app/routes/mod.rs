@@ -382,7 +382,10 @@ fn find(path: &str) -> Result<Resource, Problem> {
 }
 
 fn no_such_path() -> Problem {
-    Problem::new(404, "no such path; GET /health, GET /info and POST /chat are good places to begin")
+    Problem::new(
+        404,
+        "no such path; GET /health, GET /info, POST /chat and, for clients of OpenAI's API, POST /v1/chat/completions are good places to begin",
+    )
 }
 
 /// What stands in a path where its template has braces. It may have slashes, as the path of a note has.
@@ -527,8 +530,15 @@ fn handshake(head: &Head<'_>) -> Result<Box<str>, Problem> {
 fn openai_session(head: &Head<'_>, limits: &Limits) -> Result<Option<Box<str>>, Problem> {
     let Some(name) = head.field("x-openwebui-chat-id") else { return Ok(None) };
     match std::str::from_utf8(name) {
+        Ok("") => Ok(None),
         Ok(name) if sessions::is_name(name, limits) => Ok(Some(name.into())),
-        _ => Err(Problem::new(400, "X-OpenWebUI-Chat-Id can't be the name of a session")),
+        _ => {
+            let bytes_max = limits.session_name_bytes_max;
+            let detail = format!(
+                "X-OpenWebUI-Chat-Id names a session: 1 to {bytes_max} letters, digits or any of -._~:@+=, and no dot first"
+            );
+            Err(Problem::new(400, detail))
+        }
     }
 }
 
