@@ -114,6 +114,13 @@ limits! {
     /// taken for gone. Others: `websockets` (Python) 20 s and 20 s.
     WEBSOCKET_PING_INTERVAL / websocket_ping_interval: Duration = Duration::from_secs(20);
 
+    /// Frames, or pieces of long ones, that are taken from one WebSocket in one turn. Beyond it the connection waits in the
+    /// pending queue.
+    WEBSOCKET_FRAMES_PER_TURN_MAX / websocket_frames_per_turn_max: usize = 256;
+
+    /// The same on all connections together: about 2 ms of work.
+    WEBSOCKET_FRAMES_PER_TURN_ALL_MAX / websocket_frames_per_turn_all_max: usize = 2048;
+
     /// Runs that one WebSocket reads at once. Over it: a refusal with 429.
     WEBSOCKET_RUNS_MAX / websocket_runs_max: usize = 16;
 

@@ -204,7 +204,7 @@ impl App {
             self.evict_timer = Some(cx.set_timer(due, own_key()));
         } else if let Some(peer) = self.peers.at_mut(key) {
             self.is_evicting = true;
-            peers::over(peer, &mut self.service, cx);
+            peers::evict(peer, &mut self.service, cx);
         }
     }
 
@@ -297,6 +297,7 @@ impl App {
         self.stop_if_done(cx);
         self.service.outbound.new_turn(&self.service.limits);
         self.service.requests_this_turn = 0;
+        self.service.frames_this_turn = 0;
         self.accepts_left = self.service.limits.accepts_per_turn_max;
     }
 
@@ -553,13 +554,17 @@ impl App {
             cx.close(listener.key);
         }
         self.stop_timer = Some(cx.set_timer(cx.now.after(self.service.limits.shutdown_timeout), own_key()));
+        self.serve_all(cx);
+        self.stop_if_done(cx);
+    }
+
+    fn serve_all(&mut self, cx: &mut Cx<'_, '_>) {
         let keys: Vec<Key> = self.peers.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(peer) = self.peers.at_mut(key) {
                 peers::serve(peer, &mut self.service, cx);
             }
         }
-        self.stop_if_done(cx);
     }
 
     /// What has not finished by now is left to the next process, or is cancelled if nothing is kept for one. Readers are
@@ -579,6 +584,8 @@ impl App {
             }
             self.service.park(cx);
         }
+        // Others than readers of runs may be told as well that there will be nothing more.
+        self.serve_all(cx);
         self.tell_news(usize::MAX, cx);
         let farewell = cx.now.after(self.service.limits.farewell_timeout);
         self.stop_timer = Some(cx.set_timer(farewell, own_key()));

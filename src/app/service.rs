@@ -68,6 +68,8 @@ pub struct Service {
     pub body_bytes_in_flight: usize,
     /// Requests that were begun in this turn, on all connections.
     pub requests_this_turn: usize,
+    /// Frames of WebSockets that were taken in this turn, on all connections.
+    pub frames_this_turn: usize,
     /// Connections that the coming close phase will close.
     pub closing_connections: usize,
     /// Connections that are open.
@@ -114,6 +116,7 @@ impl Service {
             scratch: Vec::new(),
             body_bytes_in_flight: 0,
             requests_this_turn: 0,
+            frames_this_turn: 0,
             closing_connections: 0,
             open_connections: 0,
             stopping: false,
@@ -283,6 +286,18 @@ impl Service {
     /// No more requests begin in this turn, on whatever connection.
     pub fn has_spent_requests(&self) -> bool {
         self.requests_this_turn >= self.limits.requests_per_turn_all_max
+    }
+
+    /// No more frames are taken from WebSockets in this turn, on whatever connection.
+    pub fn has_spent_frames(&self) -> bool {
+        self.frames_this_turn >= self.limits.websocket_frames_per_turn_all_max
+    }
+
+    /// Of what somebody else keeps, so many bytes count among all bodies from here on, and so many did before. Answers
+    /// whether they are too many together.
+    pub fn count_held(&mut self, before: usize, now: usize) -> bool {
+        self.body_bytes_in_flight = self.body_bytes_in_flight.saturating_sub(before) + now;
+        now <= before || self.body_bytes_in_flight <= self.limits.body_bytes_in_flight_max
     }
 
     /// Keeps a piece of a request's body, unless all bodies together would be too much.

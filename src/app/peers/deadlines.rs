@@ -20,6 +20,7 @@ enum Due {
     Body,
     Heartbeat,
     Ping,
+    Message,
     Wait,
     Linger,
 }
@@ -46,7 +47,11 @@ fn deadline(peer: &Peer, limits: &Limits) -> Option<(Time, Due)> {
         Exchange::Streaming { .. } => Some((peer.since.after(limits.heartbeat_interval), Due::Heartbeat)),
         // Whoever has not taken what it is owed is not read from either. It is given up for that, if it takes nothing.
         Exchange::Socket(_) if !peer.connection.outbox.is_empty() => None,
-        Exchange::Socket(socket) => socket.ping_due(peer.received_at, limits).map(|due| (due, Due::Ping)),
+        Exchange::Socket(socket) => {
+            let ping = socket.ping_due(peer.received_at, limits).map(|due| (due, Due::Ping));
+            let message = socket.message_due(limits).map(|due| (due, Due::Message));
+            ping.into_iter().chain(message).min_by_key(|(due, _)| *due)
+        }
         Exchange::Lingering { .. } => Some((peer.since.after(limits.linger_timeout), Due::Linger)),
         Exchange::AwaitEnd { until, .. } => until.map(|until| (until, Due::Wait)),
         Exchange::AwaitRun { .. }
@@ -97,6 +102,7 @@ pub fn timer(peer: &mut Peer, id: TimerId, service: &mut Service, cx: &mut Cx<'_
         }
         Due::Silence | Due::Linger => over(peer, service, cx),
         Due::Ping => socket::ping(peer, service, cx),
+        Due::Message => socket::too_slow(peer, service, cx),
         // The answer is what is so by now.
         Due::Wait => serve(peer, service, cx),
         Due::Head => time_out(peer, "the request head took too long", service, cx),

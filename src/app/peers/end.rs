@@ -1,7 +1,7 @@
 //! The end of a connection: in good order, after its last answer, or because it must go.
 
 use super::answer::finished;
-use super::{Allowance, Exchange, Peer, Stepped, Wish, flush};
+use super::{Allowance, Exchange, Peer, Stepped, Wish, flush, socket};
 use crate::app::service::Service;
 use crate::base::planted::{Planted, is_planted};
 use crate::net::Fill;
@@ -90,12 +90,23 @@ pub fn over(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     cx.close(key);
 }
 
+/// Closes a connection that is idle, as somebody else needs its place.
+pub fn evict(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    match peer.exchange {
+        Exchange::Socket(_) => socket::evict(peer, service, cx),
+        _ => over(peer, service, cx),
+    }
+}
+
 /// Told in the access log for a request whose client went away before it was answered, as nginx does.
 const CLIENT_CLOSED: u16 = 499;
 
 pub(super) fn release_body(peer: &mut Peer, service: &mut Service) {
     if is_planted(Planted::LeaksBodyBytes) {
         return;
+    }
+    if let Exchange::Socket(socket) = &mut peer.exchange {
+        socket.let_go(service);
     }
     if let Exchange::Receiving { body, .. } | Exchange::AwaitStore { wish: Wish::Begin { body, .. } } =
         &mut peer.exchange

@@ -57,7 +57,7 @@ use crate::wire::http1::{After, Server};
 
 pub use answer::{not_synced, synced, viewed};
 pub use deadlines::timer;
-pub use end::over;
+pub use end::{evict, over};
 pub use file::{changed, fetched, not_changed};
 pub use receive::found;
 pub use vectors::embedded;
@@ -261,6 +261,7 @@ pub struct Holds {
 struct Allowance {
     read_bytes: usize,
     requests: usize,
+    frames: usize,
     /// Where [`Peer::queued`] may be when the turn's share of answers is spent.
     queued_to: u64,
 }
@@ -309,7 +310,10 @@ impl Peer {
 
     /// When it became idle, if it is and nobody has begun to close it.
     pub fn idle_since(&self) -> Option<Time> {
-        let is_idle = self.is_idle() || is_planted(Planted::EvictsTheBusy);
+        let has_idle_socket = matches!(&self.exchange, Exchange::Socket(socket) if socket.is_idle())
+            && self.connection.inbox.is_empty()
+            && self.connection.outbox.is_empty();
+        let is_idle = self.is_idle() || has_idle_socket || is_planted(Planted::EvictsTheBusy);
         (is_idle && !self.gone).then_some(self.since)
     }
 
@@ -329,8 +333,8 @@ impl Peer {
             | Exchange::AwaitView { .. }
             | Exchange::AwaitVectors { .. }
             | Exchange::AwaitFile { .. }
-            | Exchange::Socket(_)
             | Exchange::Lingering { .. } => 0,
+            Exchange::Socket(socket) => socket.held_bytes(),
         };
         Holds {
             inbox_bytes: self.connection.inbox.capacity(),
@@ -402,6 +406,7 @@ pub fn serve(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
     let mut allowance = Allowance {
         read_bytes: service.limits.read_bytes_per_turn,
         requests: service.limits.requests_per_turn_max,
+        frames: service.limits.websocket_frames_per_turn_max,
         queued_to: peer.queued() + service.limits.answer_bytes_per_turn as u64,
     };
     let ended = loop {
@@ -453,10 +458,10 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
         Exchange::AwaitKept { run, then } => answer_kept(peer, run, then, service, cx),
         Exchange::AwaitEnd { run, until } => answer_end(peer, run, until, service, cx),
         Exchange::Streaming { run, sent, kept } => stream(peer, run, sent, kept, service, cx, allowance),
+        Exchange::AwaitVectors { request, .. } => vectors::waits(peer, request, service, cx),
         Exchange::AwaitSync
         | Exchange::AwaitStore { .. }
         | Exchange::AwaitView { .. }
-        | Exchange::AwaitVectors { .. }
         | Exchange::AwaitFile { .. } => Stepped::Waits,
         Exchange::Socket(_) => socket::step(peer, service, cx, allowance),
         Exchange::Lingering { bytes_left } => linger(peer, bytes_left, service, cx, allowance),

@@ -43,7 +43,10 @@ pub(super) struct Socket {
     asked: Option<Asked>,
     /// When it was pinged last.
     pinged: Option<Time>,
-    /// Messages that were refused since one was not.
+    /// Bytes of a message that is not whole yet, as they are counted among all bodies, and when it began.
+    held_bytes: usize,
+    began: Option<Time>,
+    /// Messages that were refused since one was not, and not for want of room.
     refusals: u32,
     /// The last frame is queued.
     is_over: bool,
@@ -58,6 +61,8 @@ struct Reading {
     /// The reader was told whether it is kept.
     kept: bool,
     state: State,
+    /// It was cancelled from here, by a message of this name, which is answered once it has ended.
+    cancel: Option<Box<RawValue>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +72,7 @@ enum State {
     /// Its events are sent.
     Reading,
     /// Only its end is of interest: somebody else reads it, and it was cancelled from here.
-    Ending(Option<Box<RawValue>>),
+    Ending,
 }
 
 /// What was asked of a run that is not here.
@@ -111,6 +116,28 @@ impl Socket {
         is_read.then(|| heard.after(limits.websocket_ping_interval))
     }
 
+    /// When a message that has begun must be whole.
+    pub(super) fn message_due(&self, limits: &Limits) -> Option<Time> {
+        self.began.filter(|_| !self.is_over).map(|began| began.after(limits.body_timeout))
+    }
+
+    /// Bytes of a message that is not whole yet, as they are counted among all bodies.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Nothing is read over it, nothing is asked and nothing half said: nobody would miss it for a while.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_quiet = self.readings.is_empty() && self.asked.is_none() && !self.is_over;
+        is_quiet && !self.wire.is_within_message() && !self.wire.owes_answer()
+    }
+
+    /// What it holds of a message is not counted any more.
+    pub(super) fn let_go(&mut self, service: &mut Service) {
+        service.count_held(std::mem::take(&mut self.held_bytes), 0);
+        self.began = None;
+    }
+
     fn is_reading(&self, run: Key) -> bool {
         self.readings.iter().any(|reading| reading.run == run)
     }
@@ -135,10 +162,13 @@ pub(super) fn begin(peer: &mut Peer, accept: &str, service: &mut Service, cx: &m
         readings: Vec::new(),
         asked: None,
         pinged: None,
+        held_bytes: 0,
+        began: None,
         refusals: 0,
         is_over: false,
     };
     peer.exchange = Exchange::Socket(Box::new(socket));
+    peer.since = cx.now;
 }
 
 /// Goes on with a WebSocket by one message, in or out.
@@ -154,6 +184,7 @@ pub(super) fn step(
             for reading in readings.into_iter().filter(|_| !is_planted(Planted::KeepsReadings)) {
                 leave(peer, reading.run, service, cx);
             }
+            socket.let_go(service);
             finished(peer, 101, service, cx);
             return None;
         }
@@ -182,13 +213,24 @@ fn go_on(
     cx: &mut Cx<'_, '_>,
     allowance: &mut Allowance,
 ) -> Stepped {
-    let is_spent = allowance.requests == 0 || service.has_spent_requests();
+    let is_spent = allowance.requests == 0
+        || allowance.frames == 0
+        || service.has_spent_requests()
+        || service.has_spent_frames();
     if socket.asked.is_none() && !is_spent {
         let connection = &mut peer.connection;
         let received =
             socket.wire.receive(connection.inbox.unread(), &mut connection.outbox, &service.limits);
-        if let Ok(step) = &received {
+        if let Ok(step) = &received
+            && step.consumed > 0
+        {
             connection.inbox.consume(step.consumed);
+            allowance.frames -= 1;
+            service.frames_this_turn += 1;
+        }
+        if !hold(socket, service, cx.now) {
+            close(socket, peer, CloseCode::TryAgainLater, "too many messages are being received at once");
+            return Stepped::On;
         }
         match received.map(|step| (step.consumed, step.event)) {
             Ok((0, None)) => {}
@@ -196,6 +238,7 @@ fn go_on(
             Ok((_, Some(WebSocketEvent::Text(text)))) => {
                 allowance.requests -= 1;
                 service.requests_this_turn += 1;
+                peer.since = cx.now;
                 hear(socket, peer, &text, service, cx);
                 return Stepped::On;
             }
@@ -222,6 +265,7 @@ fn go_on(
         has_told |= tell(socket, index, peer, service, cx);
     }
     if has_told {
+        peer.since = cx.now;
         return Stepped::On;
     }
     if service.is_stopping() && socket.readings.is_empty() && socket.asked.is_none() {
@@ -233,6 +277,33 @@ fn go_on(
         (true, None) => Stepped::Spent,
         (false, None) => fill(peer, service, cx, allowance),
     }
+}
+
+/// Counts what has arrived of a message; answers whether there is room for it beside all other bodies.
+fn hold(socket: &mut Socket, service: &mut Service, now: Time) -> bool {
+    let held_bytes = socket.wire.message_bytes();
+    let had_bytes = std::mem::replace(&mut socket.held_bytes, held_bytes);
+    socket.began = socket.wire.is_within_message().then(|| socket.began.unwrap_or(now));
+    service.count_held(had_bytes, held_bytes)
+}
+
+/// Somebody else needs its place.
+pub(super) fn evict(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    with(peer, |socket, peer| {
+        let reason = "there are too many connections, and this one was idle for longest";
+        close(socket, peer, CloseCode::TryAgainLater, reason);
+        Some(())
+    });
+    serve(peer, service, cx);
+}
+
+/// A message has begun long ago and is still not whole.
+pub(super) fn too_slow(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>) {
+    with(peer, |socket, peer| {
+        close(socket, peer, CloseCode::PolicyViolation, "the message took too long");
+        Some(())
+    });
+    serve(peer, service, cx);
 }
 
 /// Its client was silent for long: asks whether it is there, or takes it for gone if it was asked.
@@ -277,7 +348,8 @@ fn hear(socket: &mut Socket, peer: &mut Peer, text: &str, service: &mut Service,
         return;
     };
     refuse(socket, peer, &problem, id.as_deref(), None, cx);
-    socket.refusals += 1;
+    // What there is no room for now is no fault of the client's.
+    socket.refusals += u32::from(problem.retry_after.is_none());
     if socket.refusals > service.limits.websocket_refusals_max {
         close(socket, peer, CloseCode::PolicyViolation, "too many messages were refused one after the other");
     }
@@ -427,7 +499,10 @@ fn do_about(
         Deed::Cancel => {
             if !socket.is_reading(run) {
                 has_room(socket, &service.limits)?;
-                read(socket, peer, run, 0, State::Ending(id), service, cx);
+                read(socket, peer, run, 0, State::Ending, service, cx);
+            }
+            for reading in socket.readings.iter_mut().filter(|reading| reading.run == run) {
+                reading.cancel.clone_from(&id);
             }
             service.cancel(run, cx);
         }
@@ -447,7 +522,7 @@ fn read(
 ) {
     let mut grace = service.runs.watch(run, peer.connection.key);
     cx.cancel_timer(&mut grace);
-    socket.readings.push(Reading { run, after, kept: true, state });
+    socket.readings.push(Reading { run, after, kept: true, state, cancel: None });
     if peer.connection.peer_closed() {
         leaving(peer, run, service, cx);
     }
@@ -495,7 +570,7 @@ fn tell(
     cx: &mut Cx<'_, '_>,
 ) -> bool {
     let Socket { wire, readings, .. } = socket;
-    let Reading { run, after, kept, state } = &mut readings[index];
+    let Reading { run, after, kept, state, cancel } = &mut readings[index];
     let run = *run;
     let mut out = Out { wire, peer, now: cx.now };
     let Some(record) = service.runs.at(run) else {
@@ -516,17 +591,23 @@ fn tell(
                 (true, false)
             }
         },
-        State::Ending(id) if record.shown().is_final() => {
-            out.state(run, record.last_event(), id.as_deref(), service);
+        State::Ending if record.shown().is_final() => {
+            out.state(run, record.last_event(), cancel.as_deref(), service);
             (true, true)
         }
-        State::Ending(id) => match service.journal.trouble() {
+        State::Ending => match service.journal.trouble() {
             // It is cancelled, but a process that takes over might not know.
             Some(trouble) => {
-                out.refuse(&Problem::not_kept(trouble), id.as_deref(), Some(record.id));
+                out.refuse(&Problem::not_kept(trouble), cancel.as_deref(), Some(record.id));
                 (true, true)
             }
-            None => (false, service.is_parked()),
+            None if service.is_parked() => {
+                let problem =
+                    Problem::busy("the server restarts before it is kept that this is cancelled", 1);
+                out.refuse(&problem, cancel.as_deref(), Some(record.id));
+                (true, true)
+            }
+            None => (false, false),
         },
         State::Reading => {
             let is_kept = service.journal.trouble().is_none();
@@ -535,6 +616,9 @@ fn tell(
                 out.event(record, *after, &storage_note(service.journal.trouble()));
             }
             let (told, ended) = out.events(record, after, service);
+            if ended && cancel.is_some() && record.shown().is_final() {
+                out.state(run, record.last_event(), cancel.as_deref(), service);
+            }
             (has_changed || told, ended)
         }
     };
@@ -544,6 +628,9 @@ fn tell(
     }
     has_told || has_ended
 }
+
+/// Bytes of a frame that holds an event, beside the event itself.
+const EVENT_ROOM: usize = 128;
 
 /// The way out of one socket.
 struct Out<'s> {
@@ -574,6 +661,14 @@ impl Out<'_> {
         let mut bytes = 0;
         while bytes < service.limits.stream_bytes_per_fill {
             match record.read(*after) {
+                Read::Event(_, json) if json.len() + EVENT_ROOM > self.peer.connection.outbox.free() => {
+                    if !self.peer.connection.outbox.is_empty() {
+                        break;
+                    }
+                    let detail = "this run's answer is more than one message has room for";
+                    self.refuse(&Problem::new(507, detail), None, Some(record.id));
+                    return (true, true);
+                }
                 Read::Event(number, json) => {
                     self.event(record, number, json);
                     bytes += json.len();

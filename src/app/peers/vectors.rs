@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`: the embedding server is asked for a client's texts, and the client waits.
 
 use super::answer::{refuse, send_whole};
-use super::{Exchange, Peer, serve};
+use super::{Exchange, Peer, Stepped, serve};
 use crate::app::embed;
 use crate::app::openai::{self, Form};
 use crate::app::respond::Problem;
@@ -35,6 +35,16 @@ pub(super) fn leaving(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_
     let Exchange::AwaitVectors { request, .. } = peer.exchange else { return };
     service.leave_vectors(request, cx);
     refuse(peer, &Problem::new(409, "the client has closed its side before it was answered"), service, cx);
+}
+
+/// The client waits. A process that ends tells it so, as there is nobody who could go on with its request.
+pub(super) fn waits(peer: &mut Peer, request: Key, service: &mut Service, cx: &mut Cx<'_, '_>) -> Stepped {
+    if !service.is_parked() {
+        return Stepped::Waits;
+    }
+    service.leave_vectors(request, cx);
+    refuse(peer, &Problem::busy("the server restarts", 1), service, cx);
+    Stepped::On
 }
 
 /// The vectors are there, or it is known why not.

@@ -223,6 +223,11 @@ impl Endpoint {
         matches!(self.state, State::Over | State::Failed { is_told: true, .. })
     }
 
+    /// Bytes of payload that have arrived of a message which is not whole.
+    pub fn message_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, Message::arrived_bytes)
+    }
+
     /// A message has begun to arrive and is not whole.
     pub fn is_within_message(&self) -> bool {
         self.message.is_some()

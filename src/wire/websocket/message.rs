@@ -54,6 +54,12 @@ impl Message {
         Message { next: kind, announced_bytes: 0, frame: None, context }
     }
 
+    /// Bytes of its payload that have arrived.
+    pub(super) fn arrived_bytes(&self) -> usize {
+        let left = self.frame.as_ref().map_or(0, |frame| frame.left);
+        usize::try_from(self.announced_bytes.saturating_sub(left)).unwrap_or(usize::MAX)
+    }
+
     /// The next bytes are payload, and no header.
     pub(super) fn is_within_frame(&self) -> bool {
         self.frame.is_some()

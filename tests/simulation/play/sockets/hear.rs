@@ -118,6 +118,9 @@ impl Socket {
                             self.see("a socket was closed in good order");
                         }
                     }
+                    Some(1013) if self.town.evicts => {
+                        self.see("a socket was closed in favour of somebody else")
+                    }
                     Some(1001) if is_ending => self.see("a socket was told that the server goes away"),
                     code => {
                         let breach = self.breach.map(|place| BREACHES[place].0);
