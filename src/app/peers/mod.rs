@@ -445,6 +445,9 @@ fn step(peer: &mut Peer, service: &mut Service, cx: &mut Cx<'_, '_>, allowance: 
     if peer.connection.outbox.pressure() == Pressure::High {
         flush(peer, cx);
         if peer.connection.outbox.pressure() == Pressure::High {
+            if let Exchange::Socket(socket) = &mut peer.exchange {
+                socket.is_not_read(cx.now);
+            }
             return Stepped::Waits;
         }
     }

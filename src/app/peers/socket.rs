@@ -121,6 +121,11 @@ impl Socket {
         self.began.filter(|_| !self.is_over).map(|began| began.after(limits.body_timeout))
     }
 
+    /// It is not read from, as its client has not taken what it is owed: its message can't go on meanwhile.
+    pub(super) fn is_not_read(&mut self, now: Time) {
+        self.began = self.began.map(|_| now);
+    }
+
     /// Bytes of a message that is not whole yet, as they are counted among all bodies.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes

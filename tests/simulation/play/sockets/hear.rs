@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use oneloop::base::Time;
+use oneloop::limits::Limits;
 use oneloop::os::sim::Outside;
 use serde_json::Value;
 
@@ -117,6 +118,10 @@ impl Socket {
                         } else {
                             self.see("a socket was closed in good order");
                         }
+                    }
+                    // Over some wires a message takes longer than it may in some worlds.
+                    Some(1008) if self.town.limits.body_timeout < Limits::default().body_timeout => {
+                        self.see("a socket was too slow with a message");
                     }
                     Some(1013) if self.town.evicts => {
                         self.see("a socket was closed in favour of somebody else")
