@@ -78,7 +78,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::TalksAtOnce, 96),
     (Planted::KeepsFailedDials, 22),
     (Planted::SkipsOnResume, 34),
-    (Planted::KeepsFetched, 307),
+    (Planted::KeepsFetched, 90),
     (Planted::KeepsReadings, 70),
     (Planted::KeepsTheSilent, 70),
     (Planted::LosesEarlyFrames, 34),
