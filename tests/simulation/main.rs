@@ -715,7 +715,6 @@ fn a_websocket_is_told_that_the_server_goes_away() {
 fn a_websocket_that_reads_slowly_is_not_given_up() {
     let limits = Limits {
         websocket_ping_interval: Duration::from_secs(2),
-        outbox_bytes_high: 100,
         write_stall_timeout: Duration::from_secs(20),
         ..Limits::default()
     };

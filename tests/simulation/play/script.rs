@@ -27,7 +27,7 @@ pub enum Step {
     Receives(Vec<u8>),
     /// Waits to be reset.
     Lost,
-    /// By now so much time has passed since the world began, or up to a tenth of a second more.
+    /// By now so much time has passed since it began to connect, or up to a quarter of a second more.
     By(Duration),
     /// Reads the end of the connection, with nothing before it.
     End,
@@ -43,6 +43,7 @@ pub struct Script {
     steps: VecDeque<Step>,
     line: Option<Line>,
     parser: Parser,
+    connected_at: Time,
     sent: usize,
     /// What came behind the HTTP.
     raw: Vec<u8>,
@@ -61,6 +62,7 @@ impl Script {
             steps: steps.into_iter().collect(),
             line: None,
             parser: Parser::new(),
+            connected_at: Time::ZERO,
             sent: 0,
             raw: Vec::new(),
             open: None,
@@ -79,6 +81,7 @@ impl Script {
             (None, Step::Pause(pause)) => return Ok(self.pause(*pause, outside)),
             (None, Step::Connect) => {
                 self.line = Some(outside.connect());
+                self.connected_at = outside.now();
                 return Ok(false);
             }
             (None, _) => return Err("is not connected".to_owned()),
@@ -149,9 +152,9 @@ impl Script {
                 outside.state(line) == State::Reset
             }
             Step::By(time) => {
-                let due = Time::ZERO.after(time);
-                if outside.now() < due || outside.now() > due.after(Duration::from_millis(100)) {
-                    return Err(format!("is there at {:?} in place of {time:?}", outside.now()));
+                let took = outside.now().since(self.connected_at);
+                if took < time || took > time + Duration::from_millis(250) {
+                    return Err(format!("is there after {took:?} in place of {time:?}"));
                 }
                 true
             }
