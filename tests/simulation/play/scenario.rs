@@ -22,7 +22,7 @@ use super::others::{Crowd, Editor, Nobody, Supervisor, Twins};
 use super::receiver::{self, Receiver};
 use super::sockets::{BREACHES, Manner, NONSENSE, Socket, Wish};
 use super::town::{SUBJECTS, Shared, Town, code};
-use super::visitor::{Asked, Errand, LOOKS, OwnStep, Temper, Visitor};
+use super::visitor::{Asked, Errand, LOOKS, OwnStep, Temper, Visitor, Words};
 
 /// What is left out of a scenario, to find the smallest that still fails.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -797,7 +797,9 @@ fn completions(random: &mut Random) -> Vec<Errand> {
     let completion = |random: &mut Random| {
         let subject = random.below(SUBJECTS.len());
         let (streams, leaves) = (random.chance(700), random.chance(350));
-        Errand::Complete { subject, streams, leaves_after: leaves.then(|| random.spread(12)) }
+        let leaves_after = leaves.then(|| random.spread(12));
+        let by = if random.chance(400) { Words::Mcp } else { Words::OpenAi };
+        Errand::Complete { subject, streams, leaves_after, by }
     };
     (0..count).map(|_| completion(random)).collect()
 }

@@ -10,7 +10,10 @@ use super::super::judge::{self, Question};
 use super::super::parser::{Head, Piece, show};
 use super::super::scenario::SESSIONS;
 use super::super::town::{SUBJECTS, is_terminal, rank};
-use super::errand::{Asked, Errand, OwnStep, TALLY, Verdict, note_code, own_text, said, session_name, told};
+use super::completion::Completion;
+use super::errand::{
+    Asked, Errand, OwnStep, TALLY, Verdict, Words, note_code, own_text, said, session_name, told,
+};
 use super::{Loss, Sent, Visitor};
 
 /// In calm weather whatever is asked for is done within this time, before some timeout wakes a loop that has forgotten
@@ -108,7 +111,9 @@ impl Visitor {
                 return Ok(());
             };
             let Some((run, number)) = event.id else {
-                if matches!(sent.errand, Errand::Complete { .. }) {
+                if matches!(sent.errand, Errand::Complete { by: Words::Mcp, .. }) {
+                    self.take_rpc(&event.data, line, outside)?;
+                } else if matches!(sent.errand, Errand::Complete { .. }) {
                     self.take_chunk(&event.data, line, outside)?;
                 } else {
                     self.take_note(&event.data)?;
@@ -357,6 +362,15 @@ impl Visitor {
                 self.town.oracle.borrow_mut().status(run, "completed", began, now)?;
                 self.check_author(question.as_ref(), &json)?;
                 self.check_answer(run, subject, &json, is_indexed)
+            }
+            Errand::Complete { by: Words::Mcp, .. } => {
+                expect(200)?;
+                if events.is_within_event() {
+                    return Err("was sent half a message".to_owned());
+                }
+                let Completion { id, finish, .. } = completion;
+                let response = finish.or((!is_stream).then_some(json));
+                self.called(errand, response, id.as_deref(), (question.as_ref(), is_indexed), (began, now))
             }
             Errand::Complete { .. } if status == 409 => {
                 if !self.has_finished && !self.town.is_stopping.get() {

@@ -14,10 +14,12 @@ use super::{Loss, Sent, Visitor};
 pub(super) struct Completion {
     /// The run.
     pub(super) id: Option<String>,
-    chunks: usize,
+    pub(super) chunks: usize,
+    /// Of a call over MCP: how far it has come.
+    pub(super) progress: u64,
     text: String,
-    /// The chunk that says how it ended.
-    finish: Option<Value>,
+    /// The chunk that says how it ended, or the response.
+    pub(super) finish: Option<Value>,
     /// `[DONE]` was read.
     pub(super) is_done: bool,
     /// The code of the error that it ended with.
@@ -90,12 +92,6 @@ impl Visitor {
         if known != id || chunk["object"] != "chat.completion.chunk" || completion.finish.is_some() {
             return Err(format!("was sent {data} as a chunk of {known}"));
         }
-        if is_first {
-            self.town.completions.borrow_mut().insert(id.to_owned(), self.connected_ends);
-            if self.has_finished || is_ending {
-                self.town.oracle.borrow_mut().may_be_cancelled(id);
-            }
-        }
         let choice = &chunk["choices"][0];
         let delta = &choice["delta"];
         let is_in_order = if is_first {
@@ -113,18 +109,33 @@ impl Visitor {
             return Err(format!("was sent {data}, the first: {is_first}"));
         }
         completion.chunks += 1;
-        let leaves = *leaves_after == Some(completion.chunks)
-            || (!outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille));
-        if leaves {
-            self.see("a client left its completion");
-            if self.random.chance(500) {
-                outside.reset(line)
-            } else {
-                outside.close(line)
-            }
-            self.lose(outside, Loss::Own);
+        let wants_to_leave = *leaves_after == Some(completion.chunks);
+        if is_first {
+            self.began(id);
+        }
+        if wants_to_leave || (!outside.is_calm() && self.random.chance(self.temper.quit_stream_per_mille)) {
+            self.go_away(line, outside);
         }
         Ok(())
+    }
+
+    /// A run has begun that ends with whoever has asked for it.
+    pub(super) fn began(&mut self, id: &str) {
+        self.town.completions.borrow_mut().insert(id.to_owned(), self.connected_ends);
+        if self.has_finished || self.town.is_stopping.get() || self.is_excused_by_an_end() {
+            self.town.oracle.borrow_mut().may_be_cancelled(id);
+        }
+    }
+
+    /// Leaves before it was told all.
+    pub(super) fn go_away(&mut self, line: Line, outside: &mut Outside<'_>) {
+        self.see("a client left its completion");
+        if self.random.chance(500) {
+            outside.reset(line)
+        } else {
+            outside.close(line)
+        }
+        self.lose(outside, Loss::Own);
     }
 
     /// A completion that was broken off can't be joined again: its run is looked for.
@@ -194,7 +205,7 @@ impl Visitor {
         self.check_completion(id, subject, question, &told, is_indexed, asked)
     }
 
-    fn check_completion(
+    pub(super) fn check_completion(
         &mut self,
         id: &str,
         subject: usize,

@@ -12,7 +12,7 @@ use super::super::parser::EventReader;
 use super::super::receiver;
 use super::super::town::SUBJECTS;
 use super::completion::{Completion, Left};
-use super::{Sent, Visitor};
+use super::{Sent, Visitor, tool};
 
 /// One request to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,11 +98,18 @@ pub enum Errand {
     /// `POST /chat/stream`.
     Stream { subject: usize },
     /// `POST /v1/chat/completions`; it leaves after so many chunks.
-    Complete { subject: usize, streams: bool, leaves_after: Option<usize> },
+    Complete { subject: usize, streams: bool, leaves_after: Option<usize>, by: Words },
     /// `GET /chat/task/{id}` of a completion that it has left.
     Left(Left),
     /// `GET /chat/task/{id}/stream` from behind event `after`; `done` if its last event was seen.
     Rejoin { id: String, after: u64, done: bool },
+}
+
+/// In which words something is asked whose run ends with its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    OpenAi,
+    Mcp,
 }
 
 /// Whether a message was asked before, the answer being lost, and when first.
@@ -346,6 +353,11 @@ impl Visitor {
                 let body = body.replacen('{', &format!("{{\"callback_url\":\"{url}\","), 1);
                 ("POST", "/chat/async".to_owned(), Some(body))
             }
+            Errand::Complete { subject, streams, by: Words::Mcp, .. } => {
+                let (asked, body) = self.tool_question(*subject, *streams);
+                question.set(Some(asked));
+                ("POST", "/mcp".to_owned(), Some(body))
+            }
             Errand::Complete { subject, streams, .. } => {
                 let (asked, body) = self.completion_question(*subject, *streams);
                 question.set(Some(asked));
@@ -446,6 +458,9 @@ impl Visitor {
         }
         if let Errand::Keep { token } | Errand::Say { token, .. } = &errand {
             head += &format!("Idempotency-Key: {token}\r\n");
+        }
+        if let Errand::Complete { by: Words::Mcp, .. } = &errand {
+            head += tool::HEAD;
         }
         if method == "POST" {
             head += "Content-Type: application/json\r\n";

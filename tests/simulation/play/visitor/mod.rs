@@ -8,6 +8,7 @@
 mod answers;
 mod completion;
 mod errand;
+mod tool;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::parser::{EventReader, Head, Parser};
 use super::town::{Shared, Town};
 use completion::Completion;
 
-pub use errand::{Asked, Errand, LOOKS, OwnStep, TALLY, told};
+pub use errand::{Asked, Errand, LOOKS, OwnStep, TALLY, Words, told};
 
 /// How a client behaves while the weather is rough. In calm weather all behave well.
 #[derive(Debug, Clone)]
