@@ -110,3 +110,26 @@ fn a_task_of_mcp_is_told_once_it_is_kept() {
     assert_eq!(told["result"]["status"], "working");
     assert_eq!(told["result"]["statusMessage"], "It waits for its turn, as number 1.");
 }
+
+#[test]
+fn a_broken_body_is_refused_in_the_words_of_its_request_and_what_follows_in_our_own() {
+    let fields =
+        "Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    let cases =
+        [("/v1/chat/completions", "{\"error\":{"), ("/mcp", "{\"jsonrpc\":"), ("/chat", "{\"detail\":")];
+    for (path, words) in cases {
+        let mut server = server();
+        let mut client = server.connect();
+        client.write_all(format!("POST {path} HTTP/1.1\r\n{fields}").as_bytes()).unwrap();
+        let refusal =
+            server.until("a refusal", |server| Some(server.hear(&client)).filter(|it| !it.is_empty()));
+        assert!(refusal.starts_with("HTTP/1.1 400 ") && refusal.contains(words), "{path}: {refusal}");
+    }
+    let mut server = server();
+    let mut client = server.connect();
+    let models = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /\u{1} HTTP/1.1\r\n\r\n";
+    client.write_all(models.as_bytes()).unwrap();
+    let heard = server
+        .until("both", |server| Some(server.hear(&client)).filter(|heard| heard.contains("HTTP/1.1 400 ")));
+    assert!(heard.contains("\r\n\r\n{\"detail\":"), "{heard}");
+}

@@ -152,7 +152,7 @@ impl Speaker {
         let Some(asked) = &mut self.asked else { return };
         // What a later version of us has put into a log is nothing that this API knows.
         let Ok(event) = serde_json::from_str::<Event<'_>>(told.json) else { return };
-        if asked.has_ended && event.r#type != "done" {
+        if asked.has_ended {
             return;
         }
         if !std::mem::replace(&mut asked.has_begun, true) {
@@ -184,8 +184,8 @@ impl Speaker {
                 let detail = event.detail.as_deref().unwrap_or("the run has failed");
                 asked.fail(detail, "run_failed", frames);
             }
-            "done" if !asked.has_ended => asked.fail("the run was cancelled", "run_cancelled", frames),
-            "done" => {}
+            // It has ended, and neither with an answer nor with an error.
+            "done" => asked.fail("the run was cancelled", "run_cancelled", frames),
             _ => {}
         }
     }

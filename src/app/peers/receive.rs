@@ -86,8 +86,6 @@ pub(super) fn receive(
         Ok(step) => step,
         Err(error) => {
             tell_malformed(peer, service, cx);
-            peer.origin = None;
-            peer.dialect = Dialect::Own;
             refuse(peer, &Problem::new(error.status(), error.to_string()), service, cx);
             return Stepped::On;
         }

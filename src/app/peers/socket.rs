@@ -9,7 +9,7 @@
 //! {"type":"chat","message":"…","id":1} ──► {"type":"accepted","id":1,"run_id":"…","seq":0}
 //!                                          {"type":"token","text":"…","run_id":"…","seq":3} …
 //! {"type":"resume","run_id":"…","after":3} ──► {"type":"state","status":"running",…} and what comes behind 3
-//! {"type":"cancel","run_id":"…"} ──► its `done`, or its state if it is not read here
+//! {"type":"cancel","run_id":"…"} ──► its `done` if it is read here; its state if it is not, or if the message has an id
 //! {"type":"ping"} ──► {"type":"pong"}
 //! ```
 
