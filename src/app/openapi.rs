@@ -3,29 +3,17 @@
 //! Both are written by hand and embedded as they are. A test in `routes` holds the document against the routes, in both
 //! directions. The page has no data in it: it fetches the document like any other client.
 
-use crate::limits::{HEAD_BYTES_MAX, OUTBOX_BYTES_HIGH, OUTBOX_BYTES_MAX};
-
-/// An answer that is always the same.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Document {
-    /// What it is.
-    pub media_type: &'static str,
-    /// Fields of its head.
-    pub fields: &'static [(&'static str, &'static str)],
-    /// All of it.
-    pub body: &'static str,
-}
+use super::document::Document;
 
 /// `GET /openapi.json`: OpenAPI 3.1.
-pub static DESCRIPTION: Document =
-    Document { media_type: "application/json", fields: &[], body: include_str!("openapi.json") };
+pub static DESCRIPTION: Document = Document::new("application/json", &[], include_str!("openapi.json"));
 
 /// `GET /docs`: the same, for people.
-pub static PAGE: Document = Document {
-    media_type: "text/html; charset=utf-8",
-    fields: &[("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff")],
-    body: include_str!("api_page.html"),
-};
+pub static PAGE: Document = Document::new(
+    "text/html; charset=utf-8",
+    &[("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff")],
+    include_str!("api_page.html"),
+);
 
 /// The page runs its own script and wears its own style, as they were when this was built, and asks nobody but us
 /// (Content Security Policy Level 3, "script-src", hash-source).
@@ -33,15 +21,6 @@ const POLICY: &str = "default-src 'none'; \
     script-src 'sha256-CXIqAwq9WDeqmi8Nrc4CkI1zTo03tpdIzLqeYNFDxiY='; \
     style-src 'sha256-WxeLqaOlaSdeC7lqONknGdmtgk6R+BdxhCzoypGcS5k='; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const _: () = assert!(
-    DESCRIPTION.body.len() + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
-    "the document must fit into an outbox"
-);
-const _: () = assert!(
-    PAGE.body.len() + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
-    "the page must fit into an outbox"
-);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use httpdate::HttpDate;
 
 use super::access_log::AccessLog;
 use super::callbacks::Callbacks;
+use super::document::Packed;
 use super::doors::Doors;
 use super::embed::{Embedder, Granted};
 use super::folder::Folder;
@@ -62,6 +63,8 @@ pub struct Service {
     pub access_log: AccessLog,
     /// The `Date` field.
     pub date: DateText,
+    /// Files of the page that somebody has asked for.
+    pub packed: Packed,
     /// Where bodies are put together, one at a time.
     pub scratch: Vec<u8>,
     /// Bytes of request bodies that are being received.
@@ -113,6 +116,7 @@ impl Service {
             pool: Pool::new(limits.buffer_bytes, limits.buffers_spare_max),
             access_log: AccessLog::new(config.access_log, limits.access_log_bytes_max),
             date: DateText::default(),
+            packed: Packed::default(),
             scratch: Vec::new(),
             body_bytes_in_flight: 0,
             requests_this_turn: 0,

@@ -7,7 +7,7 @@ use super::end::release_body;
 use super::{Allowance, Exchange, Peer, Stepped, Then, leaving, serve};
 use crate::app::access_log::Line;
 use crate::app::dialect::{Dialect, Told};
-use crate::app::openapi::Document;
+use crate::app::document::Document;
 use crate::app::record::json;
 use crate::app::respond::Problem;
 use crate::app::runs::{Read, Record};
@@ -79,13 +79,22 @@ pub(super) fn send_whole(
 
 pub(super) fn send_document(
     peer: &mut Peer,
-    document: &Document,
+    document: &'static Document,
+    is_packed: bool,
     service: &mut Service,
     cx: &mut Cx<'_, '_>,
 ) {
     let Document { media_type, fields, body } = document;
-    answer(peer, 200, fields, Some(media_type), AnswerBody::Whole(body.as_bytes()), service, cx);
+    let encoding: &[_] = if is_packed { &[VARIES, ("Content-Encoding", "gzip")] } else { &[VARIES] };
+    let fields = [fields, encoding].concat();
+    let mut packed = std::mem::take(&mut service.packed);
+    let body = if is_packed { packed.of(document) } else { body.as_bytes() };
+    answer(peer, 200, &fields, Some(media_type), AnswerBody::Whole(body), service, cx);
+    service.packed = packed;
 }
+
+/// Who keeps an answer for others must know that they may get another (RFC 9110 §12.5.5).
+const VARIES: (&str, &str) = ("Vary", "Accept-Encoding");
 
 pub(super) fn send_empty(
     peer: &mut Peer,

@@ -15,8 +15,8 @@ use crate::app::access_log::shown;
 use crate::app::callbacks::{self, Target};
 use crate::app::chat::{Asking, Chat};
 use crate::app::dialect::Dialect;
+use crate::app::document::Document;
 use crate::app::openai::Form;
-use crate::app::openapi::{self, Document};
 use crate::app::respond::{Problem, Reply};
 use crate::app::routes::{Route, route};
 use crate::app::runs::{OnDisconnect, Read};
@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     /// With a refusal.
     Refuse(Problem),
     /// With what is always the same.
-    Document(&'static Document),
+    Document(&'static Document, bool),
     /// With nothing but fields: 204, and what is allowed there.
     Allowed(&'static str),
     /// With nothing: 204.
@@ -204,7 +204,7 @@ fn conclude(peer: &mut Peer, outcome: Outcome, scratch: Vec<u8>, service: &mut S
             send_whole(peer, reply.status, reply.location.as_deref(), &scratch, service, cx);
         }
         Outcome::Refuse(problem) => refuse(peer, &problem, service, cx),
-        Outcome::Document(document) => send_document(peer, document, service, cx),
+        Outcome::Document(document, packed) => send_document(peer, document, packed, service, cx),
         Outcome::Allowed(allow) => send_allowed(peer, allow, service, cx),
         Outcome::NoContent => send_empty(peer, &[], service, cx),
         Outcome::Noted => send_noted(peer, service, cx),
@@ -421,8 +421,7 @@ fn perform(
         Route::Session(name) => Ok(Outcome::Store(Wish::Session(name))),
         Route::DropSession(name) => drop_session(name, service),
         Route::Tasks { limit, before } => Ok(Outcome::Store(Wish::List { limit, before })),
-        Route::OpenApi => Ok(Outcome::Document(&openapi::DESCRIPTION)),
-        Route::ApiPage => Ok(Outcome::Document(&openapi::PAGE)),
+        Route::Document { document, packed } => Ok(Outcome::Document(document, packed)),
         Route::Completions { session } => complete(body, session.as_deref(), dialect, service, cx),
         Route::Socket { accept } => Ok(Outcome::Socket(accept)),
         Route::Embed => vectors::want(connection, body, service, cx)

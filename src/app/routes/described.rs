@@ -32,6 +32,7 @@ fn example_of(template: &str) -> String {
         .replace("{path}", "garden/compost.md")
         .replace("{category}", "garden")
         .replace("{model}", "oneloop")
+        .replace("{file}", "main.mjs")
 }
 
 /// Parameters of an operation, those of its path included.

@@ -16,12 +16,14 @@ use crate::wire::http1::{Head, Method, Target, decode_path};
 use crate::wire::sse::parse_event_id;
 use crate::wire::websocket;
 
+use super::document::{Document, takes_gzip};
 use super::doors::{Doors, Shut};
 use super::mcp::Announced;
 use super::note_files::{FileDeed, expected, note_path, versions};
 use super::respond::{Invalid, Problem};
 use super::sessions;
 use super::views::Wanted;
+use super::{openapi, page};
 use query::{flag, parameter};
 
 /// What a request asks for.
@@ -111,10 +113,13 @@ pub enum Route {
     Session(Box<str>),
     /// `DELETE /sessions/{id}`
     DropSession(Box<str>),
-    /// `GET /openapi.json`
-    OpenApi,
-    /// `GET /docs`
-    ApiPage,
+    /// What is always the same: `GET /openapi.json`, `GET /docs`, `GET /` and `GET /page/{file}`.
+    Document {
+        /// It.
+        document: &'static Document,
+        /// The client takes it packed.
+        packed: bool,
+    },
     /// `POST /v1/chat/completions`
     Completions {
         /// The session that it belongs to.
@@ -207,8 +212,7 @@ enum Resource {
     Agent,
     AgentLogs,
     AgentReset,
-    OpenApi,
-    ApiPage,
+    Document(&'static Document),
     Completions,
     Embed,
     Models,
@@ -246,8 +250,7 @@ impl Resource {
             | Resource::Lines
             | Resource::Agent
             | Resource::AgentLogs
-            | Resource::OpenApi
-            | Resource::ApiPage
+            | Resource::Document(_)
             | Resource::Models
             | Resource::OneModel(_) => READ,
             Resource::Chat
@@ -316,7 +319,8 @@ fn shut(shut: Shut) -> Problem {
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 39] = [
+static PATHS: [(&str, Named); 41] = [
+    ("/", Named::One(Resource::Document(&page::PAGE))),
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
     ("/chat", Named::One(Resource::Chat)),
@@ -342,13 +346,14 @@ static PATHS: [(&str, Named); 39] = [
     ("/agent/info", Named::One(Resource::Agent)),
     ("/agent/logs", Named::One(Resource::AgentLogs)),
     ("/agent/reset", Named::One(Resource::AgentReset)),
-    ("/openapi.json", Named::One(Resource::OpenApi)),
-    ("/docs", Named::One(Resource::ApiPage)),
+    ("/openapi.json", Named::One(Resource::Document(&openapi::DESCRIPTION))),
+    ("/docs", Named::One(Resource::Document(&openapi::PAGE))),
     ("/mcp", Named::One(Resource::Mcp)),
     ("/ws", Named::One(Resource::Socket)),
     ("/v1/chat/completions", Named::One(Resource::Completions)),
     ("/v1/embeddings", Named::One(Resource::Embed)),
     ("/v1/models", Named::One(Resource::Models)),
+    ("/page/{file}", Named::By(page_file)),
     ("/v1/models/{model}", Named::By(|name| Ok(Resource::OneModel(name.into())))),
     ("/chat/task/{id}/stream", Named::By(|id| parse_id(id).map(Resource::TaskStream))),
     ("/chat/task/{id}", Named::By(|id| parse_id(id).map(Resource::Task))),
@@ -384,7 +389,7 @@ fn find(path: &str) -> Result<Resource, Problem> {
 fn no_such_path() -> Problem {
     Problem::new(
         404,
-        "no such path; GET /health, GET /info, POST /chat and, for clients of OpenAI's API, POST /v1/chat/completions are good places to begin",
+        "no such path; GET / in a browser, GET /health, POST /chat and, for clients of OpenAI's API, POST /v1/chat/completions are good places to begin",
     )
 }
 
@@ -393,6 +398,10 @@ fn part_in_braces<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     let (before, rest) = template.split_once('{')?;
     let (_, behind) = rest.split_once('}')?;
     path.strip_prefix(before)?.strip_suffix(behind)
+}
+
+fn page_file(name: &str) -> Result<Resource, Problem> {
+    page::find(name).map(Resource::Document).ok_or_else(no_such_path)
 }
 
 fn category(name: &str) -> Result<Resource, Problem> {
@@ -449,8 +458,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::CacheRebuild => Route::CacheRebuild,
         Resource::AgentReset => Route::AgentReset,
         Resource::Undo => Route::Undo,
-        Resource::OpenApi => Route::OpenApi,
-        Resource::ApiPage => Route::ApiPage,
+        Resource::Document(document) => Route::Document { document, packed: takes_gzip(head) },
         Resource::Completions => Route::Completions { session: openai_session(head, limits)? },
         Resource::Mcp => Route::Mcp(Box::new(Announced::of(head))),
         Resource::Socket => Route::Socket { accept: handshake(head)? },
@@ -591,6 +599,7 @@ mod tests {
     fn each_path_and_method_has_its_route() {
         let id = Uuid::try_parse(ID).unwrap();
         let json = "|Content-Type: application/json; charset=utf-8";
+        let plain = |document| Route::Document { document, packed: false };
         for (request, expected) in [
             ("GET /health".to_owned(), Route::Health),
             ("HEAD /health".to_owned(), Route::Health),
@@ -619,8 +628,14 @@ mod tests {
             ("GET /sessions".to_owned(), Route::Sessions { limit: 100, after: None }),
             ("GET /sessions/a%3Ab".to_owned(), Route::Session("a:b".into())),
             ("DELETE /sessions/a".to_owned(), Route::DropSession("a".into())),
-            ("GET /openapi.json".to_owned(), Route::OpenApi),
-            ("GET /docs".to_owned(), Route::ApiPage),
+            ("GET /openapi.json".to_owned(), plain(&openapi::DESCRIPTION)),
+            ("GET /docs|Accept-Encoding: br".to_owned(), plain(&openapi::PAGE)),
+            ("GET /".to_owned(), plain(&page::PAGE)),
+            ("GET /page/main.mjs".to_owned(), plain(page::find("main.mjs").unwrap())),
+            (
+                "GET /|Accept-Encoding: gzip".to_owned(),
+                Route::Document { document: &page::PAGE, packed: true },
+            ),
             ("OPTIONS /chat".to_owned(), Route::Options(POST)),
         ] {
             assert_eq!(routed(&request), Ok(expected), "{request}");
@@ -631,7 +646,9 @@ mod tests {
     fn each_refusal_has_its_status() {
         let json = "|Content-Type: application/json";
         for (request, status) in [
-            ("GET /".to_owned(), 404),
+            ("GET /page/".to_owned(), 404),
+            ("GET /page/secret.mjs".to_owned(), 404),
+            ("POST /".to_owned(), 405),
             ("GET /health/".to_owned(), 404),
             ("GET /notes/".to_owned(), 404),
             ("GET /notes/file/".to_owned(), 400),

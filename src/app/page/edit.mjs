@@ -1,0 +1,210 @@
+// Editing a note: with a preview beside it, and a choice when somebody else was faster.
+//
+// A save names the version that it replaces. If that is not there any more the server writes nothing and says so, and nothing
+// is lost on this side either: what was typed is kept in the browser until it is saved or thrown away.
+
+import { button, byId, element, inAddress, memory, toast } from "./dom.mjs";
+import { Refused, asked, words } from "./api.mjs";
+import { linkFrom, linksOf, noteAddress } from "./links.mjs";
+import { parse, render } from "./markdown.mjs";
+import { readNote } from "./notes.mjs";
+
+const place = byId("note");
+
+/** `#/edit/PATH` */
+export async function showEdit(parts, query, signal) {
+  const path = parts.join("/");
+  const note = await readNote(path, signal);
+  const { known } = await linksOf(path, signal).catch(() => ({ known: new Map() }));
+  if (signal.aborted) return;
+  new Editor(path, note, known, signal).open();
+}
+
+/** `#/new-note?path=` */
+export function showNew(parts, query, signal) {
+  const path = query.get("path") ?? "";
+  const name = path.replace(/^.*\/|\.(md|markdown)$/gi, "");
+  new Editor(path, { text: name ? `# ${name}\n\n` : "", etag: null }, new Map(), signal).open();
+}
+
+/** One note while it is edited. `etag` is null for one that is not there yet. */
+class Editor {
+  constructor(path, { text, etag }, known, signal) {
+    Object.assign(this, { path, text, etag, known, signal });
+    this.isNew = etag === null;
+    this.key = this.isNew ? "draft-of-new" : `draft-of.${path}`;
+    this.area = element("textarea", { id: "editor", spellcheck: "true", oninput: () => this.#typed() });
+    this.preview = element("div", { class: "answer note", tabindex: "0", role: "region", "aria-label": "Preview" });
+    this.state = element("p", { class: "quiet", role: "status" });
+    this.conflict = element("div", {});
+    this.pathField = element("input", { id: "new-path", required: true, placeholder: "garden/compost.md", value: path, spellcheck: "false" });
+  }
+
+  open() {
+    const title = this.isNew ? "New note" : `Edit ${this.path}`;
+    document.title = `${title} · oneloop`;
+    const draft = memory.read(this.key);
+    this.area.value = draft?.text ?? this.text;
+    if (draft && !this.isNew && draft.text !== this.text) {
+      // What it was begun from counts: if that was changed meanwhile, saving says so.
+      this.etag = draft.etag;
+      this.state.append("These are your words from before; they were not saved. ", button("Throw them away", () => this.#discard()));
+    }
+    const form = element("form", { class: "editor", onsubmit: (event) => { event.preventDefault(); this.#save(); } },
+      this.isNew ? element("p", {}, element("label", { for: "new-path" }, "Path, with .md at its end "), this.pathField) : "",
+      element("div", { class: "row" },
+        element("button", { type: "submit", class: "primary" }, "Save"),
+        element("a", { class: "button", href: this.isNew ? "#/notes" : noteAddress(this.path) }, "Close"),
+        element("span", { class: "quiet hint" }, "Ctrl+S saves")),
+      this.state, this.conflict,
+      element("div", { class: "panes" },
+        element("div", {}, element("label", { for: "editor" }, "Markdown"), this.area),
+        element("div", {}, element("p", { class: "label", "aria-hidden": "true" }, "Preview"), this.preview)));
+    form.addEventListener("keydown", (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key !== "s") return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+    place.replaceChildren(element("h1", {}, title), form);
+    this.#draw();
+    (this.isNew && !this.path ? this.pathField : this.area).focus();
+  }
+
+  #typed() {
+    memory.write(this.key, this.area.value === this.text ? null : { text: this.area.value, etag: this.etag });
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#draw(), 80);
+  }
+
+  #draw() {
+    this.preview.replaceChildren(render(parse(this.area.value), { link: linkFrom([this.path], this.known), document, headingBase: 1 }));
+  }
+
+  #discard() {
+    memory.write(this.key, null);
+    location.hash = noteAddress(this.path);
+  }
+
+  /** `expected` is the version that may be replaced: null for none at all. */
+  async #save(expected = this.etag) {
+    const text = this.area.value;
+    const path = this.isNew ? this.pathField.value.trim() : this.path;
+    const headers = { "Content-Type": "text/markdown; charset=utf-8", ...(expected === null ? { "If-None-Match": "*" } : { "If-Match": expected }) };
+    this.state.textContent = "Saving…";
+    try {
+      await asked("PUT", `/notes/file/${inAddress(path)}`, { body: text, headers, repeatable: true });
+    } catch (error) {
+      if (error instanceof Refused && error.status === 412) return this.#collided(path, text);
+      this.state.textContent = `Not saved. ${words(error)}`;
+      return;
+    }
+    this.#saved(path);
+  }
+
+  #saved(path) {
+    memory.write(this.key, null);
+    toast("Saved");
+    if (!this.signal.aborted) location.hash = noteAddress(path);
+  }
+
+  /** Somebody else has written: shows both, and asks what shall count. */
+  async #collided(path, mine) {
+    this.state.textContent = "Not saved: the note was changed meanwhile.";
+    let theirs = null;
+    try {
+      theirs = await readNote(path, this.signal);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
+    // Our own write came through, and only its answer was lost.
+    if (theirs?.text === mine) return this.#saved(path);
+    const choice = (label, deed, title) => button(label, () => { this.conflict.replaceChildren(); deed(); }, { title });
+    const keep = choice("Keep mine", () => this.#save(theirs?.etag ?? null), "Replaces what is there now");
+    const heading = this.isNew ? "There is such a note already" : theirs ? "Somebody else has changed this note" : "Somebody else has removed this note";
+    const others = theirs === null ? [] : [
+      choice("Take theirs", () => this.#replace(theirs, theirs.text), "Lets go of your words"),
+      choice("Put both into the editor", () => this.#replace(theirs, merged(mine, theirs.text)), "You put them together, and save"),
+    ];
+    this.conflict.replaceChildren(element("section", { class: "card conflict", "aria-labelledby": "conflict-title", role: "alert" },
+      element("h2", { id: "conflict-title" }, heading),
+      element("p", {}, "Nothing was written. What shall count?"),
+      element("div", { class: "row" }, keep, others),
+      theirs && element("div", { class: "difference", tabindex: "0", role: "region", "aria-label": "Difference" }, shown(mine, theirs.text))));
+    keep.focus();
+  }
+
+  #replace({ text, etag }, value) {
+    this.text = text;
+    this.etag = etag;
+    this.isNew = false;
+    this.area.value = value;
+    this.#typed();
+    this.state.textContent = value === text ? "This is their text." : "Both are here, with marks between them.";
+    this.area.focus();
+  }
+}
+
+const MARKS = { same: " ", mine: "+", theirs: "−" };
+const SPOKEN = { mine: "mine: ", theirs: "theirs: " };
+
+const shown = (mine, theirs) => differences(mine, theirs).map(({ whose, lines }) => {
+  // Of a long part that is the same, its ends say where one is.
+  const cut = whose === "same" && lines.length > 7 ? [...lines.slice(0, 3), "…", ...lines.slice(-3)] : lines;
+  return cut.map((line) => element("div", { class: whose },
+    element("span", { "aria-hidden": "true" }, MARKS[whose], " "), element("span", { class: "hidden" }, SPOKEN[whose] ?? ""), line || " "));
+});
+
+/** Both texts in one, with the marks that people know from Git. */
+export function merged(mine, theirs) {
+  const parts = differences(mine, theirs);
+  const out = [];
+  for (let at = 0; at < parts.length; at += 1) {
+    const { whose, lines } = parts[at];
+    if (whose === "same") { out.push(...lines); continue; }
+    const other = parts[at + 1]?.whose === "theirs" && whose === "mine" ? parts[at += 1].lines : [];
+    const [ours, others] = whose === "mine" ? [lines, other] : [[], lines];
+    out.push("<<<<<<< mine", ...ours, "=======", ...others, ">>>>>>> theirs");
+  }
+  return out.join("\n");
+}
+
+/** Cells of the table that is filled to compare two texts; beyond it they are told as two blocks. */
+const CELLS_MAX = 4_000_000;
+
+/** What is the same in two texts and what is not, line by line: `[{whose: "same" | "mine" | "theirs", lines}]`. */
+export function differences(mine, theirs) {
+  const [ours, others] = [mine.split("\n"), theirs.split("\n")];
+  let head = 0;
+  while (head < Math.min(ours.length, others.length) && ours[head] === others[head]) head += 1;
+  let tail = 0;
+  while (tail < Math.min(ours.length, others.length) - head && ours.at(-1 - tail) === others.at(-1 - tail)) tail += 1;
+  const [a, b] = [ours.slice(head, ours.length - tail), others.slice(head, others.length - tail)];
+  const parts = [{ whose: "same", lines: ours.slice(0, head) }, ...compared(a, b), { whose: "same", lines: ours.slice(ours.length - tail) }];
+  return parts.filter(({ lines }) => lines.length > 0);
+}
+
+/** By the longest common subsequence. */
+function compared(a, b) {
+  if (a.length * b.length > CELLS_MAX) return [{ whose: "mine", lines: a }, { whose: "theirs", lines: b }];
+  const width = b.length + 1;
+  const common = new Uint32Array((a.length + 1) * width);
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      common[i * width + j] = a[i] === b[j]
+        ? common[(i + 1) * width + j + 1] + 1
+        : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
+    }
+  }
+  const parts = [];
+  const tell = (whose, line) => {
+    if (parts.at(-1)?.whose !== whose) parts.push({ whose, lines: [] });
+    parts.at(-1).lines.push(line);
+  };
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) { tell("same", a[i]); i += 1; j += 1; }
+    else if (i < a.length && (j === b.length || common[(i + 1) * width + j] >= common[i * width + j + 1])) { tell("mine", a[i]); i += 1; }
+    else { tell("theirs", b[j]); j += 1; }
+  }
+  return parts;
+}

@@ -1,0 +1,518 @@
+// The graph: a note and what stands around it, drawn, and told once more as a list for who walks by keyboard or by ear.
+//
+// The layout is a machine of its own, with no clock and no chance in it: nodes push each other away, edges are springs, and
+// all of it cools down, so it ends. Frames are asked for only while something moves.
+
+import { Refused, ask, words } from "./api.mjs";
+import { announce, button, byId, counted, element, inAddress, memory } from "./dom.mjs";
+
+/** Steps until a layout is cold: four seconds of a usual screen. */
+export const STEPS_MAX = 240;
+const COLD = 0.004;
+
+/** How hard nodes push, how long an edge would like to be, how hard all is drawn to the middle, the longest way in a step. */
+const PUSH = 700;
+const LENGTH = 60;
+const GRAVITY = 0.04;
+const WAY_MAX = 50;
+
+/** Squares along a side of the plane, and how many nodes of one are looked at one by one. */
+const SQUARES = 12;
+const CROWD_MAX = 12;
+
+/**
+ * Finds places for nodes: `places` are the nodes with `x` and `y`, `springs` the edges with the places at their ends. `step()`
+ * improves them until it answers false. The first node is drawn to the origin. `known` has the places from before, by id.
+ */
+export function layout(nodes, edges, known = new Map()) {
+  const places = nodes.map((node) => ({ ...node, dx: 0, dy: 0, degree: 0 }));
+  const named = new Map(places.map((place) => [place.id, place]));
+  const springs = edges.map((edge) => ({ ...edge, from: named.get(edge.source), to: named.get(edge.target) }))
+    .filter(({ from, to }) => from && to && from !== to);
+  for (const { from, to } of springs) {
+    from.degree += 1;
+    to.degree += 1;
+    from.beside ??= known.get(to.id);
+    to.beside ??= known.get(from.id);
+  }
+  // Like the seeds of a sunflower: even, and no two on one place. Who is new begins beside one who is known.
+  places.forEach((place, index) => {
+    const { x, y } = place.beside ?? { x: 0, y: 0 };
+    const away = 30 * (place.beside ? 1 : Math.sqrt(index));
+    Object.assign(place, { x: x + away * Math.cos(index * 2.4), y: y + away * Math.sin(index * 2.4) }, known.get(place.id));
+  });
+
+  let heat = known.size > 0 ? 0.5 : 1;
+  return {
+    places, springs, named,
+    /** Pairs that the last step looked at. */
+    pairs: 0,
+    warm() { heat = Math.max(heat, 0.25); },
+    step() {
+      if (heat < COLD || places.length === 0) return false;
+      heat *= COLD ** (1 / STEPS_MAX);
+      this.pairs = push(places, heat * PUSH);
+      for (const spring of springs) pull(spring, heat);
+      // What no edge holds would be driven far out.
+      places.forEach((place, index) => move(place, heat * GRAVITY * (index === 0 || place.degree === 0 ? 6 : 1)));
+      return true;
+    },
+  };
+}
+
+/** Those in a square far away, or in a crowded one, push as one: n nodes look at 252 n pairs at most, and not at n². */
+function push(places, strength) {
+  const { left, right, top, bottom } = bounds(places);
+  const side = Math.max(right - left, bottom - top, 1) / (SQUARES - 0.01);
+  const squares = new Map();
+  for (const place of places) {
+    const [column, row] = [Math.floor((place.x - left) / side), Math.floor((place.y - top) / side)];
+    const key = column * SQUARES + row;
+    if (!squares.has(key)) squares.set(key, { column, row, x: 0, y: 0, members: [] });
+    place.square = squares.get(key);
+    place.square.x += place.x;
+    place.square.y += place.y;
+    place.square.members.push(place);
+  }
+  let pairs = 0;
+  places.forEach((place, index) => {
+    const flee = (atX, atY, count) => {
+      let [x, y] = [place.x - atX, place.y - atY];
+      // On the very same place there is no way apart; each takes its own.
+      if (x * x + y * y < 0.01) [x, y] = [Math.cos(index), Math.sin(index)];
+      const force = (strength * count) / Math.max(x * x + y * y, 30);
+      place.dx += x * force;
+      place.dy += y * force;
+      pairs += 1;
+    };
+    for (const { column, row, x, y, members } of squares.values()) {
+      const far = Math.max(Math.abs(column - place.square.column), Math.abs(row - place.square.row));
+      if (far > 1 || members.length > CROWD_MAX) flee(x / members.length, y / members.length, members.length);
+      else for (const other of members) if (other !== place) flee(other.x, other.y, 1);
+    }
+  });
+  return pairs;
+}
+
+function pull({ from, to, weight = 1 }, heat) {
+  const [x, y] = [to.x - from.x, to.y - from.y];
+  // One with many edges is heavy: the others come to it. And each of its edges pulls less, or they would shake it.
+  const force = (heat * weight * (1 - LENGTH / (Math.hypot(x, y) || 1))) / Math.min(from.degree, to.degree);
+  const share = from.degree / (from.degree + to.degree);
+  from.dx += x * force * (1 - share);
+  from.dy += y * force * (1 - share);
+  to.dx -= x * force * share;
+  to.dy -= y * force * share;
+}
+
+function move(place, gravity) {
+  const way = (speed, at) => (place.isHeld ? 0 : within(-WAY_MAX, 0.6 * (speed - at * gravity), WAY_MAX));
+  place.dx = way(place.dx, place.x);
+  place.dy = way(place.dy, place.y);
+  place.x += place.dx;
+  place.y += place.dy;
+}
+
+const within = (least, value, most) => Math.max(least, Math.min(most, value));
+
+function bounds(places) {
+  const [xs, ys] = [places.map(({ x }) => x), places.map(({ y }) => y)];
+  return { left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys), bottom: Math.max(...ys) };
+}
+
+// The picture.
+
+/** What each kind is filled with, and how its corners are turned: kinds differ in shape and not only in colour. */
+const FILLS = { note: "accent", missing: "ground", tag: "good", category: "warm" };
+const TURNS = { tag: 0, category: Math.PI / 4 };
+
+let [canvas, pen, frame, hovered, chosen] = [null, null, null, null, null];
+let [width, height] = [0, 0];
+const ink = {};
+let net = layout([], []);
+/** Where the origin is from the middle of the canvas, and how large all is. All stays in sight until somebody moves it. */
+const view = { x: 0, y: 0, scale: 1, isFollowing: true };
+
+function wake() {
+  frame ??= requestAnimationFrame(() => {
+    frame = null;
+    const moves = net.step();
+    const glides = view.isFollowing && follow(0.14);
+    draw();
+    if (moves || glides) wake();
+  });
+}
+
+function watch(signal) {
+  const sizes = new ResizeObserver(measure);
+  sizes.observe(canvas);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress, { signal });
+  document.addEventListener("themechange", dress, { signal });
+  signal.addEventListener("abort", () => {
+    sizes.disconnect();
+    cancelAnimationFrame(frame);
+    frame = null;
+  });
+  dress();
+}
+
+function dress() {
+  // `light-dark()` is worked out only where it is the value of a colour.
+  for (const name of ["ground", "line", "text", "quiet", "accent", "warm", "good"]) {
+    canvas.style.color = `var(--${name})`;
+    ink[name] = getComputedStyle(canvas).color;
+  }
+  ink.font = `12px ${getComputedStyle(canvas).fontFamily}`;
+  wake();
+}
+
+function measure() {
+  [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  canvas.width = Math.round(width * devicePixelRatio);
+  canvas.height = Math.round(height * devicePixelRatio);
+  if (view.isFollowing) follow(1);
+  draw();
+}
+
+/** Shows these; the first is the centre. Who was there stays where it stood, and so does what is in sight. */
+function place(nodes, edges) {
+  const { x, y } = net.named.get(nodes[0].id) ?? { x: 0, y: 0 };
+  const isNew = net.places.length === 0;
+  view.x += x * view.scale;
+  view.y += y * view.scale;
+  net = layout(nodes, edges, new Map(net.places.map((known) => [known.id, { x: known.x - x, y: known.y - y }])));
+  hovered = null;
+  if (isCalm()) while (net.step());
+  fit(isNew);
+}
+
+const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function fit(isSudden = false) {
+  view.isFollowing = true;
+  if (isSudden || isCalm()) follow(1);
+  wake();
+}
+
+/** Brings all nearer to being in sight; answers whether that goes on. */
+function follow(share) {
+  if (net.places.length === 0) return false;
+  const { left, right, top, bottom } = bounds(net.places);
+  const scale = within(0.1, Math.min((width - 110) / (right - left + 1), (height - 70) / (bottom - top + 1)), 1.8);
+  const aim = { x: (-scale * (left + right)) / 2, y: (-scale * (top + bottom)) / 2, scale };
+  const rest = Math.abs(aim.x - view.x) + Math.abs(aim.y - view.y) + 300 * Math.abs(scale - view.scale);
+  for (const key of ["x", "y", "scale"]) view[key] += (aim[key] - view[key]) * share;
+  return rest > 0.5;
+}
+
+const seen = ({ x, y }) => [width / 2 + view.x + x * view.scale, height / 2 + view.y + y * view.scale];
+const radius = (node) =>
+  ((node === net.places[0] ? 7 : 4) + 2 * Math.sqrt(Math.min(node.weight, 25))) * within(0.5, Math.sqrt(view.scale), 2);
+
+function draw() {
+  pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  const lit = hovered ?? (chosen === net.places[0] ? null : chosen);
+  const near = new Set([lit]);
+  pen.lineWidth = 1;
+  for (const isLit of [false, true]) {
+    pen.strokeStyle = isLit ? ink.accent : ink.line;
+    for (const isLink of [true, false]) {
+      pen.setLineDash(isLink ? [] : [3, 4]);
+      pen.beginPath();
+      for (const { from, to, type } of net.springs) {
+        if ((type === "link") !== isLink || (from === lit || to === lit) !== isLit) continue;
+        if (isLit) near.add(from).add(to);
+        pen.moveTo(...seen(from));
+        pen.lineTo(...seen(to));
+      }
+      pen.stroke();
+    }
+  }
+  pen.setLineDash([]);
+  for (const node of net.places) {
+    pen.globalAlpha = !lit || near.has(node) ? 1 : 0.25;
+    dot(node);
+  }
+  pen.globalAlpha = 1;
+  label([lit, chosen, ...net.places].filter((node) => node && (!lit || near.has(node))), lit !== null);
+}
+
+function dot(node) {
+  const [x, y] = seen(node);
+  const size = radius(node);
+  const turn = TURNS[node.type];
+  pen.beginPath();
+  if (turn === undefined) pen.arc(x, y, size, 0, 7);
+  else for (const at of [0, 1.5708, 3.1416, 4.7124]) pen.lineTo(x + size * Math.cos(turn + at), y + size * Math.sin(turn + at));
+  pen.closePath();
+  pen.fillStyle = ink[FILLS[node.type]];
+  pen.fill();
+  // A rim like the ground keeps those apart that overlap.
+  pen.lineWidth = 1.5;
+  pen.strokeStyle = node.type === "missing" ? ink.quiet : ink.ground;
+  pen.stroke();
+  if (node !== chosen && node !== net.places[0]) return;
+  pen.beginPath();
+  pen.arc(x, y, size + 3, 0, 7);
+  pen.strokeStyle = node === chosen ? ink.text : ink.accent;
+  pen.stroke();
+}
+
+/** The most important come first; one that would cover another has no place, and from afar small nodes have none. */
+function label(nodes, isForced) {
+  const taken = [];
+  Object.assign(pen, { font: ink.font, textAlign: "center", textBaseline: "top", lineJoin: "round", lineWidth: 3 });
+  Object.assign(pen, { strokeStyle: ink.ground, fillStyle: ink.text });
+  for (const node of new Set(nodes)) {
+    if (!isForced && node !== chosen && radius(node) < 4.5) continue;
+    const text = node.label.length > 30 ? `${node.label.slice(0, 29)}…` : node.label;
+    const half = (node.wide ??= pen.measureText(text).width) / 2 + 3;
+    const [x, y] = seen(node);
+    // Below it, else above it.
+    const top = [y + radius(node) + 5, y - radius(node) - 16].find((at) =>
+      !taken.some((other) => Math.abs(x - other.x) < half + other.half && Math.abs(at - other.top) < 15));
+    if (top === undefined) continue;
+    taken.push({ x, half, top });
+    pen.strokeText(text, x, top);
+    pen.fillText(text, x, top);
+  }
+}
+
+function zoom(factor, x = width / 2, y = height / 2) {
+  const scale = within(0.1, view.scale * factor, 5);
+  const [left, top, grown] = [x - width / 2, y - height / 2, scale / view.scale];
+  Object.assign(view, { scale, x: left - (left - view.x) * grown, y: top - (top - view.y) * grown, isFollowing: false });
+  wake();
+}
+
+function point(node) {
+  if (hovered === node) return;
+  hovered = node;
+  wake();
+}
+
+function under(x, y, reach) {
+  const far = (node) => Math.hypot(seen(node)[0] - x, seen(node)[1] - y) - radius(node);
+  return net.places.reduce((best, node) => (far(node) <= (best ? far(best) : reach) ? node : best), null);
+}
+
+/** One pointer drags a node or the ground, two pinch, and one that did not move has clicked. */
+function handle() {
+  const pointers = new Map();
+  let [grabbed, hasMoved] = [null, false];
+  const middle = () => {
+    const [one, other = one] = [...pointers.values()];
+    return { x: (one[0] + other[0]) / 2, y: (one[1] + other[1]) / 2, wide: Math.hypot(one[0] - other[0], one[1] - other[1]) };
+  };
+  const grab = (node) => {
+    if (grabbed) grabbed.isHeld = false;
+    grabbed = node;
+  };
+  canvas.onpointerdown = ({ pointerId, pointerType, button: which, offsetX, offsetY }) => {
+    if (which !== 0) return;
+    canvas.setPointerCapture(pointerId);
+    pointers.set(pointerId, [offsetX, offsetY]);
+    hasMoved = pointers.size > 1;
+    grab(hasMoved ? null : under(offsetX, offsetY, pointerType === "touch" ? 14 : 4));
+  };
+  canvas.onpointermove = ({ pointerId, offsetX, offsetY }) => {
+    const from = pointers.get(pointerId);
+    if (!from) {
+      point(under(offsetX, offsetY, 4));
+      canvas.style.cursor = hovered ? "pointer" : "grab";
+      return;
+    }
+    if (!hasMoved && Math.hypot(offsetX - from[0], offsetY - from[1]) < 5) return;
+    const before = middle();
+    pointers.set(pointerId, [offsetX, offsetY]);
+    const now = middle();
+    hasMoved = true;
+    view.isFollowing = false;
+    if (grabbed) {
+      grabbed.isHeld = true;
+      grabbed.x += (now.x - before.x) / view.scale;
+      grabbed.y += (now.y - before.y) / view.scale;
+      if (!isCalm()) net.warm();
+    } else {
+      view.x += now.x - before.x;
+      view.y += now.y - before.y;
+      if (before.wide > 0) zoom(now.wide / before.wide, now.x, now.y);
+    }
+    wake();
+  };
+  canvas.onpointerup = canvas.onpointercancel = ({ type, pointerId }) => {
+    if (!pointers.delete(pointerId)) return;
+    if (type === "pointerup" && !hasMoved && grabbed) walk(grabbed);
+    grab(null);
+    hasMoved = true;
+  };
+  canvas.onpointerleave = () => point(null);
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    // A pinch on a touchpad comes as a small wheel with Control.
+    zoom(Math.exp(-within(-300, event.deltaY * (event.ctrlKey ? 6 : 1), 300) / 600), event.offsetX, event.offsetY);
+  }, { passive: false });
+  canvas.onkeydown = (event) => {
+    const from = chosen ?? net.places[0];
+    if (event.key === "Enter") walk(from, "graph-canvas");
+    const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [];
+    if (right === undefined) return;
+    event.preventDefault();
+    // Of two as far away the one that is straight ahead is nearer; what is more aside than ahead does not count.
+    const far = ({ x, y }) => {
+      const [ahead, aside] = [(x - from.x) * right + (y - from.y) * down, Math.abs((x - from.x) * down + (y - from.y) * right)];
+      return aside < ahead ? ahead + 2 * aside : Infinity;
+    };
+    choose(net.places.reduce((best, node) => (far(node) < far(best) ? node : best), from));
+    const [x, y] = seen(chosen);
+    view.x += within(0, x, width) - x;
+    view.y += within(0, y, height) - y;
+  };
+}
+
+// The page around it.
+
+/** What an edge is, seen from its source and from its target. */
+const RELATIONS = {
+  link: ["Links to", "Linked from"],
+  dangling: ["Names, not written yet", "Named by"],
+  tagged: ["Tags", "Notes with this tag"],
+  in_category: ["Category", "Notes in it"],
+};
+const KINDS = { missing: "Not written yet", tag: "Tag", category: "Category" };
+
+/** Notes in the list when none is chosen. */
+const LISTED_MAX = 50;
+
+let [path, depth, page] = ["", "1", null];
+const wanted = memory.read("graph") ?? { tags: false, missing: true };
+/** What gets the focus behind a walk, so that who walks by keyboard goes on the same way. */
+let refocus = null;
+
+/** Opens `#/graph` or `#/graph/PATH?depth=2`. */
+export async function show(parts, query, signal) {
+  if (!canvas) build();
+  watch(signal);
+  path = parts.join("/");
+  depth = ["2", "3"].find((known) => known === query.get("depth")) ?? "1";
+  byId("graph-depth").value = depth;
+  byId("graph-around").hidden = path === "";
+  const around = path === "" ? "" : `around=${encodeURIComponent(path)}&depth=${depth}&`;
+  try {
+    page = await ask("GET", `/knowledge/graph?${around}limit=500`, { signal });
+    fill();
+  } catch (error) {
+    if (signal.aborted || !(error instanceof Refused)) throw error;
+    say(error.status === 404 ? `There is no note ${path}.` : words(error), "#/graph", "All notes");
+  }
+}
+
+const addressOf = (id) => `#/graph/${inAddress(id)}${depth === "1" ? "" : `?depth=${depth}`}`;
+
+function walk(node, focus = null) {
+  refocus = focus;
+  if (node.type === "note" && node.id !== path) location.hash = addressOf(node.id);
+  else choose(node);
+}
+
+function choose(node) {
+  chosen = node;
+  tell();
+  announce(`${node.label}, ${KINDS[node.type] ?? "Note"}, ${counted(node.degree, "edge")}`);
+  wake();
+}
+
+function build() {
+  const box = (key, label) => element("label", { class: "inline" }, element("input", {
+    type: "checkbox", id: `graph-${key}`, checked: wanted[key], onchange: ({ target }) => {
+      wanted[key] = target.checked;
+      memory.write("graph", wanted);
+      fill();
+    },
+  }), ` ${label}`);
+  const depths = element("select", {
+    id: "graph-depth", onchange: ({ target }) => location.replace(`#/graph/${inAddress(path)}?depth=${target.value}`),
+  }, [1, 2, 3].map((far) => element("option", { value: far }, counted(far, "link"))));
+  canvas = element("canvas", { id: "graph-canvas", role: "img", tabindex: "0", "aria-describedby": "graph-hint" });
+  pen = canvas.getContext("2d");
+  const panel = element("aside", { id: "graph-panel", "aria-labelledby": "graph-chosen" });
+  for (const name of ["focusin", "pointerover"]) {
+    panel.addEventListener(name, ({ target }) => point(net.named.get(target.dataset.id) ?? null));
+  }
+  panel.onpointerleave = () => point(null);
+  byId("graph").replaceChildren(
+    element("h1", { id: "graph-title" }, "Graph"),
+    element("p", { id: "graph-state", class: "quiet" }, "Reading…"),
+    element("div", { id: "graph-body", hidden: true },
+      element("div", {},
+        element("div", { class: "row" },
+          element("span", { id: "graph-around", class: "row" },
+            element("label", { class: "inline" }, "As far as ", depths), element("a", { href: "#/graph" }, "All notes")),
+          box("tags", "Tags and categories"), box("missing", "Missing notes"),
+          element("span", { class: "row graph-zoom" },
+            button("−", () => zoom(1 / 1.3), { "aria-label": "Zoom out" }), button("+", () => zoom(1.3), { "aria-label": "Zoom in" }),
+            button("Fit", () => fit()))),
+        canvas,
+        element("p", { id: "graph-caption", class: "quiet" }),
+        element("p", { id: "graph-hint", class: "quiet" },
+          "A click on a note walks there; drag to move, scroll or pinch to zoom. Arrow keys choose, Enter walks.")),
+      panel));
+  handle();
+}
+
+/** Says something in place of a picture. */
+function say(text, href, name) {
+  byId("graph-title").textContent = "Graph";
+  byId("graph-body").hidden = true;
+  byId("graph-state").hidden = false;
+  byId("graph-state").replaceChildren(text, " ", element("a", { href }, name));
+}
+
+/** Shows what of the page is wanted. */
+function fill() {
+  const nodes = page.graph.nodes.filter(({ type }) => type === "note" || (type === "missing" ? wanted.missing : wanted.tags))
+    .sort((one, other) => (other.id === path) - (one.id === path) || other.weight - one.weight);
+  if (nodes.length === 0) return say(page.complete ? "There is no note yet." : "The folder is being read.", "#/new-note", "Write a note");
+  byId("graph-state").hidden = true;
+  byId("graph-body").hidden = false;
+  place(nodes, page.graph.edges);
+  chosen = path === "" ? null : net.places[0];
+  tell();
+  const count = (list, ...types) => list.filter(({ type }) => types.includes(type)).length;
+  const tags = count(nodes, "tag", "category");
+  const told = `${counted(count(nodes, "note"), "note")}${tags ? `, ${tags} tags and categories` : ""} and `
+    + `${counted(count(net.springs, "link", "dangling"), "link")}${chosen ? ` around ${chosen.label}` : ""}`;
+  byId("graph-title").textContent = chosen ? `Around ${chosen.label}` : "All notes";
+  canvas.setAttribute("aria-label", told);
+  byId("graph-caption").textContent = `${told}.${page.truncated || page.next ? " There are more than one picture holds." : ""}`
+    + `${page.complete ? "" : " The folder is still being read."}`;
+  if (refocus) byId(refocus).focus({ preventScroll: true });
+  refocus = null;
+}
+
+/** The chosen node in words, or where one could begin. */
+function tell() {
+  const groups = new Map();
+  for (const { from, to, type } of chosen ? net.springs : []) {
+    if (from !== chosen && to !== chosen) continue;
+    const relation = RELATIONS[type][from === chosen ? 0 : 1];
+    groups.set(relation, [...groups.get(relation) ?? [], from === chosen ? to : from]);
+  }
+  if (!chosen) groups.set("Notes with most links", net.places.filter(({ type }) => type === "note").slice(0, LISTED_MAX));
+  byId("graph-panel").replaceChildren(
+    element("h2", { id: "graph-chosen", tabindex: "-1" }, chosen?.label ?? "Where to begin"),
+    element("p", { class: "quiet" }, chosen ? KINDS[chosen.type] ?? chosen.id : ""),
+    chosen?.type === "note" ? element("a", { class: "button", href: `#/note/${inAddress(chosen.id)}` }, "Open the note") : "",
+    ...[...groups].flatMap(([relation, nodes]) => [
+      element("h3", {}, relation, " ", element("span", { class: "quiet" }, nodes.length)),
+      element("ul", { class: "plain list" }, nodes.map((node) => element("li", {}, entry(node))))]),
+    groups.size === 0 ? element("p", { class: "quiet" }, "No link leads from here, and none here.") : "");
+}
+
+const entry = ({ id, label, type }) => (type === "note"
+  ? element("a", { href: addressOf(id), data: { id }, onclick: () => { refocus = "graph-chosen"; } }, label)
+  : button(label, () => {
+    choose(net.named.get(id));
+    byId("graph-chosen").focus();
+  }, { data: { id }, class: "bare" }));
