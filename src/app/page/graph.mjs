@@ -25,7 +25,7 @@ const CROWD_MAX = 12;
  * improves them until it answers false. The first node is drawn to the origin. `known` has the places from before, by id.
  */
 export function layout(nodes, edges, known = new Map()) {
-  const places = nodes.map((node) => ({ ...node, dx: 0, dy: 0, degree: 0 }));
+  const places = nodes.map((node) => ({ ...node, x: 0.5, y: 0.5, dx: 0.5, dy: 0.5, degree: 0, beside: null, square: null, isHeld: false }));
   const named = new Map(places.map((place) => [place.id, place]));
   const springs = edges.map((edge) => ({ ...edge, from: named.get(edge.source), to: named.get(edge.target) }))
     .filter(({ from, to }) => from && to && from !== to);
@@ -76,22 +76,32 @@ function push(places, strength) {
   }
   let pairs = 0;
   places.forEach((place, index) => {
-    const flee = (atX, atY, count) => {
-      let [x, y] = [place.x - atX, place.y - atY];
-      // On the very same place there is no way apart; each takes its own.
-      if (x * x + y * y < 0.01) [x, y] = [Math.cos(index), Math.sin(index)];
-      const force = (strength * count) / Math.max(x * x + y * y, 30);
-      place.dx += x * force;
-      place.dy += y * force;
-      pairs += 1;
-    };
-    for (const { column, row, x, y, members } of squares.values()) {
-      const far = Math.max(Math.abs(column - place.square.column), Math.abs(row - place.square.row));
-      if (far > 1 || members.length > CROWD_MAX) flee(x / members.length, y / members.length, members.length);
-      else for (const other of members) if (other !== place) flee(other.x, other.y, 1);
+    for (const square of squares.values()) {
+      const { x, y, members } = square;
+      const far = Math.max(Math.abs(square.column - place.square.column), Math.abs(square.row - place.square.row));
+      if (far < 2 && members.length <= CROWD_MAX) {
+        for (const other of members) if (other !== place) flee(place, index, other.x, other.y, strength);
+        pairs += members.length;
+      } else {
+        flee(place, index, x / members.length, y / members.length, strength * members.length);
+        pairs += 1;
+      }
     }
   });
   return pairs;
+}
+
+function flee(place, index, atX, atY, strength) {
+  let x = place.x - atX;
+  let y = place.y - atY;
+  if (x * x + y * y < 0.01) {
+    // On the very same place there is no way apart; each takes its own.
+    x = Math.cos(index);
+    y = Math.sin(index);
+  }
+  const force = strength / Math.max(x * x + y * y, 30);
+  place.dx += x * force;
+  place.dy += y * force;
 }
 
 function pull({ from, to, weight = 1 }, heat) {

@@ -53,6 +53,8 @@ let drawnTree = "";
 async function drawTree(current, signal) {
   const { categories } = await ask("GET", "/knowledge/categories", { signal });
   const tree = byId("tree");
+  // On a small screen there is room for the tree or for a note.
+  byId("notes").classList.toggle("reading", current !== null);
   const told = JSON.stringify(categories);
   if (told !== drawnTree) {
     drawnTree = told;
@@ -61,14 +63,15 @@ async function drawTree(current, signal) {
   }
   for (const link of tree.querySelectorAll("a[aria-current]")) link.removeAttribute("aria-current");
   if (current === null) return;
-  const mark = () => tree.querySelector(`a[href="${CSS.escape(noteAddress(current))}"]`)?.setAttribute("aria-current", "page");
-  mark();
+  const folder = current.slice(0, Math.max(0, current.lastIndexOf("/")));
+  for (const details of tree.querySelectorAll("details")) if (details.dataset.category === folder) details.open = true;
+  for (const link of tree.querySelectorAll("a")) if (link.getAttribute("href") === noteAddress(current)) link.setAttribute("aria-current", "page");
 }
 
 function branch(name, count, isOpen) {
   const list = element("ul", { class: "plain list" });
   const more = button("More", () => fill(), { class: "wide", hidden: true });
-  const details = element("details", { class: "folding", open: isOpen },
+  const details = element("details", { class: "folding", data: { category: name }, open: isOpen },
     element("summary", {}, name || "At the top", element("span", { class: "quiet" }, ` ${count}`)), list, more);
   let after = null;
   async function fill() {

@@ -12,67 +12,70 @@ const OFTEN = { info: "/info" };
 const SELDOM = { ...OFTEN, health: "/health", embeddings: "/config/embeddings", caches: "/cache/stats", agent: "/agent/info" };
 
 const BREAKERS = { closed: "is asked as usual", open: "is left alone for a while, it has failed", "half-open": "is tried with one call" };
-const STORES = { disk: "Runs are kept on disk", memory: "Runs are kept in memory, until the server stops", failing: "Nothing can be kept for now" };
+const STORES = { disk: "kept on disk", memory: "kept in memory, until the server stops", failing: "not kept for now" };
 
 const number = (value) => value.toLocaleString("en");
 const percent = (share) => (share > 0 && share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`);
 const part = (done, all, what) => ({ text: `${number(done)} of ${counted(all, what)}`, share: all === 0 ? 1 : done / all });
-const hits = (cache) => (cache ? `${number(cache.hits)} of ${number(cache.hits + cache.misses)} found` : "none");
+const hits = (cache) => cache && `${number(cache.hits)} of ${number(cache.hits + cache.misses)} found`;
 
-/** By card: its title, what it is made of, and its figures: name, meaning, and the place of a number in /info or its words. */
+/**
+ * By card: its title, where its figures are from, and the figures: name, meaning, and the place of a number in /info or the
+ * words made of all that was told. One that has no words is not shown.
+ */
 const CARDS = [
-  ["What answers", "/info", [
-    ["Mode", "A model writes the answers, or they are put together from the notes' own sentences.",
+  ["What answers", ["/info", "/config/embeddings"], [
+    ["Mode", "A model writes the answers, or they are put together from sentences of the notes.",
       ({ info }) => (info.mode === "model" ? "A model, with the notes" : "The notes alone")],
-    ["Model", "After failures in a row a breaker leaves a model alone for a while.",
-      ({ info: { model } }) => (model ? `${model.name} ${BREAKERS[model.breaker]}` : "none")],
-    ["Calls", "Those under way, and those that were answered or failed since start.",
-      ({ info: { model } }) => (model ? `${model.calls} now, ${number(model.answered)} answered, ${number(model.failed)} failed` : "none")],
-    ["Tools", "What the model may use to look further.", ({ agent }) => agent.tools.map(({ name }) => name).join(", ") || "none"],
+    ["Model", "After some failures a breaker leaves a model alone for a while.",
+      ({ info: { model } }) => model && `${model.name} ${BREAKERS[model.breaker]}`],
+    ["Calls", "Of the model, since start.",
+      ({ info: { model } }) => model && `${model.calls} under way, ${number(model.answered)} answered, ${number(model.failed)} failed`],
+    ["Tools", "What the model may use to look further.", ({ agent }) => agent.tools.map(({ name }) => name).join(", ")],
+    ["Embeddings", "A model that turns passages into numbers, so that they are found by meaning too.",
+      ({ embeddings: { enabled, model, detail } }) => (enabled ? [model, detail].filter(Boolean).join(": ") : "none, words are searched")],
+    ["Embedded", "The other passages are found by their words alone.",
+      ({ embeddings: { enabled, embedded, passages } }) => enabled && part(embedded, passages, "passage")],
   ]],
-  ["Embeddings", "/config/embeddings", [
-    ["Model", "It turns a passage into numbers, so that passages are found by meaning too.", ({ embeddings }) => embeddings.model ?? "none, words alone are searched"],
-    ["Passages with a vector", "The others are found by their words alone.",
-      ({ embeddings: { enabled, embedded, passages } }) => (enabled ? part(embedded, passages, "passage") : "none")],
-    ["Trouble", "What went wrong last, until something went well.", ({ embeddings }) => embeddings.detail ?? "none"],
-  ]],
-  ["Notes", "/info", [
+  ["Notes", ["/info"], [
     ["Notes", "Markdown files in the folder.", "notes.count"],
     ["Links", "Those that lead nowhere included.", "notes.links"],
-    ["Passages", "Notes are searched in pieces as long as a section.", "notes.passages"],
-    ["Index", "Notes can be searched once they are indexed.",
+    ["Passages", "Notes are searched in pieces.", "notes.passages"],
+    ["Index", "A note is found once it is indexed.",
       ({ info: { index } }) => (index.state === "ready" ? "ready" : part(index.done, index.notes, "note"))],
   ]],
-  ["Runs", "/info", [
+  ["Runs", ["/info"], [
     ["Waiting", "A run is a question on its way to its answer.", "runs.pending"],
     ["At work", "All of them take turns on one thread.", "runs.running"],
-    ["Completed", "Since start.", "runs.completed"], ["Failed", "Since start.", "runs.failed"], ["Cancelled", "Since start.", "runs.cancelled"],
+    ["Completed", "Since start.", "runs.completed"],
+    ["Failed", "Since start.", "runs.failed"],
+    ["Cancelled", "Since start.", "runs.cancelled"],
   ]],
-  ["Store", "/info", [
-    ["State", "What is kept outlives the server.", ({ info: { store } }) => `${STORES[store.state]}${store.detail ? `: ${store.detail}` : ""}`],
+  ["Store", ["/info"], [
+    ["Runs", "What is on disk outlives the server.", ({ info: { store } }) => STORES[store.state] + (store.detail ? `: ${store.detail}` : "")],
     ["Ended runs", "They can be asked for until they are too old.", "store.ended"],
-    ["Writes", "Changes that come together are written as one batch.",
+    ["Written", "Changes that come together are one batch.",
       ({ info: { store } }) => `${counted(store.records, "change")} in ${number(store.batches)} batches`],
   ]],
-  ["Caches", "/cache/stats", [
-    ["Searches", "The same search again costs nothing while no note changes.", ({ caches }) => hits(caches.searches)],
-    ["Model's answers", "The same prompt again is not asked twice.", ({ caches }) => hits(caches.model_answers)],
-    ["Vectors of questions", "The same question again needs no embedding.", ({ caches }) => hits(caches.question_vectors)],
+  ["Caches", ["/cache/stats"], [
+    ["Searches", "The same search again costs nothing.", ({ caches }) => hits(caches.searches)],
+    ["Model's answers", "The same prompt is not asked twice.", ({ caches }) => hits(caches.model_answers)],
+    ["Vectors", "The same question is not embedded twice.", ({ caches }) => hits(caches.question_vectors)],
   ]],
-  ["Connections", "/info", [
-    ["Open", "Clients that are connected now; this page is one.", "connections.open"],
+  ["Connections", ["/info"], [
+    ["Open", "Clients that are connected now, this page among them.", "connections.open"],
     ["Accepted", "Since start.", "connections.accepted"],
     ["Turned away", "There was no descriptor left for them.", "connections.turned_away"],
     ["Outbound", "Begun by the server, to models and callbacks.", "connections.outbound"],
   ]],
-  ["The loop", "/info", [
-    ["Turns", "A turn is one pass of the loop: it waits until something is ready, and does a little for each.", "loop.turns"],
+  ["The loop", ["/info"], [
+    ["Turns", "In a turn the loop waits until something is ready, and does a little for each.", "loop.turns"],
     ["Longest turn", "For so long nobody else was served, in processor time. It should stay under 10 ms.",
       ({ info }) => `${info.loop.longest_turn_ms.toFixed(1)} ms`],
     ["Busy", "The share of all time since start in which the loop did not wait.", ({ info }) => percent(info.loop.busy_share)],
-    ["Waits", "Calls of epoll_wait: the only place where the thread sleeps.", "loop.waits"],
-    ["Reads", "Calls of read. A short read means that a socket is drained.", "loop.reads"],
-    ["Writes", "Calls of write. What a socket does not take waits until it is writable.", "loop.writes"],
+    ["Waits", "Calls of epoll_wait, the only place where the thread sleeps.", "loop.waits"],
+    ["Reads", "Calls of read. A short one means that a socket is drained.", "loop.reads"],
+    ["Writes", "Calls of write. What a socket does not take waits until it will.", "loop.writes"],
   ]],
 ];
 
@@ -108,27 +111,26 @@ export async function show(parts, query, signal) {
   }
 }
 
+const asCurl = (method, path) => button(`${method} ${path}`, () => copy(curl(method, path)),
+  { class: "bare", title: "Copy as curl", "aria-label": `Copy as curl: ${method} ${path}` });
+
 function build() {
   curves = { turns: curve("Turns a second"), busy: curve("Share of time busy") };
-  const cards = CARDS.map(([title, path, figures]) => {
-    const list = element("dl", {}, figures.flatMap(([name, meaning, value]) => {
-      const place = element("dd");
-      shown.push({ name, value, place, text: null });
-      return [element("dt", { title: meaning }, name), place];
-    }));
-    return element("section", { class: "card", "aria-label": title },
-      element("div", { class: "row spread" }, element("h2", {}, title),
-        button("curl", () => copy(curl("GET", path)), { class: "bare", "aria-label": `Copy as curl: GET ${path}`, title: "Copy as curl" })),
-      list,
-      title === "Notes" && [
-        element("div", { class: "row" }, button("Read the folder again", sync, { id: "status-sync" }),
-          button("curl", () => copy(curl("POST", "/sync")), { class: "bare", "aria-label": "Copy as curl: POST /sync", title: "Copy as curl" })),
-        element("div", { id: "status-synced", role: "status" })],
-      title === "The loop" && element("figure", { class: "status-curves" }, curves.turns.node, curves.busy.node,
-        element("figcaption", { id: "status-words", class: "quiet" })),
-      element("details", { class: "quiet" }, element("summary", {}, "What this means"),
-        element("dl", {}, figures.flatMap(([name, meaning]) => [element("dt", {}, name), element("dd", {}, meaning)]))));
-  });
+  const cards = CARDS.map(([title, paths, figures]) => element("section", { class: "card", "aria-label": title },
+    element("div", { class: "row spread" }, element("h2", {}, title), element("span", {}, paths.map((path) => asCurl("GET", path)))),
+    element("dl", {}, figures.map(([name, meaning, value]) => {
+      const [place, row] = [element("dd"), element("div", { title: meaning })];
+      row.append(element("dt", {}, name), place);
+      shown.push({ name, value, place, row, text: null });
+      return row;
+    })),
+    title === "Notes" && [
+      element("div", { class: "row spread" }, button("Read the folder again", sync, { id: "status-sync" }), asCurl("POST", "/sync")),
+      element("div", { id: "status-synced", role: "status" })],
+    title === "The loop" && element("figure", {}, curves.turns.node, curves.busy.node,
+      element("figcaption", { id: "status-words", class: "quiet" })),
+    element("details", { class: "quiet" }, element("summary", {}, "What this means"),
+      element("ul", {}, figures.map(([name, meaning]) => element("li", {}, `${name}: ${meaning}`))))));
   byId("status").replaceChildren(
     element("h1", {}, "Status"),
     element("p", { class: "row" }, element("span", { id: "status-line" }, "Asking…"), element("span", { id: "status-age", class: "quiet" }),
@@ -140,11 +142,12 @@ function fill() {
   for (const figure of shown) {
     const value = typeof figure.value === "string"
       ? number(figure.value.split(".").reduce((at, key) => at[key], told.info)) : figure.value(told);
-    const { text, share } = value.text ? value : { text: value };
+    const { text, share } = value?.text ? value : { text: value };
+    figure.row.hidden = !text;
     // What has not changed is left alone: somebody may be marking it.
     if (text === figure.text) continue;
     figure.text = text;
-    figure.place.replaceChildren(share === undefined ? "" : element("progress", { value: share, "aria-label": figure.name }), text);
+    figure.place.replaceChildren(text ?? "", share === undefined ? "" : element("progress", { value: share, "aria-label": figure.name }));
   }
   const { info: { version, uptime_seconds: seconds }, health } = told;
   const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
