@@ -441,8 +441,8 @@ const TAG = /#[\p{L}\p{N}_/-]+/uy;
 const DESTINATION = /<([^<>\n]{0,1000})>|((?:[^\s()<\\]|\\.|\([^\s()]{0,1000}\)){0,1000})/y;
 const TITLE = /(["'])((?:\\.|(?!\1)[^\\]){0,1000})\1/y;
 const ENTITIES = {
-  amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", copy: "©", reg: "®", trade: "™", deg: "°", times: "×",
-  middot: "·", bull: "•", hellip: "…", ndash: "–", mdash: "—", laquo: "«", raquo: "»", larr: "←", rarr: "→", euro: "€",
+  amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", copy: "©", reg: "®", trade: "™", deg: "°", euro: "€",
+  times: "×", middot: "·", bull: "•", hellip: "…", ndash: "–", mdash: "—", laquo: "«", raquo: "»", larr: "←", rarr: "→",
 };
 const SCANS = new Map(Object.entries({
   "\\": scanEscape, "&": scanEscape, "`": scanCode, "*": scanDelimiter, _: scanDelimiter, "~": scanDelimiter,
@@ -520,8 +520,9 @@ function scanCode(scanner) {
 
 /** A full stack forgets its oldest opener, which stays text. */
 function pushOpener({ nodes, openers }, opener, text) {
-  const node = { type: "text", text };
-  openers.push({ ...opener, node, place: nodes.push(node) - 1 });
+  opener.node = { type: "text", text };
+  opener.place = nodes.push(opener.node) - 1;
+  openers.push(opener);
   if (openers.length > NESTING_MAX) openers.shift();
 }
 
@@ -796,8 +797,9 @@ function renderNode(page, node) {
   if (node.type === "citation") return renderAnchor(page, page.citation(node.number), [node.text]);
   if (node.type === "link") return renderLink(page, node);
   const [name, attributes] = ELEMENTS[node.type](node, page);
-  const contents = CONTENTS[node.type] ?? (({ text, children = [] }) => (text === undefined ? renderAll(page, children) : [text]));
-  return makeElement(page, name, { ...attributes, "data-from": node.from, "data-to": node.to }, contents(node, page));
+  const simple = () => (node.text === undefined ? renderAll(page, node.children ?? []) : [node.text]);
+  const contents = (CONTENTS[node.type] ?? simple)(node, page);
+  return makeElement(page, name, { ...attributes, "data-from": node.from, "data-to": node.to }, contents);
 }
 
 function renderLink(page, node) {
