@@ -41,6 +41,21 @@ const QUESTIONS: &[Asked] = &[
         chapter: "event-loop.md",
     },
     Asked {
+        question: "How does the page never lose a word?",
+        words: &["Idempotency-Key", "the last event that it has seen"],
+        chapter: "page.md",
+    },
+    Asked {
+        question: "Why does a hidden tab let go of its stream?",
+        words: &["at most six connections"],
+        chapter: "page.md",
+    },
+    Asked {
+        question: "How is markup in a note shown on the page?",
+        words: &["as the text that it is"],
+        chapter: "page.md",
+    },
+    Asked {
         question: "What is a run?",
         words: &["one question on its way to an answer", "append-only log"],
         chapter: "runs.md",

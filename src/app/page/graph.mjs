@@ -25,7 +25,7 @@ const CROWD_MAX = 12;
  * improves them until it answers false. The first node is drawn to the origin. `known` has the places from before, by id.
  */
 export function layout(nodes, edges, known = new Map()) {
-  const places = nodes.map((node) => ({ ...node, x: 0.5, y: 0.5, dx: 0.5, dy: 0.5, degree: 0, beside: null, square: null, isHeld: false }));
+  const places = nodes.map((node) => ({ ...node, dx: 0, dy: 0, degree: 0 }));
   const named = new Map(places.map((place) => [place.id, place]));
   const springs = edges.map((edge) => ({ ...edge, from: named.get(edge.source), to: named.get(edge.target) }))
     .filter(({ from, to }) => from && to && from !== to);
@@ -40,6 +40,8 @@ export function layout(nodes, edges, known = new Map()) {
     const { x, y } = place.beside ?? { x: 0, y: 0 };
     const away = 30 * (place.beside ? 1 : Math.sqrt(index));
     Object.assign(place, { x: x + away * Math.cos(index * 2.4), y: y + away * Math.sin(index * 2.4) }, known.get(place.id));
+    // Two that were known to be on the very same place have no way apart.
+    place.x += index / 1000;
   });
 
   let heat = known.size > 0 ? 0.5 : 1;
@@ -68,40 +70,33 @@ function push(places, strength) {
   for (const place of places) {
     const [column, row] = [Math.floor((place.x - left) / side), Math.floor((place.y - top) / side)];
     const key = column * SQUARES + row;
-    if (!squares.has(key)) squares.set(key, { column, row, x: 0, y: 0, members: [] });
-    place.square = squares.get(key);
-    place.square.x += place.x;
-    place.square.y += place.y;
-    place.square.members.push(place);
+    if (!squares.has(key)) squares.set(key, { column, row, members: [] });
+    squares.get(key).members.push(place);
   }
   let pairs = 0;
-  places.forEach((place, index) => {
-    for (const square of squares.values()) {
-      const { x, y, members } = square;
-      const far = Math.max(Math.abs(square.column - place.square.column), Math.abs(square.row - place.square.row));
-      if (far < 2 && members.length <= CROWD_MAX) {
-        for (const other of members) if (other !== place) flee(place, index, other.x, other.y, strength);
-        pairs += members.length;
-      } else {
-        flee(place, index, x / members.length, y / members.length, strength * members.length);
-        pairs += 1;
-      }
+  for (const home of squares.values()) {
+    // What pushes the members of this square: x, y and how many, and so on.
+    const others = [];
+    for (const { column, row, members } of squares.values()) {
+      const isNear = Math.max(Math.abs(column - home.column), Math.abs(row - home.row)) < 2;
+      if (isNear && members.length <= CROWD_MAX) for (const { x, y } of members) others.push(x, y, 1);
+      else others.push(mean(members, "x"), mean(members, "y"), members.length);
     }
-  });
-  return pairs;
-}
-
-function flee(place, index, atX, atY, strength) {
-  let x = place.x - atX;
-  let y = place.y - atY;
-  if (x * x + y * y < 0.01) {
-    // On the very same place there is no way apart; each takes its own.
-    x = Math.cos(index);
-    y = Math.sin(index);
+    for (const place of home.members) {
+      let [dx, dy] = [0, 0];
+      for (let at = 0; at < others.length; at += 3) {
+        const x = place.x - others[at];
+        const y = place.y - others[at + 1];
+        const force = others[at + 2] / Math.max(x * x + y * y, 30);
+        dx += x * force;
+        dy += y * force;
+      }
+      place.dx += dx * strength;
+      place.dy += dy * strength;
+    }
+    pairs += (home.members.length * others.length) / 3;
   }
-  const force = strength / Math.max(x * x + y * y, 30);
-  place.dx += x * force;
-  place.dy += y * force;
+  return pairs;
 }
 
 function pull({ from, to, weight = 1 }, heat) {
@@ -123,6 +118,7 @@ function move(place, gravity) {
   place.y += place.dy;
 }
 
+const mean = (places, key) => places.reduce((sum, place) => sum + place[key], 0) / places.length;
 const within = (least, value, most) => Math.max(least, Math.min(most, value));
 
 function bounds(places) {

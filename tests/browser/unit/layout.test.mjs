@@ -121,7 +121,7 @@ test("an edge holds two nodes nearer to each other than they are to the others",
 test("a node that was placed before begins where it stood, and a new one beside its neighbour", () => {
   const known = new Map([["a", { x: 300, y: -200 }]]);
   const made = layout([{ id: "a" }, { id: "b" }], [{ source: "b", target: "a" }], known);
-  assert.deepEqual([made.places[0].x, made.places[0].y], [300, -200]);
+  assert.ok(Math.hypot(made.places[0].x - 300, made.places[0].y + 200) < 0.1);
   assert.ok(Math.hypot(made.places[1].x - 300, made.places[1].y + 200) < 100);
 });
 
