@@ -3,7 +3,7 @@
 // The server keeps all of it. What stands in the browser is only what the server does not have yet: the words that are being
 // typed, and a question that is on its way. Such a question has a key, so that sending it again is not asking twice.
 
-import { announce, button, byId, confirmed, counted, element, freshId, memory, moment, toast } from "./dom.mjs";
+import { announce, button, byId, confirmed, counted, element, freshId, memory, moment, quietly, toast } from "./dom.mjs";
 import { Refused, ask, asked, pause, send, words } from "./api.mjs";
 import { Reading, follow } from "./reading.mjs";
 import { Exchange } from "./answer.mjs";
@@ -36,10 +36,11 @@ export async function show([name], query, left) {
   choose(null);
   title("");
   byId("composer-problem").hidden = true;
-  listConversations();
-  tellWhoAnswers();
+  quietly(listConversations());
+  quietly(tellWhoAnswers());
   if (!isNew) await load();
-  byId("question").focus({ preventScroll: exchanges.length === 0 });
+  // On a touch screen the focus would bring up the keyboard, over what one has come to read.
+  if (matchMedia("(pointer: fine)").matches) byId("question").focus({ preventScroll: true });
 }
 
 /** Sets up what stays. */
@@ -66,13 +67,14 @@ export function start() {
   });
   byId("more-conversations").addEventListener("click", () => {
     conversationsShown += 200;
-    listConversations();
+    quietly(listConversations());
   });
   byId("conversations").open = wide.matches;
   wide.addEventListener("change", placeSources);
   const strategy = byId("strategy");
   strategy.value = memory.read("strategy") ?? "model";
   strategy.addEventListener("change", () => memory.write("strategy", strategy.value));
+  onTheWay().forEach(deliver);
 }
 
 function grow() {
@@ -138,7 +140,7 @@ async function forget(id, label) {
   }
   toast("Deleted");
   if (id === session) location.hash = "#/ask/new";
-  else listConversations();
+  else quietly(listConversations());
 }
 
 // --- What was asked --------------------------------------------------------------------------------------------------
@@ -165,10 +167,8 @@ async function load() {
     if (one.answer !== undefined) showKept(exchange, one.answer);
     else exchange.isOpen = true;
   }
-  followOpen();
-  for (const waiting of onTheWay().filter((one) => one.session === session)) {
-    deliver(waiting, add(waiting.message, null));
-  }
+  quietly(followOpen());
+  for (const waiting of onTheWay().filter((one) => one.session === session)) attend(waiting, add(waiting.message, null));
   exchanges.at(-1)?.node.scrollIntoView({ block: "end" });
 }
 
@@ -239,7 +239,7 @@ async function followOne(exchange, leaving) {
   }
   exchange.show();
   if (!wasOpen) tellTheEnd(exchange.reading);
-  listConversations();
+  quietly(listConversations());
   watchTasks();
 }
 
@@ -260,51 +260,78 @@ function begin(message) {
   memory.write("asking", [...onTheWay(), waiting].slice(-20));
   const exchange = add(message, null);
   exchange.node.scrollIntoView({ block: "end" });
-  return deliver(waiting, exchange);
+  quietly(attend(waiting, exchange));
 }
 
-/** Brings a question to the server, however long that takes. */
-async function deliver({ key, message, session: name, strategy }, exchange) {
-  const leaving = signal;
-  exchange.say("Asking…");
+/** By their keys: what is being delivered by this page, `{accepted, say}`. */
+const deliveries = new Map();
+
+/** Brings a question to the server, however long that takes and whatever is shown meanwhile. */
+function deliver(waiting) {
+  const known = deliveries.get(waiting.key);
+  if (known) return known;
+  const delivery = { say: () => {} };
+  delivery.accepted = bring(waiting, (...told) => delivery.say(...told));
+  quietly(delivery.accepted);
+  deliveries.set(waiting.key, delivery);
+  return delivery;
+}
+
+async function bring({ key, message, session: name, strategy }, say) {
   for (;;) {
     try {
-      const accepted = await once({ key, message, name, strategy }, leaving);
+      const accepted = await ask("POST", "/chat/async", {
+        json: { message, session_id: name, strategy },
+        headers: { "Idempotency-Key": key },
+        repeatable: true,
+      });
       arrived(key);
-      exchange.reading = new Reading(accepted.task_id);
-      exchange.isOpen = true;
-      exchange.show();
-      listConversations();
-      watchTasks();
-      return followOpen();
+      return accepted;
     } catch (error) {
-      if (leaving.aborted) return;
       const mayPass = !(error instanceof Refused) || error.status >= 500;
-      exchange.say(mayPass ? `${words(error)} Trying again…` : words(error), !mayPass);
-      if (!mayPass) return refused(key, message, exchange);
-      await pause((error.retryAfter ?? 1) * 1000, leaving).catch(() => {});
+      say(mayPass ? `${words(error)} Trying again…` : words(error), !mayPass);
+      if (!mayPass) {
+        arrived(key);
+        throw error;
+      }
+      await pause((error.retryAfter ?? 1) * 1000);
     }
   }
 }
 
-const once = ({ key, message, name, strategy }, leaving) => ask("POST", "/chat/async", {
-  json: { message, session_id: name, strategy },
-  headers: { "Idempotency-Key": key },
-  repeatable: true,
-  signal: leaving,
-});
+function arrived(key) {
+  memory.write("asking", onTheWay().filter((one) => one.key !== key));
+  deliveries.delete(key);
+}
 
-const arrived = (key) => memory.write("asking", onTheWay().filter((one) => one.key !== key));
-
-/** The words go back to where they can be mended. */
-function refused(key, message, exchange) {
-  arrived(key);
-  if (byId("question").value === "") {
-    byId("question").value = message;
-    memory.write(`draft.${session}`, message);
-    grow();
+/** Shows how a question gets to the server, and then its answer. */
+async function attend(waiting, exchange) {
+  const leaving = signal;
+  const delivery = deliver(waiting);
+  exchange.say("Asking…");
+  delivery.say = (text, isProblem) => exchange.say(text, isProblem);
+  let accepted;
+  try {
+    accepted = await delivery.accepted;
+  } catch {
+    if (!leaving.aborted) giveBack(waiting.message);
+    return;
   }
-  exchange.node.setAttribute("aria-busy", "false");
+  watchTasks();
+  if (leaving.aborted) return;
+  exchange.reading = new Reading(accepted.task_id);
+  exchange.isOpen = true;
+  exchange.show();
+  quietly(listConversations());
+  quietly(followOpen());
+}
+
+/** Words that were refused go back to where they can be mended. */
+function giveBack(message) {
+  if (byId("question").value !== "") return;
+  byId("question").value = message;
+  memory.write(`draft.${session}`, message);
+  grow();
 }
 
 const deeds = {

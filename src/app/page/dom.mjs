@@ -108,5 +108,9 @@ export function freshId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The path of a note as a part of an address. */
-export const inAddress = (path) => path.split("/").map(encodeURIComponent).join("/");
+/** The path of a note as a part of an address. Dots alone would be steps in it, however they are written. */
+export const inAddress = (path) =>
+  path.split("/").map((part) => (/^\.\.?$/.test(part) ? part.replaceAll(".", "%252E") : encodeURIComponent(part))).join("/");
+
+/** Begins what nobody waits for: that the server can't be reached is said elsewhere. */
+export const quietly = (promise) => { promise.catch(() => {}); };

@@ -46,6 +46,7 @@ class Editor {
     document.title = `${title} · oneloop`;
     const draft = memory.read(this.key);
     this.area.value = draft?.text ?? this.text;
+    if (draft?.path && this.isNew && !this.path) this.pathField.value = draft.path;
     if (draft && !this.isNew && draft.text !== this.text) {
       // What it was begun from counts: if that was changed meanwhile, saving says so.
       this.etag = draft.etag;
@@ -73,7 +74,8 @@ class Editor {
   }
 
   #typed() {
-    memory.write(this.key, this.area.value === this.text ? null : { text: this.area.value, etag: this.etag });
+    const draft = { text: this.area.value, etag: this.etag, path: this.pathField.value };
+    memory.write(this.key, this.area.value === this.text ? null : draft);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#draw(), 80);
   }
@@ -124,8 +126,8 @@ class Editor {
     const keep = choice("Keep mine", () => this.#save(theirs?.etag ?? null), "Replaces what is there now");
     const heading = this.isNew ? "There is such a note already" : theirs ? "Somebody else has changed this note" : "Somebody else has removed this note";
     const others = theirs === null ? [] : [
-      choice("Take theirs", () => this.#replace(theirs, theirs.text), "Lets go of your words"),
-      choice("Put both into the editor", () => this.#replace(theirs, merged(mine, theirs.text)), "You put them together, and save"),
+      choice("Take theirs", () => this.#replace(path, theirs, theirs.text), "Lets go of your words"),
+      choice("Put both into the editor", () => this.#replace(path, theirs, merged(mine, theirs.text)), "You put them together, and save"),
     ];
     this.conflict.replaceChildren(element("section", { class: "card conflict", "aria-labelledby": "conflict-title", role: "alert" },
       element("h2", { id: "conflict-title" }, heading),
@@ -135,10 +137,8 @@ class Editor {
     keep.focus();
   }
 
-  #replace({ text, etag }, value) {
-    this.text = text;
-    this.etag = etag;
-    this.isNew = false;
+  #replace(path, { text, etag }, value) {
+    Object.assign(this, { path, text, etag, isNew: false });
     this.area.value = value;
     this.#typed();
     this.state.textContent = value === text ? "This is their text." : "Both are here, with marks between them.";

@@ -70,17 +70,20 @@ function push(places, strength) {
   for (const place of places) {
     const [column, row] = [Math.floor((place.x - left) / side), Math.floor((place.y - top) / side)];
     const key = column * SQUARES + row;
-    if (!squares.has(key)) squares.set(key, { column, row, members: [] });
-    squares.get(key).members.push(place);
+    if (!squares.has(key)) squares.set(key, { column, row, x: 0, y: 0, members: [] });
+    const square = squares.get(key);
+    square.x += place.x;
+    square.y += place.y;
+    square.members.push(place);
   }
   let pairs = 0;
   for (const home of squares.values()) {
     // What pushes the members of this square: x, y and how many, and so on.
     const others = [];
-    for (const { column, row, members } of squares.values()) {
+    for (const { column, row, x, y, members } of squares.values()) {
       const isNear = Math.max(Math.abs(column - home.column), Math.abs(row - home.row)) < 2;
-      if (isNear && members.length <= CROWD_MAX) for (const { x, y } of members) others.push(x, y, 1);
-      else others.push(mean(members, "x"), mean(members, "y"), members.length);
+      if (isNear && members.length <= CROWD_MAX) for (const other of members) others.push(other.x, other.y, 1);
+      else others.push(x / members.length, y / members.length, members.length);
     }
     for (const place of home.members) {
       let [dx, dy] = [0, 0];
@@ -118,7 +121,6 @@ function move(place, gravity) {
   place.y += place.dy;
 }
 
-const mean = (places, key) => places.reduce((sum, place) => sum + place[key], 0) / places.length;
 const within = (least, value, most) => Math.max(least, Math.min(most, value));
 
 function bounds(places) {

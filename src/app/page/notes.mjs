@@ -1,6 +1,6 @@
 // The view of notes: all of them by category, a search as one types, and one note as it reads.
 
-import { announce, button, byId, confirmed, counted, element, inAddress, moment, toast } from "./dom.mjs";
+import { announce, button, byId, confirmed, counted, element, inAddress, quietly, toast } from "./dom.mjs";
 import { ask, asked, copyable, words } from "./api.mjs";
 import { changeCard } from "./answer.mjs";
 import { linkFrom, linksOf, lookUp, noteAddress, passageAddress } from "./links.mjs";
@@ -36,7 +36,7 @@ export async function showNotes(parts, query, signal) {
     byId("search").value = wanted;
     search(wanted, signal);
   }
-  drawTree(null, signal);
+  quietly(drawTree(null, signal));
   const [{ notes }, { index }] = await Promise.all([ask("GET", "/config/notes", { signal }), ask("GET", "/info", { signal })]);
   place.replaceChildren(
     element("h1", {}, "Notes"),
@@ -130,7 +130,7 @@ const hit = (href, title, text, path) => element("li", {},
 /** `#/note/PATH`: with a passage (`start`, `end`, `hash`), a line or a heading to look at. */
 export async function showNote(parts, query, signal) {
   const path = parts.join("/");
-  drawTree(path, signal);
+  quietly(drawTree(path, signal));
   let note;
   try {
     note = await readNote(path, signal);
@@ -263,7 +263,7 @@ export async function showLink([kind, ...rest], query, signal) {
 }
 
 function showMissing(name, path, signal) {
-  drawTree(null, signal);
+  quietly(drawTree(null, signal));
   document.title = "No such note · oneloop";
   place.replaceChildren(
     element("h1", {}, "No such note"),
@@ -278,7 +278,7 @@ const lookedAt = new Map();
 
 /** `#/changes`: what the agent has written, with the way back. */
 export async function showChanges(parts, query, signal) {
-  drawTree(null, signal);
+  quietly(drawTree(null, signal));
   document.title = "What the agent wrote · oneloop";
   const list = element("div", {});
   const state = element("p", { class: "quiet", role: "status" }, "Looking…");

@@ -4,7 +4,7 @@
 // for what comes behind the last event that it has seen. A page that is loaded anew reads the same log from its beginning,
 // and two pages are two readers.
 
-import { Refused, ask, lost, pause, refusal, send, wait } from "./api.mjs";
+import { Refused, ask, pause, refusal, send, wait } from "./api.mjs";
 
 /** Longest silence of a stream, in ms. The server says something every 10 s at least; behind it the line is dead. */
 const SILENCE_MAX = 25_000;
@@ -151,7 +151,6 @@ export async function follow(reading, { signal, changed, said }) {
       await readOnce(reading, signal, changed, () => said(""));
     } catch (error) {
       if (signal.aborted || (error instanceof Refused && error.status < 500)) throw error;
-      lost(!(error instanceof Refused));
     }
     if (reading.last > before) tried = 0;
     if (!reading.isOver) said("The line was cut. Going on from there in a moment…");
