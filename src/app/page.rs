@@ -34,7 +34,7 @@ const FRESH: (&str, &str) = ("Cache-Control", "no-cache");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// `GET /page/{file}`.
-static FILES: [(&str, Document); 16] = [
+static FILES: [(&str, Document); 19] = [
     ("page.css", file("text/css; charset=utf-8", include_str!("page/page.css"))),
     ("icon.svg", file("image/svg+xml", include_str!("page/icon.svg"))),
     ("main.mjs", file(SCRIPT, include_str!("page/main.mjs"))),
@@ -42,6 +42,9 @@ static FILES: [(&str, Document); 16] = [
     ("api.mjs", file(SCRIPT, include_str!("page/api.mjs"))),
     ("reading.mjs", file(SCRIPT, include_str!("page/reading.mjs"))),
     ("markdown.mjs", file(SCRIPT, include_str!("page/markdown.mjs"))),
+    ("blocks.mjs", file(SCRIPT, include_str!("page/blocks.mjs"))),
+    ("inlines.mjs", file(SCRIPT, include_str!("page/inlines.mjs"))),
+    ("render.mjs", file(SCRIPT, include_str!("page/render.mjs"))),
     ("links.mjs", file(SCRIPT, include_str!("page/links.mjs"))),
     ("ask.mjs", file(SCRIPT, include_str!("page/ask.mjs"))),
     ("answer.mjs", file(SCRIPT, include_str!("page/answer.mjs"))),

@@ -54,7 +54,7 @@ export class Exchange {
     const citation = (number) => sources[number - 1]
       && { href: passageAddress(sources[number - 1]), className: "citation", title: `Source ${number}: ${sources[number - 1].title}` };
     const from = [...new Set(sources.map((source) => source.path))].slice(0, 8);
-    this.body.replaceChildren(render(tree, { link: linkFrom(from), citation, document, headingBase: 2 }));
+    this.body.replaceChildren(render(tree, { link: linkFrom(from), citation, document, headingBase: 2, idPrefix: `${reading.id}-` }));
     this.node.setAttribute("aria-busy", String(!reading.isOver));
     this.#drawState();
     this.#drawSources();
@@ -81,7 +81,7 @@ export class Exchange {
       element("a", { href: passageAddress(source) },
         element("span", { class: "number" }, `${at + 1}`), ` ${source.heading || source.title}`),
       element("div", { class: "path quiet" }, source.path),
-      element("blockquote", {}, render(parse(source.text), { link: linkFrom([source.path]), document, headingBase: 2 })))));
+      element("blockquote", {}, render(parse(source.text), { link: linkFrom([source.path]), document, headingBase: 2, idPrefix: `${this.reading.id}-${at}-` })))));
     this.sourcePlace.hidden = sources.length === 0;
     this.sourcePlace.firstChild.textContent = `Sources (${sources.length})`;
   }

@@ -215,7 +215,7 @@ function follow(share) {
 
 const seen = ({ x, y }) => [width / 2 + view.x + x * view.scale, height / 2 + view.y + y * view.scale];
 const radius = (node) =>
-  ((node === net.places[0] ? 7 : 4) + 2 * Math.sqrt(Math.min(node.weight, 25))) * within(0.5, Math.sqrt(view.scale), 2);
+  ((node === net.places[0] ? 8 : 5) + 1.8 * Math.sqrt(Math.min(node.weight, 25))) * within(0.6, Math.sqrt(view.scale), 2);
 
 function draw() {
   pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
@@ -273,13 +273,15 @@ function label(nodes, isForced) {
   Object.assign(pen, { font: ink.font, textAlign: "center", textBaseline: "top", lineJoin: "round", lineWidth: 3 });
   Object.assign(pen, { strokeStyle: ink.ground, fillStyle: ink.text });
   for (const node of new Set(nodes)) {
-    if (!isForced && node !== chosen && radius(node) < 4.5) continue;
+    if (!isForced && node !== chosen && radius(node) < 5.5) continue;
     const text = node.label.length > 30 ? `${node.label.slice(0, 29)}…` : node.label;
     const half = (node.wide ??= pen.measureText(text).width) / 2 + 3;
     const [x, y] = seen(node);
     // Below it, else above it.
     const top = [y + radius(node) + 5, y - radius(node) - 16].find((at) =>
       !taken.some((other) => Math.abs(x - other.x) < half + other.half && Math.abs(at - other.top) < 15));
+    // Nor may a label hide a node that is more important.
+    taken.push({ x, half: radius(node), top: y - 7 });
     if (top === undefined) continue;
     taken.push({ x, half, top });
     pen.strokeText(text, x, top);
@@ -493,7 +495,7 @@ function fill() {
     + `${counted(count(net.springs, "link", "dangling"), "link")}${chosen ? ` around ${chosen.label}` : ""}`;
   byId("graph-title").textContent = chosen ? `Around ${chosen.label}` : "All notes";
   canvas.setAttribute("aria-label", told);
-  byId("graph-caption").textContent = `${told}.${page.truncated || page.next ? " There are more than one picture holds." : ""}`
+  byId("graph-caption").textContent = `${told}.${page.truncated || page.next ? " There is more than one picture holds." : ""}`
     + `${page.complete ? "" : " The folder is still being read."}`;
   if (refocus) byId(refocus).focus({ preventScroll: true });
   refocus = null;
@@ -501,21 +503,21 @@ function fill() {
 
 /** The chosen node in words, or where one could begin. */
 function tell() {
-  const groups = new Map();
-  for (const { from, to, type } of chosen ? net.springs : []) {
-    if (from !== chosen && to !== chosen) continue;
-    const relation = RELATIONS[type][from === chosen ? 0 : 1];
-    groups.set(relation, [...groups.get(relation) ?? [], from === chosen ? to : from]);
+  const groups = [];
+  if (!chosen) groups.push(["Notes with most links", net.places.filter(({ type }) => type === "note").slice(0, LISTED_MAX)]);
+  for (const [type, relations] of Object.entries(RELATIONS)) {
+    const edges = net.springs.filter((edge) => edge.type === type);
+    groups.push([relations[0], edges.filter(({ from }) => from === chosen).map(({ to }) => to)]);
+    groups.push([relations[1], edges.filter(({ to }) => to === chosen).map(({ from }) => from)]);
   }
-  if (!chosen) groups.set("Notes with most links", net.places.filter(({ type }) => type === "note").slice(0, LISTED_MAX));
   byId("graph-panel").replaceChildren(
     element("h2", { id: "graph-chosen", tabindex: "-1" }, chosen?.label ?? "Where to begin"),
     element("p", { class: "quiet" }, chosen ? KINDS[chosen.type] ?? chosen.id : ""),
     chosen?.type === "note" ? element("a", { class: "button", href: `#/note/${inAddress(chosen.id)}` }, "Open the note") : "",
-    ...[...groups].flatMap(([relation, nodes]) => [
+    ...groups.filter(([, nodes]) => nodes.length > 0).flatMap(([relation, nodes]) => [
       element("h3", {}, relation, " ", element("span", { class: "quiet" }, nodes.length)),
       element("ul", { class: "plain list" }, nodes.map((node) => element("li", {}, entry(node))))]),
-    groups.size === 0 ? element("p", { class: "quiet" }, "No link leads from here, and none here.") : "");
+    chosen?.degree === 0 ? element("p", { class: "quiet" }, "No link leads from here, and none here.") : "");
 }
 
 const entry = ({ id, label, type }) => (type === "note"
