@@ -65,7 +65,7 @@ pub enum Wanted {
         /// Lines at most.
         limit: usize,
     },
-    /// A note's links in both directions.
+    /// `GET /knowledge/links`: a note's links in both directions.
     Links {
         /// The note.
         path: Box<str>,
