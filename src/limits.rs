@@ -218,6 +218,10 @@ limits! {
     /// Sessions that are kept, where `--session-keep` says nothing. Those that nobody has spoken in for longest make room.
     SESSIONS_MAX / sessions_max: usize = 1000;
 
+    /// Characters of its message that a list of tasks tells of each: what fits into a line or two. A message goes with the end
+    /// of its run, this stays.
+    TASK_MESSAGE_CHARS_MAX / task_message_chars_max: usize = 200;
+
     /// Turns of a conversation history. Over it: 422.
     HISTORY_TURNS_MAX / history_turns_max: usize = 1000;
 
@@ -636,6 +640,10 @@ limits! {
     /// become ever more. About 30 ms of the store's helper.
     RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 1024;
 
+    /// Bytes of JSON from which on a page of tasks is full, be there fewer on it than were asked for; the next
+    /// page has the rest. A thousand usual rows fit.
+    LIST_BYTES_MAX / list_bytes_max: usize = 512 * KIB;
+
     /// Longest that a poller may wait for a task to end, in seconds (`?wait=`). Over it: 422.
     TASK_WAIT_SECONDS_MAX / task_wait_seconds_max: u32 = 60;
 
@@ -679,6 +687,10 @@ const _: () = assert!(
 const _: () = assert!(
     VECTOR_ANSWER_BYTES_MAX + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
     "vectors at their bound must fit into an outbox"
+);
+const _: () = assert!(
+    LIST_BYTES_MAX + LIST_BYTES_MAX / 8 + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
+    "a full page and the row that has filled it must fit into an outbox"
 );
 const _: () = assert!(NOTE_BYTES_MAX <= NOTE_FILE_BYTES_MAX, "what can be written can be read");
 

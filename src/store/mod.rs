@@ -21,6 +21,6 @@ pub use memory::Memory;
 pub use record::{
     Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
     KeptSaid, KeptSession, KeptVector, Loaded, Outcome, Record, Row, Said, SessionBounds, SessionPlace,
-    SessionRow, Sweep, Swept, Uncalled, Unfinished,
+    SessionRow, Subject, Sweep, Swept, Uncalled, Unfinished,
 };
 pub use storage::{Cause, Storage, Trouble};

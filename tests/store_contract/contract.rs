@@ -1,7 +1,7 @@
 //! The contract, one claim a test, for each implementation.
 
 use oneloop::base::WallTime;
-use oneloop::store::{CallState, KeptVector, Outcome, SessionBounds};
+use oneloop::store::{CallState, KeptVector, Outcome, SessionBounds, Subject};
 
 use crate::support::*;
 
@@ -40,6 +40,7 @@ contract! {
     a_key_is_gone_with_its_run
     a_second_run_under_the_same_key_is_refused
     pages_of_a_list_go_from_the_newest_on
+    a_list_tells_what_runs_are_about_behind_their_ends_too
     a_sweep_takes_the_oldest_ends_first
     a_sweep_takes_what_ended_before_its_moment
     a_sweep_takes_the_excess_in_any_case
@@ -467,6 +468,21 @@ fn a_run_keeps_where_its_end_is_to_be_told<K: Kept>() {
     kept.refuses(vec![admitted_to_call(2, "u")]);
     kept.commit(vec![ended(1, 9), admitted_to_call(1, "u")]);
     assert_eq!(&*kept.loaded().uncalled[0].callback.url, "u");
+}
+
+fn a_list_tells_what_runs_are_about_behind_their_ends_too<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_as(1, "\u{e4}", Some("k")), admitted_as(2, "q", None), ended(1, 9)]);
+    let subject = |message: &str, session: Option<&str>| Subject {
+        message: message.into(),
+        session: session.map(Into::into),
+    };
+    let told = [subject("q", None), subject("\u{e4}", Some("k"))];
+    let subjects = |kept: &mut K| kept.rows().into_iter().map(|row| row.subject).collect::<Vec<_>>();
+    assert_eq!(subjects(&mut kept), told);
+    kept.reopen();
+    assert_eq!(subjects(&mut kept), told);
+    assert_eq!(kept.loaded().unfinished[0].admitted.subject, told[0]);
 }
 
 fn a_sweep_leaves_runs_alone_whose_callback_is_outstanding<K: Kept>() {

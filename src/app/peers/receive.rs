@@ -293,7 +293,8 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
         }
         (Wish::List { limit, .. }, Found::Rows(mut rows)) => {
             rows.retain(|row| !service.runs.is_refused(row.run));
-            Ok(Outcome::Whole(tasks::list(limit, &rows, &service.runs, &mut scratch)))
+            let bytes_max = service.limits.list_bytes_max;
+            Ok(Outcome::Whole(tasks::list(limit, bytes_max, &rows, &service.runs, &mut scratch)))
         }
         (Wish::Begin { key, .. }, Found::Key(kept)) => {
             // It was read before, when it was complete.
