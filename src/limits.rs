@@ -203,6 +203,10 @@ limits! {
     /// Longest name of a session, in bytes: a UUID, or what a client calls a conversation. Over it: 422.
     SESSION_NAME_BYTES_MAX / session_name_bytes_max: usize = 128;
 
+    /// Characters of a session's oldest message that a list of sessions tells as its title: what fits into a line. The
+    /// store keeps somewhat more of it, as blanks are still to be taken out.
+    SESSION_TITLE_CHARS_MAX / session_title_chars_max: usize = 120;
+
     /// Messages of one session that are not answered yet. Over it: 503 with `Retry-After`.
     SESSION_OPEN_MAX / session_open_max: usize = 16;
 
@@ -640,7 +644,7 @@ limits! {
     /// become ever more. About 30 ms of the store's helper.
     RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 1024;
 
-    /// Bytes of JSON from which on a page of tasks is full, be there fewer on it than were asked for; the next
+    /// Bytes of JSON from which on a page of tasks or sessions is full, be there fewer on it than were asked for; the next
     /// page has the rest. A thousand usual rows fit.
     LIST_BYTES_MAX / list_bytes_max: usize = 512 * KIB;
 

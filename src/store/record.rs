@@ -293,6 +293,8 @@ pub struct SessionRow {
     pub updated_at: WallTime,
     /// Messages that are kept, each with its answer.
     pub messages: u64,
+    /// The [`beginning`] of the oldest of them.
+    pub beginning: Box<str>,
 }
 
 /// A session with what was said.
@@ -352,6 +354,20 @@ pub struct Swept {
     /// When the one that ended first of those that are left did.
     pub oldest_end: Option<WallTime>,
 }
+
+/// How a message begins, behind the blanks before it: what a list of sessions has of the oldest one. A message may be long, and a
+/// list is to be made without reading it.
+pub fn beginning(message: &str) -> &str {
+    let message = message.trim_start();
+    let mut end = message.len().min(BEGINNING_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+/// Bytes of a beginning: enough for a title, whatever blanks its words have between them.
+pub const BEGINNING_BYTES_MAX: usize = 1024;
 
 impl Loaded {
     /// Bytes of all its texts.

@@ -260,6 +260,14 @@ pub fn said(run: u128, session: &str, answer: &str, bounds: SessionBounds) -> Re
     })
 }
 
+/// The same, of a message of its own.
+pub fn said_as(run: u128, session: &str, message: &str, bounds: SessionBounds) -> Record {
+    match said(run, session, "x", bounds) {
+        Record::Said(said) => Record::Said(Said { message: message.into(), ..said }),
+        other => other,
+    }
+}
+
 pub fn place(row: &SessionRow) -> SessionPlace {
     SessionPlace { updated_at: row.updated_at, name: row.name.clone() }
 }

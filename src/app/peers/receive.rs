@@ -302,7 +302,8 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
                 .and_then(|chat| begin_once(&chat, key, kept, service, cx))
         }
         (Wish::Sessions { limit, .. }, Found::Sessions(rows)) => {
-            Ok(Outcome::Whole(sessions::list(limit, &rows, &service.runs, &mut scratch)))
+            let Service { runs, limits, .. } = &*service;
+            Ok(Outcome::Whole(sessions::list(limit, &rows, runs, limits, &mut scratch)))
         }
         (Wish::Session(name), Found::Session(kept)) => {
             let room = peer.connection.outbox.free().saturating_sub(HEAD_ROOM);
