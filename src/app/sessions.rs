@@ -340,6 +340,30 @@ mod tests {
     }
 
     #[test]
+    fn a_full_page_ends_and_says_where_the_next_begins() {
+        let row = |name: &str| SessionRow {
+            name: name.into(),
+            created_at: WallTime::default(),
+            updated_at: WallTime::from_millis(7),
+            messages: 1,
+            beginning: "a\t\n b".into(),
+        };
+        let rows = [row("b"), row("a")];
+        let runs = Runs::new(1, 1, 1, &Limits::default());
+        let told = |list_bytes_max| -> serde_json::Value {
+            let mut body = Vec::new();
+            list(2, &rows, &runs, &Limits { list_bytes_max, ..Limits::default() }, &mut body);
+            serde_json::from_slice(&body).unwrap()
+        };
+        let (whole, full) = (told(9999), told(1));
+        assert_eq!(
+            (&whole["sessions"][1]["title"], &whole["next"]),
+            (&"a b".into(), &serde_json::Value::Null)
+        );
+        assert_eq!((full["sessions"].as_array().unwrap().len(), &full["next"]), (1, &"7.b".into()));
+    }
+
+    #[test]
     fn the_newest_of_a_session_is_told_within_the_bounds() {
         let said = |number: u128, answer: &str| KeptSaid {
             run: uuid::Uuid::from_u128(number),
