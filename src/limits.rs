@@ -203,6 +203,10 @@ limits! {
     /// Longest name of a session, in bytes: a UUID, or what a client calls a conversation. Over it: 422.
     SESSION_NAME_BYTES_MAX / session_name_bytes_max: usize = 128;
 
+    /// Characters of a session's oldest message that a list of sessions tells as its title: what fits into a line. The
+    /// store keeps somewhat more of it, as blanks are still to be taken out.
+    SESSION_TITLE_CHARS_MAX / session_title_chars_max: usize = 120;
+
     /// Messages of one session that are not answered yet. Over it: 503 with `Retry-After`.
     SESSION_OPEN_MAX / session_open_max: usize = 16;
 
@@ -217,6 +221,10 @@ limits! {
 
     /// Sessions that are kept, where `--session-keep` says nothing. Those that nobody has spoken in for longest make room.
     SESSIONS_MAX / sessions_max: usize = 1000;
+
+    /// Characters of its message that a list of tasks tells of each: what fits into a line or two. A message goes with the end
+    /// of its run, this stays.
+    TASK_MESSAGE_CHARS_MAX / task_message_chars_max: usize = 200;
 
     /// Turns of a conversation history. Over it: 422.
     HISTORY_TURNS_MAX / history_turns_max: usize = 1000;
@@ -636,6 +644,10 @@ limits! {
     /// become ever more. About 30 ms of the store's helper.
     RUNS_PER_SWEEP_MAX / runs_per_sweep_max: usize = 1024;
 
+    /// Bytes of JSON from which on a page of tasks or sessions is full, be there fewer on it than were asked for; the next
+    /// page has the rest. A thousand usual rows fit.
+    LIST_BYTES_MAX / list_bytes_max: usize = 512 * KIB;
+
     /// Longest that a poller may wait for a task to end, in seconds (`?wait=`). Over it: 422.
     TASK_WAIT_SECONDS_MAX / task_wait_seconds_max: u32 = 60;
 
@@ -679,6 +691,10 @@ const _: () = assert!(
 const _: () = assert!(
     VECTOR_ANSWER_BYTES_MAX + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
     "vectors at their bound must fit into an outbox"
+);
+const _: () = assert!(
+    LIST_BYTES_MAX + LIST_BYTES_MAX / 8 + OUTBOX_BYTES_HIGH + HEAD_BYTES_MAX <= OUTBOX_BYTES_MAX,
+    "a full page and the row that has filled it must fit into an outbox"
 );
 const _: () = assert!(NOTE_BYTES_MAX <= NOTE_FILE_BYTES_MAX, "what can be written can be read");
 

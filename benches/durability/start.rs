@@ -9,7 +9,7 @@ use std::time::Instant;
 use oneloop::base::WallTime;
 use oneloop::limits::Limits;
 use oneloop::os::real::Sqlite;
-use oneloop::store::{Admitted, Batch, Ending, EventText, Outcome, Record, Storage};
+use oneloop::store::{Admitted, Batch, Ending, EventText, Outcome, Record, Storage, Subject};
 use uuid::Uuid;
 
 use crate::clients::Probe;
@@ -72,6 +72,7 @@ fn records(number: usize) -> [Record; 3] {
             run,
             created_at: at,
             question: "{\"message\":\"When was the kettle bought?\",\"history\":[]}".into(),
+            subject: Subject { message: "When was the kettle bought?".into(), session: None },
             ends_when_left: false,
             key: None,
             reserved: 1024,

@@ -8,7 +8,7 @@ use oneloop::app::runs::{Asked, OnDisconnect, Runs};
 use oneloop::limits::Limits;
 use oneloop::os::Clock;
 use oneloop::os::real::{Sqlite, SystemClock, SystemEntropy};
-use oneloop::store::Storage;
+use oneloop::store::{Storage, Subject};
 
 use crate::server::{cpu, micros_since};
 use crate::{Failed, heading, row};
@@ -52,7 +52,8 @@ fn round(events: &[RunEvent]) -> Result<(f64, f64), Failed> {
     for _ in 0..RUNS {
         let text = serde_json::to_string(&question)?.into_boxed_str();
         let on_disconnect = OnDisconnect::Continue;
-        let asked = Asked { on_disconnect, question: text, key: None, session: None, callback: None };
+        let asked =
+            Asked { on_disconnect, question: text, subject: Subject::default(), key: None, callback: None };
         let run = runs.admit(asked, &clock, &mut entropy, |id| Run::new(id, &question, &limits));
         let run = run.map_err(|busy| busy.to_string())?;
         runs.begin_next().ok_or("there is a place for each")?;

@@ -15,7 +15,8 @@ use super::record::json;
 use super::respond::{Detail, Invalid, Place, Problem};
 use super::runs::{Asked, OnDisconnect, Runs};
 use super::sessions::{self, OnBusy};
-use crate::store::Idempotency;
+use crate::store::{Idempotency, Subject};
+use crate::text::excerpt;
 
 /// Seconds after which a client that was refused for want of a place may try again.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -145,9 +146,12 @@ pub fn begin(
     entropy: &mut dyn Entropy,
 ) -> Result<Key, Problem> {
     let machine = |id| Run::new(id, question, limits);
-    let session = question.session.as_deref().map(Box::from);
+    let subject = Subject {
+        message: excerpt(&question.message, limits.task_message_chars_max).into(),
+        session: question.session.as_deref().map(Box::from),
+    };
     let Asking { on_disconnect, key, callback } = asking;
-    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), key, session, callback };
+    let asked = Asked { on_disconnect, question: json(question).into_boxed_str(), subject, key, callback };
     runs.admit(asked, clock, entropy, machine)
         .map_err(|busy| Problem::busy(busy.to_string(), RETRY_AFTER_SECONDS))
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::run_log::Log;
 use crate::agent::Input;
 use crate::base::WallTime;
-use crate::store::{Admitted, Ending, Idempotency, Record, Said};
+use crate::store::{Admitted, Ending, Idempotency, Record, Said, Subject};
 
 /// How far the records of a run have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +44,8 @@ pub struct Keeping {
     sent: Marks,
     /// What is asked, as JSON; needed until the run is kept.
     question: Box<str>,
+    /// What lists tell of it; needed as long.
+    subject: Subject,
     key: Option<Idempotency>,
     /// What it was given behind `kept.inputs`.
     inputs: VecDeque<Input>,
@@ -56,11 +58,12 @@ pub struct Keeping {
 
 impl Keeping {
     /// Nothing is kept yet of a run that asks this.
-    pub fn new(question: Box<str>, key: Option<Idempotency>, reserved: u64) -> Keeping {
+    pub fn new(question: Box<str>, subject: Subject, key: Option<Idempotency>, reserved: u64) -> Keeping {
         Keeping {
             kept: Marks::default(),
             sent: Marks::default(),
             question,
+            subject,
             key,
             inputs: VecDeque::new(),
             reserved,
@@ -76,7 +79,7 @@ impl Keeping {
             sent: marks,
             reserved: marks.reserved,
             attempts: marks.attempts,
-            ..Keeping::new("".into(), key, 0)
+            ..Keeping::new("".into(), Subject::default(), key, 0)
         }
     }
 
@@ -126,6 +129,7 @@ impl Keeping {
                 run: run.id,
                 created_at: run.created_at,
                 question: self.question.clone(),
+                subject: self.subject.clone(),
                 ends_when_left: run.ends_when_left,
                 key: self.key.clone(),
                 reserved: self.reserved,
@@ -174,6 +178,7 @@ impl Keeping {
         let kept = usize::try_from(self.kept.inputs - before.inputs).unwrap_or(usize::MAX);
         self.inputs.drain(..kept.min(self.inputs.len()));
         self.question = "".into();
+        self.subject = Subject::default();
         before
     }
 
@@ -209,7 +214,7 @@ fn json(input: &Input) -> Box<str> {
 
 fn bytes(record: &Record) -> usize {
     match record {
-        Record::Admitted(admitted) => admitted.question.len(),
+        Record::Admitted(admitted) => admitted.question.len() + admitted.subject.message.len(),
         Record::Inputs { inputs, .. } => inputs.iter().map(|input| input.len()).sum(),
         Record::Events { events, .. } => events.iter().map(|event| event.json.len()).sum(),
         Record::Said(said) => said.message.len() + said.answer.len(),

@@ -197,6 +197,45 @@ pub fn write_json(value: &impl Serialize, body: &mut Vec<u8>) {
     serde_json::to_writer(body, value).expect("our own types have string keys, and a Vec takes every write");
 }
 
+/// Puts JSON values behind one another, parted by commas.
+#[derive(Debug, Default)]
+pub struct Items {
+    /// So far.
+    pub json: Vec<u8>,
+    /// Values.
+    pub count: usize,
+}
+
+impl Items {
+    /// Appends a value.
+    pub fn push(&mut self, item: &impl Serialize) {
+        if self.count > 0 {
+            self.json.push(b',');
+        }
+        self.count += 1;
+        write_json(item, &mut self.json);
+    }
+
+    /// `{"name":[…],` and what `rest` says, which is an object of its own.
+    pub fn close(self, name: &str, rest: &impl Serialize) -> Vec<u8> {
+        let mut body = Vec::with_capacity(self.json.len() + 64);
+        body.extend_from_slice(b"{\"");
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(b"\":[");
+        body.extend_from_slice(&self.json);
+        body.push(b']');
+        let mut tail = Vec::new();
+        write_json(rest, &mut tail);
+        if tail.len() > b"{}".len() {
+            tail[0] = b',';
+            body.extend_from_slice(&tail);
+        } else {
+            body.push(b'}');
+        }
+        body
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,7 +31,8 @@ use crate::limits::Limits;
 use crate::os::{Clock, Entropy};
 use crate::reactor::TimerId;
 use crate::store::{
-    self, Batch, Callback, Called, Idempotency, KeptRun, SessionBounds, Trouble, Uncalled, Unfinished,
+    self, Batch, Callback, Called, Idempotency, KeptRun, SessionBounds, Subject, Trouble, Uncalled,
+    Unfinished,
 };
 
 pub use super::record::{Left, OnDisconnect, Record, Seek, Stage, Status};
@@ -79,10 +80,10 @@ pub struct Asked {
     pub on_disconnect: OnDisconnect,
     /// What is asked, as JSON.
     pub question: Box<str>,
+    /// How that begins, and the session that it belongs to, if any.
+    pub subject: Subject,
     /// The client's own name for its request.
     pub key: Option<Idempotency>,
-    /// The session that it belongs to, if any.
-    pub session: Option<Box<str>>,
     /// Where its end is to be told.
     pub callback: Option<Box<str>>,
 }
@@ -224,9 +225,10 @@ impl Runs {
         self.question_bytes += asked.question.len();
         let created_at = clock.wall();
         let id = self.next_id(created_at, entropy);
-        let Asked { on_disconnect, question, key: idempotency, session, callback } = asked;
+        let Asked { on_disconnect, question, subject, key: idempotency, callback } = asked;
         let name = idempotency.as_ref().map(|idempotency| idempotency.key.clone());
-        let keeping = Keeping::new(question, idempotency, self.events_reserved);
+        let session = subject.session.clone();
+        let keeping = Keeping::new(question, subject, idempotency, self.events_reserved);
         let mut record = Record::new(id, created_at, on_disconnect, keeping);
         record.machine = Some(machine(id.to_string()));
         record.spoken = session.map(Spoken::new);

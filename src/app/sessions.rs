@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::respond::{Problem, Reply, write_json};
+use super::respond::{Items, Problem, Reply, write_json};
 use super::runs::{Record, Runs};
 use crate::agent::{Question, Role, Turn};
 use crate::base::{Key, WallTime};
 use crate::limits::Limits;
 use crate::store::{KeptSaid, KeptSession, Said, SessionBounds, SessionPlace, SessionRow};
+use crate::text::excerpt;
 
 /// Runs of sessions whose end is not kept yet, of each session in the order in which they were accepted.
 #[derive(Debug, Default)]
@@ -180,16 +181,18 @@ pub fn read_place(text: &str, limits: &Limits) -> Option<SessionPlace> {
 }
 
 /// `GET /sessions`: the one that was spoken in last first. `rows` are one more than `limit` if there are as many.
-pub fn list(limit: usize, rows: &[SessionRow], runs: &Runs, body: &mut Vec<u8>) -> Reply {
+/// A page that is full has no further one.
+pub fn list(limit: usize, rows: &[SessionRow], runs: &Runs, limits: &Limits, body: &mut Vec<u8>) -> Reply {
     #[derive(Serialize)]
-    struct Page<'r> {
-        sessions: Vec<View<'r>>,
+    struct Rest {
         /// What `?after=` takes for the next page.
         next: Option<String>,
     }
     #[derive(Serialize)]
     struct View<'r> {
         session_id: &'r str,
+        /// How the oldest message that is kept of it begins.
+        title: String,
         /// `busy` while a message of it is not answered.
         status: &'static str,
         created_at: String,
@@ -197,17 +200,24 @@ pub fn list(limit: usize, rows: &[SessionRow], runs: &Runs, body: &mut Vec<u8>) 
         /// Answered ones that are kept.
         messages: u64,
     }
-    let sessions = rows.iter().take(limit).map(|row| View {
-        session_id: &row.name,
-        status: status(&row.name, runs),
-        created_at: row.created_at.to_string(),
-        updated_at: row.updated_at.to_string(),
-        messages: row.messages,
-    });
-    let last = rows.iter().take(limit).next_back().filter(|_| rows.len() > limit);
+    let mut sessions = Items::default();
+    for row in rows.iter().take(limit) {
+        sessions.push(&View {
+            session_id: &row.name,
+            title: excerpt(&row.beginning, limits.session_title_chars_max),
+            status: status(&row.name, runs),
+            created_at: row.created_at.to_string(),
+            updated_at: row.updated_at.to_string(),
+            messages: row.messages,
+        });
+        if sessions.json.len() >= limits.list_bytes_max {
+            break;
+        }
+    }
+    let last = rows[..sessions.count].last().filter(|_| rows.len() > sessions.count);
     let next =
         last.map(|row| place_text(&SessionPlace { updated_at: row.updated_at, name: row.name.clone() }));
-    write_json(&Page { sessions: sessions.collect(), next }, body);
+    body.extend_from_slice(&sessions.close("sessions", &Rest { next }));
     Reply::OK
 }
 
@@ -327,6 +337,30 @@ mod tests {
         for text in ["", "1", "1.", ".a", "x.a", "-1.a", "1.a/b", "18446744073709551615.a"] {
             assert_eq!(read_place(text, &limits), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_full_page_ends_and_says_where_the_next_begins() {
+        let row = |name: &str| SessionRow {
+            name: name.into(),
+            created_at: WallTime::default(),
+            updated_at: WallTime::from_millis(7),
+            messages: 1,
+            beginning: "a\t\n b".into(),
+        };
+        let rows = [row("b"), row("a")];
+        let runs = Runs::new(1, 1, 1, &Limits::default());
+        let told = |list_bytes_max| -> serde_json::Value {
+            let mut body = Vec::new();
+            list(2, &rows, &runs, &Limits { list_bytes_max, ..Limits::default() }, &mut body);
+            serde_json::from_slice(&body).unwrap()
+        };
+        let (whole, full) = (told(9999), told(1));
+        assert_eq!(
+            (&whole["sessions"][1]["title"], &whole["next"]),
+            (&"a b".into(), &serde_json::Value::Null)
+        );
+        assert_eq!((full["sessions"].as_array().unwrap().len(), &full["next"]), (1, &"7.b".into()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::callbacks::Callbacks;
-use super::respond::{Problem, Reply, write_json};
+use super::respond::{Items, Problem, Reply, write_json};
 use super::runs::{Record, Runs, Status};
 use crate::base::Key;
 use crate::store::{CallState, Row};
@@ -36,9 +36,12 @@ struct CallbackView<'a> {
 
 /// One row of `GET /tasks`.
 #[derive(Debug, Serialize)]
-struct TaskRow {
+struct TaskRow<'r> {
     task_id: Uuid,
     status: &'static str,
+    /// How what was asked begins.
+    message: &'r str,
+    session_id: Option<&'r str>,
     created_at: String,
     completed_at: Option<String>,
 }
@@ -94,17 +97,23 @@ fn view<'a>(record: &'a Record, place: Option<usize>, callback: Option<CallbackV
     }
 }
 
-/// `GET /tasks`: the newest first. `rows` are what is kept, one more than `limit` if there are as many.
-pub fn list(limit: usize, rows: &[Row], runs: &Runs, body: &mut Vec<u8>) -> Reply {
+/// `GET /tasks`: the newest first. `rows` are what is kept, one more than `limit` if there are as many; a page of `bytes_max`
+/// has no further one.
+pub fn list(limit: usize, bytes_max: usize, rows: &[Row], runs: &Runs, body: &mut Vec<u8>) -> Reply {
     #[derive(Serialize)]
-    struct Page {
-        tasks: Vec<TaskRow>,
+    struct Rest {
         /// What `?before=` takes for the next page.
         next: Option<Uuid>,
     }
-    let tasks: Vec<TaskRow> = rows.iter().take(limit).map(|row| task_row(row, runs)).collect();
-    let next = tasks.last().filter(|_| rows.len() > limit).map(|task| task.task_id);
-    write_json(&Page { tasks, next }, body);
+    let mut tasks = Items::default();
+    for row in rows.iter().take(limit) {
+        tasks.push(&task_row(row, runs));
+        if tasks.json.len() >= bytes_max {
+            break;
+        }
+    }
+    let last = rows[..tasks.count].last().filter(|_| rows.len() > tasks.count);
+    body.extend_from_slice(&tasks.close("tasks", &Rest { next: last.map(|row| row.run) }));
     Reply::OK
 }
 
@@ -138,7 +147,7 @@ pub fn state(run: Key, runs: &Runs) -> Option<String> {
     serde_json::to_string(&state).ok()
 }
 
-fn task_row(row: &Row, runs: &Runs) -> TaskRow {
+fn task_row<'r>(row: &'r Row, runs: &Runs) -> TaskRow<'r> {
     // It may have gone on since the row was read.
     let here = runs.find(row.run).and_then(|key| runs.at(key));
     let (status, completed_at) = match (here, row.ended) {
@@ -152,7 +161,53 @@ fn task_row(row: &Row, runs: &Runs) -> TaskRow {
     TaskRow {
         task_id: row.run,
         status: status.name(),
+        message: &row.subject.message,
+        session_id: row.subject.session.as_deref(),
         created_at: row.created_at.to_string(),
         completed_at: completed_at.map(|moment| moment.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::base::WallTime;
+    use crate::limits::Limits;
+    use crate::store::{Outcome, Subject};
+
+    fn row(number: u128, message: &str, session: Option<&str>) -> Row {
+        let at = WallTime::from_millis(1);
+        let subject = Subject { message: message.into(), session: session.map(Into::into) };
+        Row { run: Uuid::from_u128(number), created_at: at, ended: Some((Outcome::Completed, at)), subject }
+    }
+
+    fn told(limit: usize, bytes_max: usize, rows: &[Row]) -> Value {
+        let runs = Runs::new(1, 1, 1, &Limits::default());
+        let mut body = Vec::new();
+        list(limit, bytes_max, rows, &runs, &mut body);
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn a_row_tells_what_was_asked_and_in_which_session() {
+        let rows = [row(2, "Why?", Some("s")), row(1, "", None)];
+        let page = told(9, 9999, &rows);
+        let subject = |row: usize| ["message", "session_id"].map(|field| page["tasks"][row][field].clone());
+        assert_eq!(subject(0), [json!("Why?"), json!("s")]);
+        assert_eq!(subject(1), [json!(""), Value::Null]);
+    }
+
+    #[test]
+    fn a_page_ends_at_its_limit_or_when_it_is_full_and_says_where_the_next_begins() {
+        let rows = [row(3, "c", None), row(2, "b", None), row(1, "a", None)];
+        let shape = |page: &Value| (page["tasks"].as_array().unwrap().len(), page["next"].clone());
+        let id = |number| json!(Uuid::from_u128(number));
+        assert_eq!(shape(&told(3, 9999, &rows)), (3, Value::Null));
+        assert_eq!(shape(&told(2, 9999, &rows)), (2, id(2)));
+        assert_eq!(shape(&told(3, 1, &rows)), (1, id(3)));
+        assert_eq!(shape(&told(1, 1, &rows[..1])), (1, Value::Null));
+        assert_eq!(shape(&told(1, 1, &[])), (0, Value::Null));
     }
 }

@@ -244,6 +244,7 @@ impl Storage for Memory {
             run: *run,
             created_at: entry.admitted.created_at,
             ended: entry.ending.as_ref().map(|ending| (ending.outcome, ending.at)),
+            subject: entry.admitted.subject.clone(),
         });
         Ok(rows.collect())
     }

@@ -19,8 +19,8 @@ pub mod storage;
 pub use job::{Done, Job, carry_out};
 pub use memory::Memory;
 pub use record::{
-    Admitted, Batch, CallState, Callback, Called, Ending, EventText, Idempotency, InputText, KeptRun,
-    KeptSaid, KeptSession, KeptVector, Loaded, Outcome, Record, Row, Said, SessionBounds, SessionPlace,
-    SessionRow, Sweep, Swept, Uncalled, Unfinished,
+    Admitted, BEGINNING_BYTES_MAX, Batch, CallState, Callback, Called, Ending, EventText, Idempotency,
+    InputText, KeptRun, KeptSaid, KeptSession, KeptVector, Loaded, Outcome, Record, Row, Said, SessionBounds,
+    SessionPlace, SessionRow, Subject, Sweep, Swept, Uncalled, Unfinished, beginning,
 };
 pub use storage::{Cause, Storage, Trouble};

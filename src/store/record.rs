@@ -68,6 +68,8 @@ pub struct Admitted {
     pub created_at: WallTime,
     /// What is asked, as JSON.
     pub question: Box<str>,
+    /// What lists tell of it.
+    pub subject: Subject,
     /// It is cancelled when its last reader has left for good.
     pub ends_when_left: bool,
     /// The client's own name for its request.
@@ -76,6 +78,15 @@ pub struct Admitted {
     pub reserved: u64,
     /// Where its end is to be told, as a URL.
     pub callback: Option<Box<str>>,
+}
+
+/// What a run is about, in short. It stays as long as the run does, while the question goes with the run's end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    /// How the message begins; empty for a run that was accepted before this was kept.
+    pub message: Box<str>,
+    /// The session that it belongs to.
+    pub session: Option<Box<str>>,
 }
 
 /// A message of a session and its answer, which become the newest of the session. What is too much then is let go of, the
@@ -267,6 +278,8 @@ pub struct Row {
     pub created_at: WallTime,
     /// How and when it ended; `None` if it has not.
     pub ended: Option<(Outcome, WallTime)>,
+    /// What it is about.
+    pub subject: Subject,
 }
 
 /// A session in a list.
@@ -280,6 +293,8 @@ pub struct SessionRow {
     pub updated_at: WallTime,
     /// Messages that are kept, each with its answer.
     pub messages: u64,
+    /// The [`beginning`] of the oldest of them.
+    pub beginning: Box<str>,
 }
 
 /// A session with what was said.
@@ -340,13 +355,27 @@ pub struct Swept {
     pub oldest_end: Option<WallTime>,
 }
 
+/// How a message begins, behind the blanks before it: what a list of sessions has of the oldest one. A message may be long, and a
+/// list is to be made without reading it.
+pub fn beginning(message: &str) -> &str {
+    let message = message.trim_start();
+    let mut end = message.len().min(BEGINNING_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+/// Bytes of a beginning: enough for a title, whatever blanks its words have between them.
+pub const BEGINNING_BYTES_MAX: usize = 1024;
+
 impl Loaded {
     /// Bytes of all its texts.
     pub fn bytes(&self) -> usize {
         let bytes = |run: &Unfinished| {
             let inputs: usize = run.inputs.iter().map(|input| input.len()).sum();
             let events: usize = run.events.iter().map(|event| event.json.len()).sum();
-            run.admitted.question.len() + inputs + events
+            run.admitted.question.len() + run.admitted.subject.message.len() + inputs + events
         };
         let uncalled = self.uncalled.iter().map(|uncalled| uncalled.callback.url.len());
         self.unfinished.iter().map(bytes).chain(uncalled).sum()

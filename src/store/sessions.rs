@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::record::{KeptSaid, KeptSession, Said, SessionPlace, SessionRow};
+use super::record::{KeptSaid, KeptSession, Said, SessionPlace, SessionRow, beginning};
 use crate::base::WallTime;
 
 /// Sessions by name.
@@ -64,6 +64,7 @@ impl Sessions {
                 created_at: session.created_at,
                 updated_at: session.updated_at,
                 messages: session.said.len() as u64,
+                beginning: session.said.values().next().map_or("", |said| beginning(&said.message)).into(),
             })
         };
         places.filter_map(row).collect()

@@ -9,7 +9,7 @@ pub mod sentences;
 pub mod terms;
 pub mod words;
 
-pub use boundary::{boundary_before, boundary_behind};
+pub use boundary::{boundary_before, boundary_behind, excerpt};
 pub use common::says;
 pub use kin::{Kinship, kin};
 pub use language::Language;

@@ -262,6 +262,7 @@ fn all_that_was_left_is_taken_over_however_few_may_wait_now() {
             run: Uuid::from_u128(run),
             created_at: WallTime::from_millis(1),
             question: r#"{"message":"How hot is the kettle?"}"#.into(),
+            subject: store::Subject::default(),
             ends_when_left: false,
             key: None,
             reserved: 10,

@@ -100,6 +100,7 @@ def tasks():
         holds("and when it began and ended", task["created_at"] <= task["completed_at"], task)
         listed = client.get("/tasks", params={"limit": 1}).json()["tasks"]
         holds("the list of tasks has the newest first", listed[0]["task_id"] == task_id, listed)
+        holds("and tells what was asked", (listed[0]["message"], listed[0]["session_id"]) == (QUESTION["message"], None), listed)
 
         stream = f"/chat/task/{task_id}/stream"
         with client.stream("GET", stream) as response:

@@ -96,6 +96,12 @@ def routes():
               {(edge["source"], edge["target"]) for edge in around}, around)
         missing = client.get("/knowledge/graph", params={"around": "nothing.md"})
         holds("around no note there is nothing: 404", missing.status_code == 404, missing.text)
+        links = told("/knowledge/links", path="tea.md")
+        holds("links are told in both directions, be there a note or none", (
+            [(link["target"], link["path"]) for link in links["links"]], [note["path"] for note in links["linked_from"]],
+        ) == ([("Kettle", None)], ["tools/pot.md"]), links)
+        statuses = [client.get("/knowledge/links", params=asked).status_code for asked in ({"path": "nothing.md"}, {})]
+        holds("links of no note there are none: 404, and one must be named: 422", statuses == [404, 422], statuses)
         holds("the configuration names the folder", told("/config/notes")["folder"] == str(notes))
         holds("the agent says how it answers", told("/agent/info")["mode"] == "notes")
         run = server.chat("How many degrees does green tea want?")["run_id"]

@@ -68,6 +68,12 @@ def talks():
         names.append(page["sessions"][0]["session_id"])
         holds("sessions are listed, the one spoken in last first", names == ["kitchen", "another"] and page["next"] is None,
               (names, page))
+        titles = {row["session_id"]: row["title"] for row in server.get("/sessions")["sessions"]}
+        holds("each by how its oldest message begins",
+              titles == {"kitchen": texts[0], "another": "And when is it cleaned?"}, titles)
+        asked = [(task["message"], task["session_id"]) for task in server.get("/tasks")["tasks"]]
+        holds("the tasks of a killed server tell what they were asked in which session",
+              (texts[0], "kitchen") in asked and asked[0] == ("And what is it?", "kitchen"), asked)
         for name in ["three", "four"]:
             server.chat("What is the kettle?", session_id=name)
         names = [row["session_id"] for row in server.get("/sessions")["sessions"]]

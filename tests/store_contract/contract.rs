@@ -1,7 +1,7 @@
 //! The contract, one claim a test, for each implementation.
 
 use oneloop::base::WallTime;
-use oneloop::store::{CallState, KeptVector, Outcome, SessionBounds};
+use oneloop::store::{BEGINNING_BYTES_MAX, CallState, KeptVector, Outcome, SessionBounds, Subject};
 
 use crate::support::*;
 
@@ -40,6 +40,7 @@ contract! {
     a_key_is_gone_with_its_run
     a_second_run_under_the_same_key_is_refused
     pages_of_a_list_go_from_the_newest_on
+    a_list_tells_what_runs_are_about_behind_their_ends_too
     a_sweep_takes_the_oldest_ends_first
     a_sweep_takes_what_ended_before_its_moment
     a_sweep_takes_the_excess_in_any_case
@@ -58,6 +59,7 @@ contract! {
     the_oldest_messages_of_a_session_make_room_and_the_newest_stays
     sessions_that_nobody_speaks_in_make_room
     pages_of_sessions_go_from_the_one_spoken_in_last_on
+    a_session_is_listed_with_the_beginning_of_its_oldest_message
     a_session_that_is_dropped_is_gone_and_may_begin_anew
     a_callback_is_found_with_its_run_after_reopening_too
     a_callback_of_an_ended_run_is_outstanding_until_it_is_over
@@ -469,6 +471,21 @@ fn a_run_keeps_where_its_end_is_to_be_told<K: Kept>() {
     assert_eq!(&*kept.loaded().uncalled[0].callback.url, "u");
 }
 
+fn a_list_tells_what_runs_are_about_behind_their_ends_too<K: Kept>() {
+    let mut kept = K::new();
+    kept.commit(vec![admitted_as(1, "\u{e4}", Some("k")), admitted_as(2, "q", None), ended(1, 9)]);
+    let subject = |message: &str, session: Option<&str>| Subject {
+        message: message.into(),
+        session: session.map(Into::into),
+    };
+    let told = [subject("q", None), subject("\u{e4}", Some("k"))];
+    let subjects = |kept: &mut K| kept.rows().into_iter().map(|row| row.subject).collect::<Vec<_>>();
+    assert_eq!(subjects(&mut kept), told);
+    kept.reopen();
+    assert_eq!(subjects(&mut kept), told);
+    assert_eq!(kept.loaded().unfinished[0].admitted.subject, told[0]);
+}
+
 fn a_sweep_leaves_runs_alone_whose_callback_is_outstanding<K: Kept>() {
     let mut kept = K::new();
     kept.commit(vec![admitted_to_call(1, "u"), admitted_to_call(2, "u"), admitted(3)]);
@@ -596,6 +613,23 @@ fn the_oldest_messages_of_a_session_make_room_and_the_newest_stays<K: Kept>() {
     assert_eq!(kept.said_in("a"), ["m5 \u{e4}\u{e4}"]);
     kept.commit(vec![said(6, "a", "x", SessionBounds { messages_max: 0, bytes_max: 0, sessions_max: 0 })]);
     assert_eq!(kept.said_in("a"), ["m6 x"]);
+}
+
+fn a_session_is_listed_with_the_beginning_of_its_oldest_message<K: Kept>() {
+    let mut kept = K::new();
+    over(&mut kept, 1..=4);
+    let long = format!("\n \u{a0}{}", "a\0\u{e4}".repeat(999));
+    kept.commit(vec![said_as(2, "a", &long, ALL)]);
+    let beginnings = |kept: &mut K| kept.sessions().into_iter().map(|row| row.beginning).collect::<Vec<_>>();
+    let begins = &long.trim_start()[..BEGINNING_BYTES_MAX];
+    assert_eq!(beginnings(&mut kept), [begins.into()]);
+    kept.commit(vec![said_as(3, "a", "third", ALL)]);
+    kept.reopen();
+    assert_eq!(beginnings(&mut kept), [begins.into()]);
+    kept.commit(vec![said_as(1, "a", "first", ALL)]);
+    assert_eq!(beginnings(&mut kept), ["first".into()]);
+    kept.commit(vec![said_as(4, "a", "fourth", SessionBounds { messages_max: 2, ..ALL })]);
+    assert_eq!(beginnings(&mut kept), ["third".into()]);
 }
 
 fn sessions_that_nobody_speaks_in_make_room<K: Kept>() {

@@ -8,7 +8,7 @@ use oneloop::os::real::Sqlite;
 use oneloop::store::{
     Admitted, Batch, CallState, Called, Cause, Ending, EventText, Idempotency, KeptRun, KeptSession,
     KeptVector, Loaded, Memory, Outcome, Record, Row, Said, SessionBounds, SessionPlace, SessionRow, Storage,
-    Sweep, Swept, Trouble,
+    Subject, Sweep, Swept, Trouble,
 };
 use uuid::Uuid;
 
@@ -199,6 +199,7 @@ pub fn admitted_as(run: u128, question: &str, key: Option<&str>) -> Record {
         run: id(run),
         created_at: WallTime::from_millis(u64::try_from(run).unwrap()),
         question: question.into(),
+        subject: Subject { message: question.into(), session: key.map(Into::into) },
         ends_when_left: run.is_multiple_of(2),
         key: key.map(|key| Idempotency { key: key.into(), fingerprint: id(u128::MAX - run) }),
         reserved: 64,
@@ -257,6 +258,14 @@ pub fn said(run: u128, session: &str, answer: &str, bounds: SessionBounds) -> Re
         answer: answer.into(),
         bounds,
     })
+}
+
+/// The same, of a message of its own.
+pub fn said_as(run: u128, session: &str, message: &str, bounds: SessionBounds) -> Record {
+    match said(run, session, "x", bounds) {
+        Record::Said(said) => Record::Said(Said { message: message.into(), ..said }),
+        other => other,
+    }
 }
 
 pub fn place(row: &SessionRow) -> SessionPlace {

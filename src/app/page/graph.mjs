@@ -222,7 +222,7 @@ function draw() {
   pen.clearRect(0, 0, width, height);
   const lit = hovered ?? (chosen === net.places[0] ? null : chosen);
   const near = new Set([lit]);
-  pen.lineWidth = 1;
+  pen.lineWidth = 1.25;
   for (const isLit of [false, true]) {
     pen.strokeStyle = isLit ? ink.accent : ink.line;
     for (const isLink of [true, false]) {
@@ -393,7 +393,7 @@ const RELATIONS = {
 const KINDS = { missing: "Not written yet", tag: "Tag", category: "Category" };
 
 /** Notes in the list when none is chosen. */
-const LISTED_MAX = 50;
+const LISTED_MAX = 20;
 
 let [path, depth, page] = ["", "1", null];
 const wanted = memory.read("graph") ?? { tags: false, missing: true };

@@ -293,7 +293,8 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
         }
         (Wish::List { limit, .. }, Found::Rows(mut rows)) => {
             rows.retain(|row| !service.runs.is_refused(row.run));
-            Ok(Outcome::Whole(tasks::list(limit, &rows, &service.runs, &mut scratch)))
+            let bytes_max = service.limits.list_bytes_max;
+            Ok(Outcome::Whole(tasks::list(limit, bytes_max, &rows, &service.runs, &mut scratch)))
         }
         (Wish::Begin { key, .. }, Found::Key(kept)) => {
             // It was read before, when it was complete.
@@ -301,7 +302,8 @@ pub fn found(peer: &mut Peer, found: Found, service: &mut Service, cx: &mut Cx<'
                 .and_then(|chat| begin_once(&chat, key, kept, service, cx))
         }
         (Wish::Sessions { limit, .. }, Found::Sessions(rows)) => {
-            Ok(Outcome::Whole(sessions::list(limit, &rows, &service.runs, &mut scratch)))
+            let Service { runs, limits, .. } = &*service;
+            Ok(Outcome::Whole(sessions::list(limit, &rows, runs, limits, &mut scratch)))
         }
         (Wish::Session(name), Found::Session(kept)) => {
             let room = peer.connection.outbox.free().saturating_sub(HEAD_ROOM);

@@ -206,6 +206,7 @@ enum Resource {
     Category(Box<str>),
     File(Box<str>),
     Graph,
+    Links,
     Categories,
     PassagesFor,
     Lines,
@@ -245,6 +246,7 @@ impl Resource {
             | Resource::NotesFor
             | Resource::Category(_)
             | Resource::Graph
+            | Resource::Links
             | Resource::Categories
             | Resource::PassagesFor
             | Resource::Lines
@@ -319,7 +321,7 @@ fn shut(shut: Shut) -> Problem {
 ///
 /// [`find`] looks nowhere else, so a path that is not here has no route, and a test holds those that are here against the
 /// document.
-static PATHS: [(&str, Named); 41] = [
+static PATHS: [(&str, Named); 42] = [
     ("/", Named::One(Resource::Document(&page::PAGE))),
     ("/health", Named::One(Resource::Health)),
     ("/info", Named::One(Resource::Info)),
@@ -340,6 +342,7 @@ static PATHS: [(&str, Named); 41] = [
     ("/notes/search", Named::One(Resource::NotesFor)),
     ("/notes/undo", Named::One(Resource::Undo)),
     ("/knowledge/graph", Named::One(Resource::Graph)),
+    ("/knowledge/links", Named::One(Resource::Links)),
     ("/knowledge/categories", Named::One(Resource::Categories)),
     ("/knowledge/search", Named::One(Resource::PassagesFor)),
     ("/knowledge/search/content", Named::One(Resource::Lines)),
@@ -444,6 +447,7 @@ fn with_method(resource: Resource, head: &Head<'_>, query: &str, limits: &Limits
         Resource::Structure => Route::View(query::structure(query)?),
         Resource::NotesFor => Route::View(query::notes_for(query)?),
         Resource::Graph => Route::View(query::graph(query)?),
+        Resource::Links => Route::View(query::links(query)?),
         Resource::Categories => Route::View(Wanted::Categories),
         Resource::PassagesFor => Route::View(query::passages_for(query)?),
         Resource::Lines => Route::View(query::lines(query)?),
@@ -628,6 +632,10 @@ mod tests {
             ("GET /sessions".to_owned(), Route::Sessions { limit: 100, after: None }),
             ("GET /sessions/a%3Ab".to_owned(), Route::Session("a:b".into())),
             ("DELETE /sessions/a".to_owned(), Route::DropSession("a".into())),
+            (
+                "GET /knowledge/links?path=a%2Fb%20c.md".to_owned(),
+                Route::View(Wanted::Links { path: "a/b c.md".into() }),
+            ),
             ("GET /openapi.json".to_owned(), plain(&openapi::DESCRIPTION)),
             ("GET /docs|Accept-Encoding: br".to_owned(), plain(&openapi::PAGE)),
             ("GET /".to_owned(), plain(&page::PAGE)),
@@ -673,6 +681,9 @@ mod tests {
             ("GET /sessions/a%2Fb".to_owned(), 404),
             ("PUT /sessions/a".to_owned(), 405),
             ("GET /tasks?before=7".to_owned(), 422),
+            ("GET /knowledge/links".to_owned(), 422),
+            ("GET /knowledge/links?path=%20".to_owned(), 422),
+            ("POST /knowledge/links?path=a.md".to_owned(), 405),
             ("GET /tasks?limit=%zz".to_owned(), 400),
             ("GET /%zz".to_owned(), 400),
             (

@@ -142,3 +142,8 @@ pub(super) fn graph(query: &str) -> Result<Wanted, Problem> {
         None => Wanted::Graph(page),
     })
 }
+
+/// `GET /knowledge/links`
+pub(super) fn links(query: &str) -> Result<Wanted, Problem> {
+    Ok(Wanted::Links { path: words(query, "path")? })
+}

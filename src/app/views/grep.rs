@@ -6,7 +6,8 @@
 use memchr::memmem::Finder;
 use serde::Serialize;
 
-use super::{Items, NOTE_UNITS, PAGE_BYTES, head, is_complete};
+use super::{NOTE_UNITS, PAGE_BYTES, head, is_complete};
+use crate::app::respond::Items;
 use crate::base::Budget;
 use crate::notes::{Library, Note};
 

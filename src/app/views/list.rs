@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Items, NOTE_UNITS, NoteView, PAGE_BYTES, Page, VIEW_BYTES_MAX, is_complete, written_units};
-use crate::app::respond::write_json;
+use super::{NOTE_UNITS, NoteView, PAGE_BYTES, Page, VIEW_BYTES_MAX, is_complete, written_units};
+use crate::app::respond::{Items, write_json};
 use crate::base::Budget;
 use crate::notes::{Library, Note};
 

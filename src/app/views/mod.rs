@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::base::{Budget, WallTime};
 use crate::notes::{IndexState, Library, Note};
 
-use super::respond::{Problem, write_json};
+use super::respond::Problem;
 
 /// What a client wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub enum Wanted {
         /// Lines at most.
         limit: usize,
     },
-    /// A note's links in both directions.
+    /// `GET /knowledge/links`: a note's links in both directions.
     Links {
         /// The note.
         path: Box<str>,
@@ -221,42 +221,6 @@ fn no_such_note(library: &Library) -> Problem {
 /// A file's time, as it is shown.
 fn moment(modified_ns: i64) -> String {
     WallTime::from_millis(u64::try_from(modified_ns / 1_000_000).unwrap_or(0)).to_string()
-}
-
-/// Puts JSON values behind one another, parted by commas.
-#[derive(Debug, Default)]
-struct Items {
-    json: Vec<u8>,
-    count: usize,
-}
-
-impl Items {
-    fn push(&mut self, item: &impl Serialize) {
-        if self.count > 0 {
-            self.json.push(b',');
-        }
-        self.count += 1;
-        write_json(item, &mut self.json);
-    }
-
-    /// `{"name":[…],` and what `rest` says, which is an object of its own.
-    fn close(self, name: &str, rest: &impl Serialize) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.json.len() + 64);
-        body.extend_from_slice(b"{\"");
-        body.extend_from_slice(name.as_bytes());
-        body.extend_from_slice(b"\":[");
-        body.extend_from_slice(&self.json);
-        body.push(b']');
-        let mut tail = Vec::new();
-        write_json(rest, &mut tail);
-        if tail.len() > b"{}".len() {
-            tail[0] = b',';
-            body.extend_from_slice(&tail);
-        } else {
-            body.push(b'}');
-        }
-        body
-    }
 }
 
 /// What a look at one note costs, in units, beside what is written of it.

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Items, NoteView, VIEW_BYTES_MAX, written_units};
+use super::{NoteView, VIEW_BYTES_MAX, written_units};
+use crate::app::respond::Items;
 use crate::base::Budget;
 use crate::notes::{Found, Hit, Library, Query, Search};
 

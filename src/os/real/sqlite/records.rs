@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{Halt, callbacks, sessions};
 use crate::base::WallTime;
 use crate::store::{
-    Admitted, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Outcome, Record, Row, Sweep, Swept,
-    Trouble, Unfinished,
+    Admitted, Ending, EventText, Idempotency, InputText, KeptRun, Loaded, Outcome, Record, Row, Subject,
+    Sweep, Swept, Trouble, Unfinished,
 };
 
 /// Makes one change, in the transaction that is open.
@@ -68,8 +68,8 @@ fn admit(connection: &Connection, admitted: &Admitted) -> Result<(), Halt> {
         None => {}
     }
     // The id is not kept, so what conflicts can only be the key.
-    let sql = "INSERT INTO runs (id, created_ms, question, ends_when_left, idempotency_key, fingerprint, reserved)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING";
+    let sql = "INSERT INTO runs (id, created_ms, question, ends_when_left, idempotency_key, fingerprint, reserved,
+        message, session) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING";
     let rows = connection.prepare_cached(sql)?.execute(params![
         bytes(&run),
         integer(admitted.created_at.as_millis(), run)?,
@@ -78,6 +78,8 @@ fn admit(connection: &Connection, admitted: &Admitted) -> Result<(), Halt> {
         admitted.key.as_ref().map(|key| &key.key),
         admitted.key.as_ref().map(|key| bytes(&key.fingerprint)),
         integer(admitted.reserved, run)?,
+        admitted.subject.message,
+        admitted.subject.session,
     ])?;
     if rows == 0 {
         return Err(other("another run under the idempotency key of", run));
@@ -170,14 +172,15 @@ pub(super) fn load(connection: &Connection) -> Result<Loaded, Halt> {
 
 fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>, Halt> {
     let mut select = connection.prepare_cached(
-        "SELECT serial, id, created_ms, question, ends_when_left, idempotency_key, fingerprint, reserved, attempts
-         FROM runs WHERE ended_ms IS NULL ORDER BY id",
+        "SELECT serial, id, created_ms, question, ends_when_left, idempotency_key, fingerprint, reserved, attempts,
+         message, session FROM runs WHERE ended_ms IS NULL ORDER BY id",
     )?;
     let runs = select.query_map((), |row| {
         let admitted = Admitted {
             run: id(row, 1)?,
             created_at: wall(row, 2)?,
             question: row.get(3)?,
+            subject: subject(row, 9)?,
             ends_when_left: row.get(4)?,
             key: idempotency(row, 5)?,
             reserved: number(row, 7)?,
@@ -203,12 +206,13 @@ pub(super) fn list(connection: &Connection, before: Option<Uuid>, rows_max: usiz
     // Ids are compared byte by byte, and none has 17 of them.
     let before = before.map_or([0xff; 17].to_vec(), |run| bytes(&run).to_vec());
     let mut select = connection.prepare_cached(
-        "SELECT id, created_ms, outcome, ended_ms FROM runs WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+        "SELECT id, created_ms, outcome, ended_ms, message, session FROM runs WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
     )?;
     let rows = select.query_map(params![before, at_most(rows_max)], |row| {
         let outcome: Option<u8> = row.get(2)?;
         let ended = outcome.map(|number| Ok::<_, rusqlite::Error>((outcome_of(number, 2)?, wall(row, 3)?)));
-        Ok(Row { run: id(row, 0)?, created_at: wall(row, 1)?, ended: ended.transpose()? })
+        let (ended, subject) = (ended.transpose()?, subject(row, 4)?);
+        Ok(Row { run: id(row, 0)?, created_at: wall(row, 1)?, ended, subject })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -311,6 +315,11 @@ fn optional_id(row: &TableRow<'_>, column: usize) -> rusqlite::Result<Option<Uui
 
 pub(super) fn wall(row: &TableRow<'_>, column: usize) -> rusqlite::Result<WallTime> {
     number(row, column).map(WallTime::from_millis)
+}
+
+/// A message and, in the column behind it, its session.
+fn subject(row: &TableRow<'_>, column: usize) -> rusqlite::Result<Subject> {
+    Ok(Subject { message: row.get(column)?, session: row.get(column + 1)? })
 }
 
 /// A key and, in the column behind it, its fingerprint.

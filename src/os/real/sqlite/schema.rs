@@ -9,7 +9,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"1lup");
 
 /// Steps from an empty file to the schema of today; the step at index 0 leads to version 1.
-pub(super) const STEPS: &[&str] = &[CREATE, VECTORS, SESSIONS, CALLBACKS];
+pub(super) const STEPS: &[&str] = &[CREATE, VECTORS, SESSIONS, CALLBACKS, SUBJECTS, BEGINNINGS];
 
 /// Events and inputs name their run by `serial`, which is shorter than its id: with 15 events to a run, most of what an
 /// index takes is that name. A serial may be used again after its run is gone with all that named it.
@@ -90,6 +90,19 @@ const CALLBACKS: &str = "
     CREATE INDEX callbacks_outstanding ON callbacks (run) WHERE state = 0;
 ";
 
+/// What a run is about, for lists. Of runs from before nothing is known: an ended one has no question any more.
+const SUBJECTS: &str = "
+    ALTER TABLE runs ADD COLUMN message TEXT NOT NULL DEFAULT '';
+    ALTER TABLE runs ADD COLUMN session TEXT;
+";
+
+/// How the oldest message of a session begins: of those that there are as many characters as always fit into its bytes.
+const BEGINNINGS: &str = "
+    ALTER TABLE sessions ADD COLUMN beginning TEXT NOT NULL DEFAULT '';
+    UPDATE sessions SET beginning = coalesce((SELECT substr(ltrim(message, char(9, 10, 13, 32)), 1, 256)
+        FROM said WHERE session = sessions.serial ORDER BY run LIMIT 1), '');
+";
+
 /// Takes the steps that a file of `version` has not taken.
 pub(super) fn migrate(connection: &Connection, version: usize, steps: &[&str]) -> rusqlite::Result<()> {
     for (index, step) in steps.iter().enumerate().skip(version) {
@@ -106,6 +119,7 @@ pub(super) fn migrate(connection: &Connection, version: usize, steps: &[&str]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Subject;
 
     const NEXT: &str = "CREATE TABLE more (a INTEGER) STRICT";
 
@@ -138,6 +152,45 @@ mod tests {
         let loaded = super::super::records::load(&connection).unwrap();
         assert_eq!((loaded.ended, loaded.oldest_end.map(|end| end.as_millis())), (1, Some(2)));
         assert!(loaded.uncalled.is_empty() && loaded.unfinished.is_empty());
+    }
+
+    #[test]
+    fn runs_from_before_subjects_are_listed_without_one() {
+        let connection = Connection::open_in_memory().unwrap();
+        let before = STEPS.iter().position(|step| *step == SUBJECTS).unwrap();
+        migrate(&connection, 0, &STEPS[..before]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs (id, created_ms, question, ends_when_left, reserved) VALUES (zeroblob(16), 1, 'q', 0, 9)",
+            )
+            .unwrap();
+        migrate(&connection, before, STEPS).unwrap();
+        let [unfinished] = &super::super::records::load(&connection).unwrap().unfinished[..] else {
+            panic!()
+        };
+        assert_eq!(
+            (&*unfinished.admitted.question, &unfinished.admitted.subject),
+            ("q", &Subject::default())
+        );
+        let rows = super::super::records::list(&connection, None, 9).unwrap();
+        assert_eq!(rows.into_iter().map(|row| row.subject).collect::<Vec<_>>(), [Subject::default()]);
+    }
+
+    #[test]
+    fn sessions_from_before_beginnings_get_that_of_their_oldest_message() {
+        let connection = Connection::open_in_memory().unwrap();
+        let before = STEPS.iter().position(|step| *step == BEGINNINGS).unwrap();
+        migrate(&connection, 0, &STEPS[..before]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO sessions VALUES (7, 's', 1, 2);
+                 INSERT INTO said VALUES (7, x'00000000000000000000000000000002', 1, 2, 'the second', 'x'),
+                     (7, x'00000000000000000000000000000001', 1, 2, char(10, 32) || 'the first', 'x')",
+            )
+            .unwrap();
+        migrate(&connection, before, STEPS).unwrap();
+        let rows = super::super::sessions::list(&connection, None, 9).unwrap();
+        assert_eq!(rows.iter().map(|row| &*row.beginning).collect::<Vec<_>>(), ["the first"]);
     }
 
     #[test]

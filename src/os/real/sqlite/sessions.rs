@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Halt;
 use super::records::{at_most, bytes, id, integer, number, other, wall};
-use crate::store::{KeptSaid, KeptSession, Said, SessionPlace, SessionRow};
+use crate::store::{KeptSaid, KeptSession, Said, SessionPlace, SessionRow, beginning};
 
 /// Keeps a message and its answer, in the transaction that is open, and lets go of what is too much.
 pub(super) fn keep(connection: &Connection, said: &Said) -> Result<(), Halt> {
@@ -29,6 +29,7 @@ pub(super) fn keep(connection: &Connection, said: &Said) -> Result<(), Halt> {
     let sql = "INSERT INTO said (session, run, asked_ms, answered_ms, message, answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(sql)?.execute(params![serial, bytes(run), asked, answered, message, answer])?;
     let_go_of_said(connection, serial, bounds.messages_max, bounds.bytes_max)?;
+    keep_beginning(connection, serial)?;
     let_go_of_sessions(connection, bounds.sessions_max.max(1))
 }
 
@@ -58,6 +59,17 @@ fn let_go_of_said(
     Ok(())
 }
 
+/// Another message may be the oldest now. Whoever lists sessions need not read it for that.
+fn keep_beginning(connection: &Connection, serial: i64) -> Result<(), Halt> {
+    let sql = "SELECT message FROM said WHERE session = ?1 ORDER BY run LIMIT 1";
+    let mut oldest = connection.prepare_cached(sql)?;
+    let begins: Box<str> =
+        oldest.query_row([serial], |row| Ok(beginning(row.get_ref(0)?.as_str()?).into()))?;
+    let sql = "UPDATE sessions SET beginning = ?2 WHERE serial = ?1 AND beginning != ?2";
+    connection.prepare_cached(sql)?.execute(params![serial, begins])?;
+    Ok(())
+}
+
 fn let_go_of_sessions(connection: &Connection, sessions_max: u64) -> Result<(), Halt> {
     let count =
         connection.prepare_cached("SELECT count(*) FROM sessions")?.query_row((), |row| number(row, 0))?;
@@ -83,8 +95,8 @@ pub(super) fn list(
     after: Option<&SessionPlace>,
     rows_max: usize,
 ) -> Result<Vec<SessionRow>, Halt> {
-    let sql = "SELECT name, created_ms, updated_ms, (SELECT count(*) FROM said WHERE session = serial) FROM sessions
-        WHERE (updated_ms, name) < (?1, ?2) OR ?2 IS NULL ORDER BY updated_ms DESC, name DESC LIMIT ?3";
+    let sql = "SELECT name, created_ms, updated_ms, (SELECT count(*) FROM said WHERE session = serial), beginning
+        FROM sessions WHERE (updated_ms, name) < (?1, ?2) OR ?2 IS NULL ORDER BY updated_ms DESC, name DESC LIMIT ?3";
     let mut select = connection.prepare_cached(sql)?;
     let updated = after.map(|place| i64::try_from(place.updated_at.as_millis()).unwrap_or(i64::MAX));
     let name = after.map(|place| &place.name);
@@ -94,6 +106,7 @@ pub(super) fn list(
             created_at: wall(row, 1)?,
             updated_at: wall(row, 2)?,
             messages: number(row, 3)?,
+            beginning: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
