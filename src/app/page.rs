@@ -34,7 +34,7 @@ const FRESH: (&str, &str) = ("Cache-Control", "no-cache");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// `GET /page/{file}`.
-static FILES: [(&str, Document); 19] = [
+static FILES: [(&str, Document); 20] = [
     ("page.css", file("text/css; charset=utf-8", include_str!("page/page.css"))),
     ("icon.svg", file("image/svg+xml", include_str!("page/icon.svg"))),
     ("main.mjs", file(SCRIPT, include_str!("page/main.mjs"))),
@@ -52,6 +52,7 @@ static FILES: [(&str, Document); 19] = [
     ("notes.mjs", file(SCRIPT, include_str!("page/notes.mjs"))),
     ("edit.mjs", file(SCRIPT, include_str!("page/edit.mjs"))),
     ("difference.mjs", file(SCRIPT, include_str!("page/difference.mjs"))),
+    ("layout.mjs", file(SCRIPT, include_str!("page/layout.mjs"))),
     ("graph.mjs", file(SCRIPT, include_str!("page/graph.mjs"))),
     ("status.mjs", file(SCRIPT, include_str!("page/status.mjs"))),
 ];

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { STEPS_MAX, layout } from "../../../src/app/page/graph.mjs";
+import { STEPS_MAX, layout } from "../../../src/app/page/layout.mjs";
 
 /** So many nodes, each linked to three that the numbers give. */
 function net(count) {
