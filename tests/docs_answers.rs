@@ -42,7 +42,7 @@ const QUESTIONS: &[Asked] = &[
     },
     Asked {
         question: "How does the page never lose a word?",
-        words: &["Idempotency-Key", "the last event that it has seen"],
+        words: &["the last event that it has seen", "kept in the browser until"],
         chapter: "page.md",
     },
     Asked {
