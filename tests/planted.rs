@@ -19,7 +19,7 @@ use play::scenario::{Omitted, Scenario};
 
 /// The first world that shows each.
 const SHOWN_BY: &[(Planted, u64)] = &[
-    (Planted::ForgetsAnotherGo, 25),
+    (Planted::ForgetsAnotherGo, 28),
     (Planted::ReadsOnce, 28),
     (Planted::MissesTheEnd, 63),
     (Planted::WritesOnce, 1),
@@ -79,7 +79,7 @@ const SHOWN_BY: &[(Planted, u64)] = &[
     (Planted::KeepsFailedDials, 22),
     (Planted::SkipsOnResume, 34),
     (Planted::KeepsFetched, 90),
-    (Planted::KeepsReadings, 70),
+    (Planted::KeepsReadings, 134),
     (Planted::KeepsTheSilent, 70),
     (Planted::LosesEarlyFrames, 34),
     (Planted::GracesCompletions, 82),
