@@ -48,7 +48,7 @@ def routes():
     with Oneloop("routes", notes) as server:
         client = server.client
 
-        def told(path, **parameters):
+        def told(path, /, **parameters):
             answer = client.get(path, params=parameters)
             holds(f"GET {path} {parameters or ''}".rstrip() + " is 200", answer.status_code == 200, answer.text)
             return answer.json()
