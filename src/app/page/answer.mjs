@@ -1,6 +1,6 @@
 // One question and its answer, as they are shown: while the answer is being written, and once it is there.
 
-import { button, copy, counted, element, moment, toast } from "./dom.mjs";
+import { button, copy, counted, element, moment, reachWide, toast } from "./dom.mjs";
 import { ask, curl, words } from "./api.mjs";
 import { linkFrom, noteAddress, passageAddress } from "./links.mjs";
 import { parse, render } from "./markdown.mjs";
@@ -62,6 +62,7 @@ export class Exchange {
     this.#drawActions();
     this.#cost = performance.now() - begun;
     this.deeds.drawn(this);
+    if (reading.isOver) reachWide();
   }
 
   #drawState() {

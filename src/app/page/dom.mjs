@@ -112,5 +112,14 @@ export function freshId() {
 export const inAddress = (path) =>
   path.split("/").map((part) => (/^\.\.?$/.test(part) ? part.replaceAll(".", "%252E") : encodeURIComponent(part))).join("/");
 
+/** Lets the keyboard reach code and tables that are wider than the screen: what can't be focused can't be scrolled by keys. */
+export function reachWide() {
+  for (const block of document.querySelectorAll(".answer pre, .answer table, .sources blockquote")) {
+    const isCut = block.scrollWidth > block.clientWidth || block.scrollHeight > block.clientHeight;
+    if (isCut) block.tabIndex = 0;
+    else block.removeAttribute("tabindex");
+  }
+}
+
 /** Begins what nobody waits for: that the server can't be reached is said elsewhere. */
 export const quietly = (promise) => { promise.catch(() => {}); };

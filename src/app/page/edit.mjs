@@ -3,7 +3,7 @@
 // A save names the version that it replaces. If that is not there any more the server writes nothing and says so, and nothing
 // is lost on this side either: what was typed is kept in the browser until it is saved or thrown away.
 
-import { button, byId, element, inAddress, memory, toast } from "./dom.mjs";
+import { button, byId, element, inAddress, memory, reachWide, toast } from "./dom.mjs";
 import { Refused, asked, words } from "./api.mjs";
 import { differences, merged } from "./difference.mjs";
 import { linkFrom, linksOf, noteAddress } from "./links.mjs";
@@ -82,6 +82,7 @@ class Editor {
 
   #draw() {
     this.preview.replaceChildren(render(parse(this.area.value), { link: linkFrom([this.path], this.known), document, headingBase: 1 }));
+    reachWide();
   }
 
   #discard() {

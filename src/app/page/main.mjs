@@ -3,7 +3,7 @@
 // An address such as `#/note/garden/compost.md?start=7` names a view, its parts and its parameters. So every view has an
 // address that can be kept, shared and gone back to, and the server needs to know none of them.
 
-import { button, byId, copy, element, memory } from "./dom.mjs";
+import { button, byId, copy, element, memory, reachWide } from "./dom.mjs";
 import { requests, words } from "./api.mjs";
 import * as ask from "./ask.mjs";
 import * as tasks from "./tasks.mjs";
@@ -117,5 +117,6 @@ document.addEventListener("keydown", (event) => {
 ask.start();
 notes.start();
 addEventListener("hashchange", route);
+addEventListener("resize", reachWide);
 route();
 tasks.watchTasks();

@@ -1,6 +1,6 @@
 // The view of notes: all of them by category, a search as one types, and one note as it reads.
 
-import { announce, button, byId, confirmed, counted, element, inAddress, quietly, toast } from "./dom.mjs";
+import { announce, button, byId, confirmed, counted, element, inAddress, quietly, reachWide, toast } from "./dom.mjs";
 import { ask, asked, copyable, words } from "./api.mjs";
 import { changeCard } from "./answer.mjs";
 import { linkFrom, linksOf, lookUp, noteAddress, passageAddress } from "./links.mjs";
@@ -159,6 +159,7 @@ export async function showNote(parts, query, signal) {
       links.linked_from.length === 0
         ? element("p", { class: "quiet" }, "No note links here.")
         : element("ul", { class: "plain list" }, links.linked_from.map((from) => element("li", {}, element("a", { href: noteAddress(from.path) }, from.title))))));
+  reachWide();
   await lookAt(body, note, path, query, signal);
 }
 
