@@ -318,11 +318,11 @@ async function attend(waiting, exchange) {
     return;
   }
   watchTasks();
+  quietly(listConversations());
   if (leaving.aborted) return;
   exchange.reading = new Reading(accepted.task_id);
   exchange.isOpen = true;
   exchange.show();
-  quietly(listConversations());
   quietly(followOpen());
 }
 
