@@ -1,6 +1,6 @@
 // One question and its answer, as they are shown: while the answer is being written, and once it is there.
 
-import { button, copy, counted, element, moment, reachWide, toast } from "./dom.mjs";
+import { button, copy, counted, element, moment, reachWide, redraw, toast } from "./dom.mjs";
 import { ask, curl, words } from "./api.mjs";
 import { linkFrom, noteAddress, passageAddress } from "./links.mjs";
 import { parse, render } from "./markdown.mjs";
@@ -19,13 +19,15 @@ export class Exchange {
     this.body = element("div", { class: "answer" });
     this.state = element("p", { class: "state quiet" });
     this.line = element("p", { class: "state quiet" });
+    this.thought = folded("What the model thought", element("p", { class: "reasoning" }));
+    this.thought.hidden = true;
     this.about = element("div", { class: "about" });
     this.actions = element("div", { class: "row actions" });
     this.sourceList = element("ol", { class: "plain sources" });
     this.sourcePlace = element("details", { class: "folding narrow", hidden: true }, element("summary", {}, "Sources"));
     this.node = element("article", { class: "exchange", "aria-label": `Question: ${question.slice(0, 80)}` },
       element("div", { class: "question" }, element("h2", {}, question), askedAt && moment(askedAt)),
-      this.body, this.state, this.line, this.sourcePlace, this.about, this.actions);
+      this.thought, this.body, this.state, this.line, this.sourcePlace, this.about, this.actions);
     this.node.addEventListener("pointerenter", () => deeds.choose(this));
     this.node.addEventListener("focusin", () => deeds.choose(this));
   }
@@ -54,7 +56,7 @@ export class Exchange {
     const citation = (number) => sources[number - 1]
       && { href: passageAddress(sources[number - 1]), className: "citation", title: `Source ${number}: ${sources[number - 1].title}` };
     const from = [...new Set(sources.map((source) => source.path))].slice(0, 8);
-    this.body.replaceChildren(render(tree, { link: linkFrom(from), citation, document, headingBase: 2, idPrefix: `${reading.id}-` }));
+    redraw(this.body, render(tree, { link: linkFrom(from), citation, document, headingBase: 2, idPrefix: `${reading.id}-` }));
     this.node.setAttribute("aria-busy", String(!reading.isOver));
     this.#drawState();
     this.#drawSources();
@@ -89,9 +91,9 @@ export class Exchange {
 
   #drawAbout() {
     const { response, reasoning, updates, isOver } = this.reading;
-    const parts = [];
-    if (reasoning) parts.push(folded("What the model thought", element("p", { class: "reasoning" }, reasoning)));
-    parts.push(...updates.map((update) => changeCard(update)));
+    this.thought.hidden = reasoning === "";
+    if (this.thought.lastChild.textContent !== reasoning) this.thought.lastChild.textContent = reasoning;
+    const parts = updates.map((update) => changeCard(update));
     if (response && isOver) {
       const { answered_by, model, cached, degraded, unsupported, quotes, suggested_actions } = response;
       const by = answered_by === "model" ? `Answered by ${model ?? "the model"}${cached ? ", from memory" : ""}.` : "Answered from the notes.";
@@ -111,7 +113,7 @@ export class Exchange {
       }
     }
     // Drawn only when there is something new: what somebody has opened stays open.
-    const known = JSON.stringify([response?.run_id, reasoning.length, updates.length, isOver]);
+    const known = JSON.stringify([response?.run_id, updates.length, isOver]);
     if (known !== this.known) this.about.replaceChildren(...parts);
     this.known = known;
   }

@@ -12,6 +12,9 @@ export class Refused extends Error {
   }
 }
 
+/** The server was not reached, or what it said was cut off. */
+export class Unreached extends Error {}
+
 /** How often a request that does not get through is tried, and the longest wait between two tries, in ms. */
 const TRIES_MAX = 12;
 const WAIT_MAX = 4000;
@@ -46,9 +49,10 @@ export async function send(method, path, options = {}) {
       return response;
     } catch (error) {
       if (signal?.aborted) record.status = "left";
-      if (signal?.aborted || tried === tries) throw error;
+      if (signal?.aborted) throw error;
       record.status = "lost";
       lost(true);
+      if (tried === tries) throw new Unreached(error.message);
       await pause(wait(tried), signal);
     }
   }
@@ -56,7 +60,8 @@ export async function send(method, path, options = {}) {
 
 /** The JSON of an answer. Throws `Refused` for a status that is no success. */
 export async function ask(method, path, options = {}) {
-  return (await asked(method, path, options)).json();
+  const response = await asked(method, path, options);
+  return response.json().catch((error) => { throw options.signal?.aborted ? error : new Unreached(error.message); });
 }
 
 /** An answer that is a success. */
@@ -88,8 +93,9 @@ export const wait = (tried) => Math.min(200 * 2 ** (tried - 1), WAIT_MAX) * (0.7
 export function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
+    const end = () => { clearTimeout(timer); reject(signal.reason); };
+    const timer = setTimeout(() => { signal?.removeEventListener("abort", end); resolve(); }, ms);
+    signal?.addEventListener("abort", end, { once: true });
   });
 }
 

@@ -3,8 +3,8 @@
 // The server keeps all of it. What stands in the browser is only what the server does not have yet: the words that are being
 // typed, and a question that is on its way. Such a question has a key, so that sending it again is not asking twice.
 
-import { announce, button, byId, confirmed, counted, element, freshId, memory, moment, quietly, toast } from "./dom.mjs";
-import { Refused, ask, asked, pause, send, words } from "./api.mjs";
+import { announce, button, byId, confirmed, counted, element, freshId, memory, moment, quietly, redraw, toast } from "./dom.mjs";
+import { Refused, ask, asked, pause, words } from "./api.mjs";
 import { Reading, follow } from "./reading.mjs";
 import { Exchange } from "./answer.mjs";
 import { watchTasks } from "./tasks.mjs";
@@ -16,6 +16,13 @@ let exchanges = [];
 let chosen = null;
 let conversationsShown = 50;
 
+/** As many as the server lists at once. */
+const CONVERSATIONS_MAX = 1000;
+
+/** What a conversation may be called (docs/sessions.md), and the bytes of a question (docs/http.md). */
+const SESSION = /^[\w\-~:@+=][\w.\-~:@+=]{0,127}$/;
+const MESSAGE_BYTES_MAX = 128 * 1024;
+
 const wide = matchMedia("(min-width: 70rem)");
 
 /** Opens the view: `#/ask/SESSION`, `#/ask/new`, or `#/ask` for the last one. */
@@ -23,15 +30,16 @@ export async function show([name], query, left) {
   signal = left;
   if (!name) name = memory.read("session") ?? "new";
   const isNew = name === "new";
-  if (isNew) {
-    name = freshId();
-    history.replaceState(null, "", `#/ask/${name}`);
-  }
+  // Words that were begun in a conversation that is not there yet are taken up again.
+  if (isNew) name = memory.read(`draft.${memory.read("unsent")}`) ? memory.read("unsent") : freshId();
+  if (!SESSION.test(name)) throw new Refused(404, "No conversation can have this name.");
+  history.replaceState(null, "", `#/ask/${name}`);
   session = name;
   memory.write("session", name);
   exchanges = [];
   byId("exchanges").replaceChildren();
-  byId("question").value = memory.read(`draft.${name}`) ?? query.get("q") ?? "";
+  if (query.get("q")) keepDraft(query.get("q"));
+  byId("question").value = memory.read(`draft.${name}`) ?? "";
   grow();
   choose(null);
   title("");
@@ -43,11 +51,16 @@ export async function show([name], query, left) {
   if (matchMedia("(pointer: fine)").matches) byId("question").focus({ preventScroll: true });
 }
 
+function keepDraft(text) {
+  memory.write(`draft.${session}`, text || null);
+  if (exchanges.length === 0) memory.write("unsent", session);
+}
+
 /** Sets up what stays. */
 export function start() {
   const question = byId("question");
   question.addEventListener("input", () => {
-    memory.write(`draft.${session}`, question.value || null);
+    keepDraft(question.value);
     grow();
   });
   question.addEventListener("keydown", (event) => {
@@ -60,13 +73,17 @@ export function start() {
     event.preventDefault();
     const text = question.value.trim();
     if (text === "") return;
+    const tooLong = new TextEncoder().encode(text).length - MESSAGE_BYTES_MAX;
+    byId("composer-problem").hidden = tooLong <= 0;
+    byId("composer-problem").textContent = `This is ${tooLong.toLocaleString("en")} bytes too long for a question.`;
+    if (tooLong > 0) return;
     question.value = "";
     memory.write(`draft.${session}`, null);
     grow();
     begin(text);
   });
   byId("more-conversations").addEventListener("click", () => {
-    conversationsShown += 200;
+    conversationsShown = Math.min(conversationsShown + 200, CONVERSATIONS_MAX);
     quietly(listConversations());
   });
   byId("conversations").open = wide.matches;
@@ -74,7 +91,8 @@ export function start() {
   const strategy = byId("strategy");
   strategy.value = memory.read("strategy") ?? "model";
   strategy.addEventListener("change", () => memory.write("strategy", strategy.value));
-  onTheWay().forEach(deliver);
+  document.addEventListener("tasks", ({ detail }) => joinOthers(detail));
+  onTheWay().filter((waiting) => !waiting.problem).forEach(deliver);
 }
 
 function grow() {
@@ -111,12 +129,13 @@ async function listConversations() {
   if (leaving.aborted) return;
   // One whose first message is not answered yet is no session of the list.
   const known = new Set(sessions.map((one) => one.session_id));
-  const begun = tasks.filter((task) => task.session_id && !known.has(task.session_id));
+  const begun = tasks.filter((task) => task.session_id && !task.completed_at && !known.has(task.session_id));
   const unlisted = new Map(begun.reverse().map((task) => [task.session_id, {
-    session_id: task.session_id, title: task.message, status: task.completed_at ? "idle" : "busy", updated_at: task.created_at,
+    session_id: task.session_id, title: task.message, status: "busy", updated_at: task.created_at,
   }]));
-  byId("conversation-list").replaceChildren(...[...unlisted.values()].reverse().concat(sessions).map(conversation));
-  byId("more-conversations").hidden = !next;
+  const all = [...unlisted.values(), ...sessions].sort((a, b) => b.updated_at.localeCompare(a.updated_at));
+  redraw(byId("conversation-list"), ...all.map(conversation));
+  byId("more-conversations").hidden = !next || conversationsShown === CONVERSATIONS_MAX;
 }
 
 function conversation({ session_id, title: name, status, updated_at }) {
@@ -133,11 +152,12 @@ function conversation({ session_id, title: name, status, updated_at }) {
 async function forget(id, label) {
   if (!await confirmed(`Delete “${label}”? What was said in it is let go of; notes stay as they are.`, "Delete")) return;
   try {
-    await asked("DELETE", `/sessions/${id}`);
+    await asked("DELETE", `/sessions/${encodeURIComponent(id)}`);
   } catch (error) {
     // It had no answer yet, or somebody else has deleted it.
     if (error.status !== 404) return toast(words(error));
   }
+  memory.write(`draft.${id}`, null);
   toast("Deleted");
   if (id === session) location.hash = "#/ask/new";
   else quietly(listConversations());
@@ -146,9 +166,19 @@ async function forget(id, label) {
 // --- What was asked --------------------------------------------------------------------------------------------------
 
 /** Shows what the server has of the conversation, and what is still on its way to it. */
+let isLoading = false;
 async function load() {
+  isLoading = true;
+  try {
+    await loadKept();
+  } finally {
+    isLoading = false;
+  }
+}
+
+async function loadKept() {
   const leaving = signal;
-  const kept = await ask("GET", `/sessions/${session}`, { signal }).catch(nothingIf(404));
+  const kept = await ask("GET", `/sessions/${encodeURIComponent(session)}`, { signal }).catch(nothingIf(404));
   const { tasks } = await ask("GET", "/tasks?limit=200", { signal });
   if (leaving.aborted) return;
   const all = new Map();
@@ -159,7 +189,7 @@ async function load() {
   for (const one of kept?.unanswered ?? []) all.set(one.task_id, one);
   // What was stopped or has failed is no part of the conversation, but whoever asked it wants to see it.
   for (const { task_id, session_id, message, created_at } of tasks) {
-    if (session_id === session && !all.has(task_id)) all.set(task_id, { task_id, content: message, created_at });
+    if (session_id === session && !all.has(task_id)) all.set(task_id, { task_id, content: wholeOf(task_id, message), created_at });
   }
   for (const one of [...all.values()].sort((a, b) => a.created_at.localeCompare(b.created_at))) {
     const exchange = add(one.content ?? "", one.created_at);
@@ -168,7 +198,7 @@ async function load() {
     else exchange.isOpen = true;
   }
   quietly(followOpen());
-  for (const waiting of onTheWay().filter((one) => one.session === session)) attend(waiting, add(waiting.message, null));
+  for (const waiting of onTheWay().filter((one) => one.session === session)) quietly(attend(waiting, add(waiting.message, null)));
   exchanges.at(-1)?.node.scrollIntoView({ block: "end" });
 }
 
@@ -233,6 +263,7 @@ async function followOne(exchange, leaving) {
   } catch (error) {
     if (leaving.aborted) return;
     exchange.say(words(error), true);
+    exchange.line.textContent = "";
     exchange.node.setAttribute("aria-busy", "false");
     exchange.actions.replaceChildren(button("Ask again", () => deeds.again(exchange)));
     return;
@@ -291,7 +322,9 @@ async function bring({ key, message, session: name, strategy }, say) {
       const mayPass = !(error instanceof Refused) || error.status >= 500;
       say(mayPass ? `${words(error)} Trying again…` : words(error), !mayPass);
       if (!mayPass) {
-        arrived(key);
+        // It stays on the list, for whoever asked it to see why.
+        memory.write("asking", onTheWay().map((one) => (one.key === key ? { ...one, problem: words(error) } : one)));
+        deliveries.delete(key);
         throw error;
       }
       await pause((error.retryAfter ?? 1) * 1000);
@@ -307,37 +340,93 @@ function arrived(key) {
 /** Shows how a question gets to the server, and then its answer. */
 async function attend(waiting, exchange) {
   const leaving = signal;
+  if (waiting.problem) return showRefused(waiting, exchange);
   const delivery = deliver(waiting);
   exchange.say("Asking…");
   delivery.say = (text, isProblem) => exchange.say(text, isProblem);
   let accepted;
   try {
     accepted = await delivery.accepted;
-  } catch {
-    if (!leaving.aborted) giveBack(waiting.message);
-    return;
+  } catch (error) {
+    if (leaving.aborted) return toast(`A question was refused: ${words(error)}`);
+    return showRefused({ ...waiting, problem: words(error) }, exchange);
   }
+  keepWhole(accepted.task_id, waiting.message);
   watchTasks();
   quietly(listConversations());
   if (leaving.aborted) return;
+  // A page that was loaded meanwhile may have found it on the server.
+  if (exchanges.some((one) => one.reading?.id === accepted.task_id)) return removeExchange(exchange);
   exchange.reading = new Reading(accepted.task_id);
   exchange.isOpen = true;
   exchange.show();
   quietly(followOpen());
 }
 
-/** Words that were refused go back to where they can be mended. */
-function giveBack(message) {
-  if (byId("question").value !== "") return;
-  byId("question").value = message;
-  memory.write(`draft.${session}`, message);
+/** A question that the server does not take: its words go back to where they can be mended, or away. */
+function showRefused({ key, message, problem }, exchange) {
+  exchange.say(problem, true);
+  exchange.node.setAttribute("aria-busy", "false");
+  const away = (deed) => () => {
+    arrived(key);
+    removeExchange(exchange);
+    deed();
+  };
+  exchange.actions.replaceChildren(
+    button("Put it back", away(() => suggest(message)), { title: "Into the box below" }),
+    button("Throw it away", away(() => {})));
+}
+
+/** Puts words where they can be mended and asked; what stands there already stays. */
+function suggest(message) {
+  const question = byId("question");
+  question.value = [question.value, message].filter(Boolean).join("\n\n");
+  keepDraft(question.value);
   grow();
+  question.focus();
+}
+
+function removeExchange(exchange) {
+  exchange.node.remove();
+  exchanges = exchanges.filter((one) => one !== exchange);
+  if (chosen === exchange) choose(exchanges.at(-1) ?? null);
+}
+
+/** Characters of a question that a list of tasks tells. */
+const EXCERPT = 200;
+
+/** Questions whose run has not ended: a list of tasks tells only the first words of one that was stopped. */
+const wholes = () => memory.read("asked") ?? {};
+
+function keepWhole(id, message) {
+  if (message.length < EXCERPT) return;
+  memory.write("asked", Object.fromEntries([...Object.entries(wholes()), [id, message]].slice(-20)));
+}
+
+const wholeOf = (id, excerpt) => wholes()[id] ?? excerpt;
+
+/** Shows what somebody has asked meanwhile in this conversation, in another tab or elsewhere. */
+function joinOthers(tasks) {
+  if (byId("ask").hidden || !signal || signal.aborted || deliveries.size > 0) return;
+  for (const { task_id, session_id, message, created_at, completed_at } of [...tasks].reverse()) {
+    const isKnown = exchanges.some((one) => one.reading?.id === task_id);
+    if (session_id !== session || completed_at || isKnown || isLoading) continue;
+    const exchange = add(message, created_at);
+    exchange.reading = new Reading(task_id);
+    exchange.isOpen = true;
+    quietly(followOpen());
+  }
 }
 
 const deeds = {
-  async stop({ reading }) {
-    const response = await send("DELETE", `/tasks/${reading.id}`).catch(() => null);
-    if (response && !response.ok) toast("It could not be stopped.");
+  async stop(exchange) {
+    exchange.say("Stopping…");
+    try {
+      exchange.reading.takeTask(await ask("DELETE", `/tasks/${encodeURIComponent(exchange.reading.id)}`, { repeatable: true }));
+    } catch (error) {
+      toast(words(error));
+    }
+    exchange.show();
   },
   leave(exchange) {
     watchTasks();
@@ -345,7 +434,9 @@ const deeds = {
     toast("It goes on in the background; see Tasks.");
   },
   again({ question }) {
-    begin(question);
+    // What is as long as an excerpt may be no more than one.
+    if (question.length >= EXCERPT && question.length <= EXCERPT + 1) suggest(question);
+    else begin(question);
   },
   choose,
   drawn(exchange) {

@@ -17,7 +17,7 @@ export function element(name, attributes = {}, ...children) {
     else if (key === "data") Object.assign(made.dataset, value);
     else made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 
@@ -89,7 +89,7 @@ export const moment = (text) =>
 /** `1 note`, `2 notes`. */
 export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
-/** What is remembered in the browser. It may be forbidden, or full: then it is forgotten, and nothing else happens. */
+/** What is remembered in the browser. It may be forbidden, or full: then that is said once, and all else goes on. */
 export const memory = {
   read(key) {
     try { return JSON.parse(localStorage.getItem(`oneloop.${key}`)); } catch { return null; }
@@ -98,7 +98,10 @@ export const memory = {
     try {
       if (value === null) localStorage.removeItem(`oneloop.${key}`);
       else localStorage.setItem(`oneloop.${key}`, JSON.stringify(value));
-    } catch { /* Said above. */ }
+    } catch {
+      if (!memory.isFull) toast("Your browser keeps no more of what you type: send or save it before you leave.");
+      memory.isFull = true;
+    }
   },
 };
 
@@ -114,11 +117,26 @@ export const inAddress = (path) =>
 
 /** Lets the keyboard reach code and tables that are wider than the screen: what can't be focused can't be scrolled by keys. */
 export function reachWide() {
-  for (const block of document.querySelectorAll(".answer pre, .answer table, .sources blockquote")) {
-    const isCut = block.scrollWidth > block.clientWidth || block.scrollHeight > block.clientHeight;
-    if (isCut) block.tabIndex = 0;
-    else block.removeAttribute("tabindex");
-  }
+  reachWide.frame ??= requestAnimationFrame(() => {
+    reachWide.frame = null;
+    const blocks = [...document.querySelectorAll(".view:not([hidden]) :is(.answer pre, .answer table, .sources blockquote)")];
+    // All are measured before any is changed: or the browser would lay out the page once for each.
+    const cut = blocks.map((block) => block.scrollWidth > block.clientWidth || block.scrollHeight > block.clientHeight);
+    blocks.forEach((block, at) => {
+      if (cut[at]) block.tabIndex = 0;
+      else if (block.tabIndex === 0) block.removeAttribute("tabindex");
+    });
+  });
+}
+
+/** Replaces what stands in an element; the focus stays on what is called or leads the same, if it is still there. */
+export function redraw(place, ...nodes) {
+  const key = (one) => one.getAttribute("aria-label") ?? one.getAttribute("href") ?? one.textContent;
+  const had = place.contains(document.activeElement) ? key(document.activeElement) : null;
+  place.replaceChildren(...nodes);
+  if (had === null) return;
+  const same = [...place.querySelectorAll("a, button")].find((one) => key(one) === had) ?? place.querySelector("a, button");
+  same?.focus({ preventScroll: true });
 }
 
 /** Begins what nobody waits for: that the server can't be reached is said elsewhere. */

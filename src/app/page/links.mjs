@@ -9,8 +9,11 @@ import { ask } from "./api.mjs";
  * `known` says what the server knows of the links of one note. Without it a link is looked up when somebody follows it.
  */
 export function linkFrom(from, known = null) {
-  return (kind, target, label, heading) => {
-    if (kind === "url") return { href: target };
+  return (kind, written, label, named) => {
+    if (kind === "url") return { href: written };
+    // `other.md#part` and `#part`: what stands behind the sign is a place in the note.
+    const [target, place] = kind === "path" ? written.split("#") : [written, named];
+    const heading = place && kind === "path" ? unescaped(place) : place;
     const part = heading ? `heading=${encodeURIComponent(heading)}` : "";
     // `[[#Heading]]` is a place in the same note.
     if (target === "") return from.length === 1 ? { href: noteAddress(from[0], part) } : null;
@@ -25,8 +28,19 @@ export function linkFrom(from, known = null) {
 /** The address of a note. */
 export const noteAddress = (path, query = "") => `#/note/${inAddress(path)}${query ? `?${query}` : ""}`;
 
+/** Texts of passages that were shown, for finding them in notes that were changed since: the last thousand. */
+const quoted = new Map();
+const QUOTED_MAX = 1000;
+
 /** Where the passage of a source is shown. */
-export const passageAddress = ({ path, start, end, hash }) => noteAddress(path, `start=${start}&end=${end}&hash=${hash}`);
+export function passageAddress({ path, start, end, hash, text }) {
+  quoted.set(`${hash} ${start} ${path}`, text);
+  if (quoted.size > QUOTED_MAX) quoted.delete(quoted.keys().next().value);
+  return noteAddress(path, `start=${start}&end=${end}&hash=${hash}`);
+}
+
+/** What stood at such an address, if it was shown. */
+export const quotedText = (path, start, hash) => quoted.get(`${hash} ${start} ${path}`);
 
 /** The links of a note by what they name: the path of the note that is meant, or null where there is none. */
 export async function linksOf(path, signal) {
@@ -53,10 +67,13 @@ function keyOf(kind, target, from) {
   return name.toLowerCase();
 }
 
+/** A `%` that no two digits follow means itself. */
+function unescaped(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 function resolved(from = "", target) {
-  const plain = target.split(/[#?]/)[0];
-  let decoded = plain;
-  try { decoded = decodeURIComponent(plain); } catch { /* A `%` that means itself. */ }
+  const decoded = unescaped(target.split("?")[0]);
   const parts = decoded.startsWith("/") ? [] : from.split("/").slice(0, -1);
   for (const part of decoded.split("/")) {
     if (part === "..") parts.pop();

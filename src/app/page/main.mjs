@@ -4,7 +4,7 @@
 // address that can be kept, shared and gone back to, and the server needs to know none of them.
 
 import { button, byId, copy, element, memory, reachWide } from "./dom.mjs";
-import { requests, words } from "./api.mjs";
+import { Refused, Unreached, requests, words } from "./api.mjs";
 import * as ask from "./ask.mjs";
 import * as tasks from "./tasks.mjs";
 import * as notes from "./notes.mjs";
@@ -33,7 +33,7 @@ let isFirst = true;
 async function route() {
   const [path, query = ""] = location.hash.slice(2).split("?");
   const [name, ...parts] = path.split("/").map(decoded);
-  const [section, show] = VIEWS[name] ?? VIEWS.ask;
+  const [section, show] = Object.hasOwn(VIEWS, name) ? VIEWS[name] : VIEWS.ask;
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
@@ -48,6 +48,7 @@ async function route() {
     scrollTo(0, 0);
   }
   isFirst = false;
+  for (const old of document.querySelectorAll(".complaint")) old.remove();
   try {
     await show(parts, new URLSearchParams(query), signal);
   } catch (error) {
@@ -60,10 +61,10 @@ function decoded(part) {
 }
 
 function complain(section, error) {
-  const isOurs = error instanceof TypeError && !/fetch/i.test(error.message);
+  const isOurs = !(error instanceof Refused || error instanceof Unreached);
   if (isOurs) console.error(error);
   const text = isOurs ? `This page has a mistake: ${error.message}` : words(error);
-  const problem = element("p", { class: "problem", role: "alert" }, text, " ", button("Try again", () => {
+  const problem = element("p", { class: "problem complaint", role: "alert" }, text, " ", button("Try again", () => {
     problem.remove();
     route();
   }));

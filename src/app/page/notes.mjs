@@ -1,10 +1,10 @@
 // The view of notes: all of them by category, a search as one types, and one note as it reads.
 
 import { announce, button, byId, confirmed, counted, element, inAddress, quietly, reachWide, toast } from "./dom.mjs";
-import { ask, asked, copyable, words } from "./api.mjs";
+import { Unreached, ask, asked, copyable, words } from "./api.mjs";
 import { changeCard } from "./answer.mjs";
-import { linkFrom, linksOf, lookUp, noteAddress, passageAddress } from "./links.mjs";
-import { parse, plainText, render } from "./markdown.mjs";
+import { linkFrom, linksOf, lookUp, noteAddress, passageAddress, quotedText } from "./links.mjs";
+import { parse, plainText, render, slugOf } from "./markdown.mjs";
 
 /** Notes of a category that are shown at once. */
 const PAGE = 200;
@@ -14,17 +14,15 @@ const TASKS_LOOKED_AT = 200;
 
 const place = byId("note");
 
+/** What was searched for when the results that stand there were found. */
+let found = "";
+
 /** Sets up what stays. */
 export function start() {
-  let searching = new AbortController();
-  byId("search").addEventListener("input", () => {
-    searching.abort();
-    searching = new AbortController();
-    search(byId("search").value.trim(), searching.signal);
-  });
+  byId("search").addEventListener("input", () => search(byId("search").value.trim()));
   byId("search").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    byId("search-results").querySelector("a")?.click();
+    // What stands there may be the answer to a question before.
+    if (event.key === "Enter" && found === byId("search").value.trim()) byId("search-results").querySelector("a")?.click();
   });
 }
 
@@ -34,10 +32,11 @@ export async function showNotes(parts, query, signal) {
   const wanted = query.get("search");
   if (wanted) {
     byId("search").value = wanted;
-    search(wanted, signal);
+    search(wanted);
   }
   quietly(drawTree(null, signal));
   const [{ notes }, { index }] = await Promise.all([ask("GET", "/config/notes", { signal }), ask("GET", "/info", { signal })]);
+  if (signal.aborted) return;
   place.replaceChildren(
     element("h1", {}, "Notes"),
     element("p", {}, `${counted(notes, "note")}, as they stand in the folder. What you save here is saved there.`),
@@ -50,6 +49,9 @@ export async function showNotes(parts, query, signal) {
 
 let drawnTree = "";
 
+/** The notes were changed from here: what is drawn of them is not to be believed. */
+export const treeChanged = () => { drawnTree = ""; };
+
 async function drawTree(current, signal) {
   const { categories } = await ask("GET", "/knowledge/categories", { signal });
   const tree = byId("tree");
@@ -58,12 +60,14 @@ async function drawTree(current, signal) {
   const told = JSON.stringify(categories);
   if (told !== drawnTree) {
     drawnTree = told;
-    tree.replaceChildren(...categories.map(({ name, count }) => branch(name, count, categories.length === 1)));
+    const open = [...tree.querySelectorAll("details[open]")].map((details) => details.dataset.category);
+    tree.replaceChildren(...categories.map(({ name, count }) => branch(name, count, categories.length === 1 || open.includes(name))));
     if (categories.length === 0) tree.replaceChildren(element("p", { class: "quiet" }, "There is no note yet."));
   }
   for (const link of tree.querySelectorAll("a[aria-current]")) link.removeAttribute("aria-current");
   if (current === null) return;
-  const folder = current.slice(0, Math.max(0, current.lastIndexOf("/")));
+  // A category is what a note says of itself, or its first folder.
+  const folder = current.includes("/") ? current.split("/")[0] : "";
   for (const details of tree.querySelectorAll("details")) if (details.dataset.category === folder) details.open = true;
   for (const link of tree.querySelectorAll("a")) if (link.getAttribute("href") === noteAddress(current)) link.setAttribute("aria-current", "page");
 }
@@ -73,8 +77,9 @@ function branch(name, count, isOpen) {
   const more = button("More", () => fill(), { class: "wide", hidden: true });
   const details = element("details", { class: "folding", data: { category: name }, open: isOpen },
     element("summary", {}, name || "At the top", element("span", { class: "quiet" }, ` ${count}`)), list, more);
-  let after = null;
-  async function fill() {
+  let [after, filling] = [null, null];
+  const fill = () => (filling ??= fillOnce().catch((error) => toast(words(error))).finally(() => { filling = null; }));
+  async function fillOnce() {
     const behind = after === null ? "" : `&after=${encodeURIComponent(after)}`;
     const { notes, next } = await ask("GET", `/notes?category=${encodeURIComponent(name)}&limit=${PAGE}${behind}`);
     const current = location.hash.split("?")[0];
@@ -86,14 +91,19 @@ function branch(name, count, isOpen) {
     more.hidden = next === null;
   }
   details.addEventListener("toggle", () => {
-    if (details.open && list.childElementCount === 0) fill().catch((error) => toast(words(error)));
+    if (details.open && list.childElementCount === 0) fill();
   });
   return details;
 }
 
 // --- Search ----------------------------------------------------------------------------------------------------------
 
-async function search(text, signal) {
+let searching = new AbortController();
+
+async function search(text) {
+  searching.abort();
+  searching = new AbortController();
+  const { signal } = searching;
   const results = byId("search-results");
   results.hidden = text === "";
   byId("tree").hidden = text !== "";
@@ -108,13 +118,14 @@ async function search(text, signal) {
       ask("GET", `/knowledge/search?limit=12&query=${query}`, { signal }),
       ask("GET", `/knowledge/search/content?limit=20&query=${query}`, { signal }),
     ]);
-    const found = [
+    const groups = [
       ...group("Passages", passages.results.map((passage) => hit(passageAddress(passage), passage.heading || passage.title, passage.text, passage.path))),
       ...group("Lines with these letters", lines.results.map((line) => hit(noteAddress(line.path, `line=${line.line}`), line.title, line.text, line.path))),
     ];
-    results.replaceChildren(...found);
+    results.replaceChildren(...groups);
+    found = text;
     const both = `${counted(passages.results.length, "passage")}, ${counted(lines.results.length, "line")}${lines.truncated ? " and more" : ""}`;
-    byId("search-state").textContent = found.length === 0 ? "Nothing was found." : both;
+    byId("search-state").textContent = groups.length === 0 ? "Nothing was found." : both;
   } catch (error) {
     if (!signal.aborted) byId("search-state").textContent = words(error);
   }
@@ -139,6 +150,7 @@ export async function showNote(parts, query, signal) {
     return showMissing(path, path, signal);
   }
   const links = await linksOf(path, signal).catch(() => ({ title: path, known: new Map(), links: [], linked_from: [], isNew: true }));
+  if (signal.aborted) return;
   const tree = parse(note.text);
   const [first] = tree.blocks;
   const hasTitle = first?.type === "heading" && first.level === 1;
@@ -151,7 +163,7 @@ export async function showNote(parts, query, signal) {
     element("div", { class: "row" },
       element("a", { class: "button", href: `#/edit/${inAddress(path)}` }, "Edit"),
       element("a", { class: "button", href: `#/graph/${inAddress(path)}` }, "Graph"),
-      button("Delete", () => remove(path, name, note.etag), { class: "danger" }),
+      button("Delete", () => remove(path, name, note.etag, signal), { class: "danger" }),
       copyable("GET", `/notes/file/${inAddress(path)}`)),
     body,
     element("aside", { class: "backlinks", "aria-labelledby": "backlinks-title" },
@@ -166,15 +178,23 @@ export async function showNote(parts, query, signal) {
 /** A note's text and its version. */
 export async function readNote(path, signal) {
   const response = await asked("GET", `/notes/file/${inAddress(path)}`, { signal });
-  return { text: await response.text(), etag: response.headers.get("ETag") };
+  const bytes = await response.arrayBuffer().catch((error) => { throw signal?.aborted ? error : new Unreached(error.message); });
+  const decoded = (fatal) => new TextDecoder("utf-8", { fatal, ignoreBOM: true }).decode(bytes);
+  const etag = response.headers.get("ETag");
+  try {
+    return { text: decoded(true), isText: true, etag };
+  } catch {
+    return { text: decoded(false), isText: false, etag };
+  }
 }
 
-async function remove(path, name, etag) {
+async function remove(path, name, etag, signal) {
   if (!await confirmed(`Delete “${name}”? The file ${path} is removed from the folder.`, "Delete")) return;
   try {
     await asked("DELETE", `/notes/file/${inAddress(path)}`, { headers: { "If-Match": etag } });
     toast(`Deleted: ${name}`);
-    location.hash = "#/notes";
+    treeChanged();
+    if (!signal.aborted) location.hash = "#/notes";
   } catch (error) {
     toast(words(error));
   }
@@ -185,9 +205,9 @@ async function remove(path, name, etag) {
 async function lookAt(body, { text, etag }, path, query, signal) {
   CSS.highlights?.clear();
   if (query.has("heading")) {
-    const wanted = query.get("heading").split("#").pop().trim().toLowerCase();
+    const wanted = slugOf(query.get("heading").split("#").pop());
     const headings = [...body.querySelectorAll("h1, h2, h3, h4, h5, h6")];
-    headings.find((heading) => heading.textContent.trim().toLowerCase() === wanted)?.scrollIntoView();
+    headings.find((heading) => slugOf(heading.textContent) === wanted)?.scrollIntoView();
   }
   if (query.has("line")) {
     const from = text.split("\n").slice(0, query.get("line") - 1).join("\n").length;
@@ -199,12 +219,12 @@ async function lookAt(body, { text, etag }, path, query, signal) {
   if (query.get("hash") && etag !== `"${query.get("hash")}"`) {
     const notice = element("p", { class: "warning", role: "status" }, "This note was changed since it was quoted.");
     body.before(notice);
-    const text = query.get("text");
-    const source = { path, start, end, hash: query.get("hash"), ...(text ? { text } : {}) };
+    const words = quotedText(path, start, query.get("hash"));
+    const source = { path, start, end, hash: query.get("hash"), ...(words ? { text: words } : {}) };
     const [{ state, ...now }] = (await ask("POST", "/verify", { json: { sources: [source] }, signal })).sources;
     if (state === "moved") [start, end] = [now.start, now.end];
-    if (state === "stands" || state === "moved") notice.append(" The passage still stands in it.");
-    else notice.append(" What stands at that place now may be something else.");
+    notice.append(state === "stands" || state === "moved" ? " The passage still stands in it." : " The passage does not stand in it any more.");
+    if (state !== "stands" && state !== "moved") return;
   }
   // The server counts bytes and we count characters.
   const bytes = new TextEncoder().encode(text);
@@ -264,6 +284,7 @@ export async function showLink([kind, ...rest], query, signal) {
 }
 
 function showMissing(name, path, signal) {
+  if (signal.aborted) return;
   quietly(drawTree(null, signal));
   document.title = "No such note · oneloop";
   place.replaceChildren(
@@ -290,7 +311,9 @@ export async function showChanges(parts, query, signal) {
   for (const { task_id, status, completed_at } of tasks) {
     if (status !== "completed") continue;
     if (!lookedAt.has(task_id)) {
-      const task = await ask("GET", `/chat/task/${task_id}`, { signal, quiet: true }).catch(() => null);
+      const task = await ask("GET", `/chat/task/${task_id}`, { signal, quiet: true }).catch((error) => {
+        if (error.status !== 404 && error.status !== 410) throw error;
+      });
       lookedAt.set(task_id, task?.result?.knowledge_updates ?? []);
     }
     if (signal.aborted) return;

@@ -167,10 +167,11 @@ async function readOnce(reading, signal, changed, connected) {
   document.addEventListener("visibilitychange", hide);
   let timer = setTimeout(end, SILENCE_MAX);
   try {
-    const path = `/chat/task/${reading.id}/stream?after=${reading.last}`;
+    const path = `/chat/task/${encodeURIComponent(reading.id)}/stream?after=${reading.last}`;
     const response = await send("GET", path, { signal: line.signal });
-    if (response.status === 204) return reading.takeTask(await ask("GET", `/chat/task/${reading.id}`));
+    if (response.status === 204) return reading.takeTask(await ask("GET", `/chat/task/${encodeURIComponent(reading.id)}`));
     if (!response.ok) throw await refusal(response);
+    if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw new Refused(404, "There is no such task.");
     connected();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const stream = new EventStream();
@@ -193,7 +194,8 @@ async function readOnce(reading, signal, changed, connected) {
 function seen(signal) {
   if (!document.hidden) return undefined;
   return new Promise((resolve, reject) => {
-    document.addEventListener("visibilitychange", resolve, { once: true });
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    const end = () => reject(signal.reason);
+    document.addEventListener("visibilitychange", () => { signal.removeEventListener("abort", end); resolve(); }, { once: true });
+    signal.addEventListener("abort", end, { once: true });
   });
 }

@@ -1,7 +1,7 @@
 // The view of tasks: what runs, what waits, what has ended; and the figure in the navigation.
 
-import { announce, button, byId, element, moment, toast } from "./dom.mjs";
-import { ask, copyable, words } from "./api.mjs";
+import { announce, button, byId, element, moment, redraw, toast } from "./dom.mjs";
+import { Refused, ask, copyable, words } from "./api.mjs";
 import { Exchange } from "./answer.mjs";
 import { Reading, follow } from "./reading.mjs";
 
@@ -43,6 +43,7 @@ export async function watchTasks() {
     if (look !== looks) return;
     const unfinished = tasks.filter((task) => !task.completed_at);
     tell(tasks);
+    document.dispatchEvent(new CustomEvent("tasks", { detail: tasks }));
     const badge = byId("task-count");
     badge.hidden = unfinished.length === 0;
     badge.textContent = unfinished.length;
@@ -62,7 +63,7 @@ document.addEventListener("visibilitychange", () => watchTasks());
 /** Says that a task has ended that ran when we looked last, and that nobody watches. */
 function tell(tasks) {
   for (const { task_id, session_id, status, message } of tasks) {
-    const isWatched = session_id && location.hash.startsWith(`#/ask/${session_id}`);
+    const isWatched = session_id && location.hash === `#/ask/${session_id}`;
     if (open.has(task_id) && status !== "pending" && status !== "running" && !isWatched) {
       toast(`${status === "completed" ? "Answered" : `The task ${status === "failed" ? "failed" : "was stopped"}`}: ${message.slice(0, 80)}`);
     }
@@ -76,12 +77,10 @@ function draw(tasks, next) {
   // Not drawn again for nothing: focus and selection stay where they are.
   if (!place || place.dataset.drawn === drawn) return;
   place.dataset.drawn = drawn;
-  const focused = document.activeElement?.dataset?.task;
   if (tasks.length === 0) return place.replaceChildren(element("p", {}, "Nothing was asked so far. ", element("a", { href: "#/ask" }, "Ask something.")));
-  place.replaceChildren(
+  redraw(place,
     element("ul", { class: "plain tasks" }, tasks.map(row)),
     next ? button("Older", () => { limit = Math.min(limit + 200, 1000); watchTasks(); }, { class: "wide" }) : "");
-  if (focused) place.querySelector(`[data-task="${focused}"]`)?.focus();
 }
 
 function row({ task_id, status, message, session_id, created_at, completed_at }) {
@@ -92,12 +91,14 @@ function row({ task_id, status, message, session_id, created_at, completed_at })
     element("a", { class: "name", href: session_id ? `#/ask/${session_id}` : `#/task/${task_id}` }, message || task_id),
     element("span", { class: "quiet" }, moment(created_at), seconds === null ? "" : `, took ${seconds.toFixed(1)} s`),
     isOpen
-      ? button("Stop", () => stop(task_id), { "aria-label": `Stop: ${message}`, data: { task: task_id } })
+      ? button("Stop", () => stop(task_id), { "aria-label": `Stop: ${message}` })
       : copyable("GET", `/chat/task/${task_id}`));
 }
 
 /** `#/task/ID`: one that belongs to no conversation. */
-export async function showOne([id], query, signal) {
+export async function showOne([id = ""], query, signal) {
+  // An address may come from anywhere, and what it names becomes a part of requests.
+  if (!/^[0-9a-f-]{36}$/i.test(id)) throw new Refused(404, "There is no such task.");
   document.title = "Task · oneloop";
   const { tasks } = await ask("GET", "/tasks?limit=1000", { signal });
   const task = tasks.find((one) => one.task_id === id);
@@ -112,6 +113,7 @@ export async function showOne([id], query, signal) {
   exchange.sourcePlace.classList.remove("narrow");
   exchange.reading = new Reading(id);
   byId("tasks").replaceChildren(element("h1", {}, "Task"), exchange.node);
+  exchange.say("Looking…");
   await follow(exchange.reading, { signal, changed: () => exchange.show(), said: (text) => { exchange.line.textContent = text; } });
   exchange.show();
 }
