@@ -111,9 +111,9 @@ async function listConversations() {
   if (leaving.aborted) return;
   // One whose first message is not answered yet is no session of the list.
   const known = new Set(sessions.map((one) => one.session_id));
-  const begun = tasks.filter((task) => task.session_id && !known.has(task.session_id));
+  const begun = tasks.filter((task) => task.session_id && !task.completed_at && !known.has(task.session_id));
   const unlisted = new Map(begun.reverse().map((task) => [task.session_id, {
-    session_id: task.session_id, title: task.message, status: task.completed_at ? "idle" : "busy", updated_at: task.created_at,
+    session_id: task.session_id, title: task.message, status: "busy", updated_at: task.created_at,
   }]));
   byId("conversation-list").replaceChildren(...[...unlisted.values()].reverse().concat(sessions).map(conversation));
   byId("more-conversations").hidden = !next;
