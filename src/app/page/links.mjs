@@ -25,8 +25,9 @@ export function linkFrom(from, known = null) {
 /** The address of a note. */
 export const noteAddress = (path, query = "") => `#/note/${inAddress(path)}${query ? `?${query}` : ""}`;
 
-/** Where the passage of a source is shown. */
-export const passageAddress = ({ path, start, end, hash }) => noteAddress(path, `start=${start}&end=${end}&hash=${hash}`);
+/** Where the passage of a source is shown. Its text goes along: once the note has changed, it says where the passage is now. */
+export const passageAddress = ({ path, start, end, hash, text }) =>
+  noteAddress(path, `start=${start}&end=${end}&hash=${hash}${text ? `&text=${encodeURIComponent(text)}` : ""}`);
 
 /** The links of a note by what they name: the path of the note that is meant, or null where there is none. */
 export async function linksOf(path, signal) {
