@@ -16,6 +16,7 @@ export const by = (client) => {
     console.log("seen:", seen ?? (await testimony()));
     process.exit(1);
   };
+  process.removeAllListeners("uncaughtException");
   process.on("uncaughtException", (error) => fail(`goes on behind “${last}”: ${error.stack}`));
   return async (claim, condition, seen) => {
     const parts = await Promise.all([condition].flat());
