@@ -144,10 +144,15 @@ export async function showNote(parts, query, signal) {
   const hasTitle = first?.type === "heading" && first.level === 1;
   const name = links.isNew && hasTitle ? plainText(first) : links.title;
   document.title = `${name} · oneloop`;
-  const body = element("div", { class: "answer note" }, render(tree, { link: linkFrom([path], links.known), document, headingBase: 0 }));
+  const rendered = (headingBase) => element("div", { class: "answer note" },
+    render(tree, { link: linkFrom([path], links.known), document, headingBase }));
+  let body = rendered(0);
+  // A view has one heading above all others: a note that has several of these has them below its name.
+  const isTitled = hasTitle && body.querySelectorAll("h1").length === 1;
+  if (!isTitled) body = rendered(1);
   place.replaceChildren(
     element("p", { class: "quiet path" }, path),
-    hasTitle ? "" : element("h1", {}, name),
+    isTitled ? "" : element("h1", {}, name),
     element("div", { class: "row" },
       element("a", { class: "button", href: `#/edit/${inAddress(path)}` }, "Edit"),
       element("a", { class: "button", href: `#/graph/${inAddress(path)}` }, "Graph"),
