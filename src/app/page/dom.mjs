@@ -111,9 +111,12 @@ export function freshId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The path of a note as a part of an address. Dots alone would be steps in it, however they are written. */
+/**
+ * The path of a note as a part of an address. Dots alone would be steps in it, however they are written: with a `%` behind
+ * them they are no step, and no note's name either, so that the server says what is wrong with them.
+ */
 export const inAddress = (path) =>
-  path.split("/").map((part) => (/^\.\.?$/.test(part) ? part.replaceAll(".", "%252E") : encodeURIComponent(part))).join("/");
+  path.split("/").map((part) => (/^\.\.?$/.test(part) ? `${part}%25` : encodeURIComponent(part))).join("/");
 
 /** Lets the keyboard reach code and tables that are wider than the screen: what can't be focused can't be scrolled by keys. */
 export function reachWide() {

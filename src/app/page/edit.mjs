@@ -175,7 +175,7 @@ class Editor {
 const MARKS = { same: " ", mine: "+", theirs: "−" };
 const SPOKEN = { mine: "mine: ", theirs: "theirs: " };
 
-const shown = (mine, theirs) => differences(mine, theirs).map(({ whose, lines }) => {
+const shown = (mine, theirs) => differences(mine, theirs).flatMap(({ whose, lines }) => {
   // Of a long part that is the same, its ends say where one is.
   const cut = whose === "same" && lines.length > 7 ? [...lines.slice(0, 3), "…", ...lines.slice(-3)] : lines;
   return cut.map((line) => element("div", { class: whose },

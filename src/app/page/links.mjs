@@ -28,19 +28,9 @@ export function linkFrom(from, known = null) {
 /** The address of a note. */
 export const noteAddress = (path, query = "") => `#/note/${inAddress(path)}${query ? `?${query}` : ""}`;
 
-/** Texts of passages that were shown, for finding them in notes that were changed since: the last thousand. */
-const quoted = new Map();
-const QUOTED_MAX = 1000;
-
-/** Where the passage of a source is shown. */
-export function passageAddress({ path, start, end, hash, text }) {
-  quoted.set(`${hash} ${start} ${path}`, text);
-  if (quoted.size > QUOTED_MAX) quoted.delete(quoted.keys().next().value);
-  return noteAddress(path, `start=${start}&end=${end}&hash=${hash}`);
-}
-
-/** What stood at such an address, if it was shown. */
-export const quotedText = (path, start, hash) => quoted.get(`${hash} ${start} ${path}`);
+/** Where the passage of a source is shown. Its text goes along: once the note has changed, it says where the passage is now. */
+export const passageAddress = ({ path, start, end, hash, text }) =>
+  noteAddress(path, `start=${start}&end=${end}&hash=${hash}${text ? `&text=${encodeURIComponent(text)}` : ""}`);
 
 /** The links of a note by what they name: the path of the note that is meant, or null where there is none. */
 export async function linksOf(path, signal) {

@@ -3,7 +3,7 @@
 import { announce, button, byId, confirmed, counted, element, inAddress, quietly, reachWide, toast } from "./dom.mjs";
 import { Unreached, ask, asked, copyable, words } from "./api.mjs";
 import { changeCard } from "./answer.mjs";
-import { linkFrom, linksOf, lookUp, noteAddress, passageAddress, quotedText } from "./links.mjs";
+import { linkFrom, linksOf, lookUp, noteAddress, passageAddress } from "./links.mjs";
 import { parse, plainText, render, slugOf } from "./markdown.mjs";
 
 /** Notes of a category that are shown at once. */
@@ -156,10 +156,15 @@ export async function showNote(parts, query, signal) {
   const hasTitle = first?.type === "heading" && first.level === 1;
   const name = links.isNew && hasTitle ? plainText(first) : links.title;
   document.title = `${name} · oneloop`;
-  const body = element("div", { class: "answer note" }, render(tree, { link: linkFrom([path], links.known), document, headingBase: 0 }));
+  const rendered = (headingBase) => element("div", { class: "answer note" },
+    render(tree, { link: linkFrom([path], links.known), document, headingBase }));
+  let body = rendered(0);
+  // A view has one heading above all others: a note that has several of these has them below its name.
+  const isTitled = hasTitle && body.querySelectorAll("h1").length === 1;
+  if (!isTitled) body = rendered(1);
   place.replaceChildren(
     element("p", { class: "quiet path" }, path),
-    hasTitle ? "" : element("h1", {}, name),
+    isTitled ? "" : element("h1", {}, name),
     element("div", { class: "row" },
       element("a", { class: "button", href: `#/edit/${inAddress(path)}` }, "Edit"),
       element("a", { class: "button", href: `#/graph/${inAddress(path)}` }, "Graph"),
@@ -219,8 +224,8 @@ async function lookAt(body, { text, etag }, path, query, signal) {
   if (query.get("hash") && etag !== `"${query.get("hash")}"`) {
     const notice = element("p", { class: "warning", role: "status" }, "This note was changed since it was quoted.");
     body.before(notice);
-    const words = quotedText(path, start, query.get("hash"));
-    const source = { path, start, end, hash: query.get("hash"), ...(words ? { text: words } : {}) };
+    const text = query.get("text");
+    const source = { path, start, end, hash: query.get("hash"), ...(text ? { text } : {}) };
     const [{ state, ...now }] = (await ask("POST", "/verify", { json: { sources: [source] }, signal })).sources;
     if (state === "moved") [start, end] = [now.start, now.end];
     notice.append(state === "stands" || state === "moved" ? " The passage still stands in it." : " The passage does not stand in it any more.");
