@@ -233,7 +233,7 @@ async function lookAt(body, { text, etag }, path, query, signal) {
   }
   // The server counts bytes and we count characters.
   const bytes = new TextEncoder().encode(text);
-  const before = (offset) => new TextDecoder().decode(bytes.subarray(0, offset)).length;
+  const before = (offset) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, offset)).length;
   highlight(body, text, before(start), before(end));
 }
 
