@@ -142,9 +142,10 @@ again();
 const refused = person.tolerates(/^console: Failed to load resource: the server responded with a status of 400/);
 await tab.go("#/new-note");
 await tab.find("#new-path").fill("../outside.md");
+await editor.fill("# Outside\n");
 await tab.named("button", "Save").click();
 await holds("a path that is none of a note is refused in the server's words", tab.sees(".editor", "Not saved. a note's path ends with .md"));
-await holds("and the words stay", isShown("# Other bees\n"), await editor.inputValue());
+await holds("and the words stay", isShown("# Outside\n"), await editor.inputValue());
 refused();
 
 await holds("nothing was complained of", person.left.length === 0, person.left);
