@@ -1,6 +1,6 @@
 // Writing notes: a preview, a save, and a choice when somebody else was faster.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { by } from "./claims.mjs";
@@ -47,9 +47,8 @@ const MINE = "# Compost\n\nThe heap is turned in June.\n\nTheirs alone.\n";
 
 /** Begins to edit, has the file changed on the disk meanwhile, and saves. */
 async function collide() {
-  await tab.go("#/note/garden/compost.md");
-  await tab.find("#note").getByRole("link", { name: "Edit" }).click();
-  await editor.waitFor();
+  await tab.go("#/edit/garden/compost.md");
+  await tab.sees(tab.named("heading", "Edit garden/compost.md"));
   await editor.fill(MINE);
   writeFileSync(file("garden/compost.md"), THEIRS);
   await server.sync();
@@ -103,10 +102,9 @@ await tab.named("button", "Save").click();
 await holds("words from before a reload do not overwrite what came meanwhile", tab.sees(".conflict", "Somebody else has changed this note"));
 await tab.named("button", "Take theirs").click();
 
-await tab.go("#/note/house/journal.md");
-await tab.find("#note").getByRole("link", { name: "Edit" }).click();
+await tab.go("#/edit/house/journal.md");
+await tab.sees(tab.named("heading", "Edit house/journal.md"));
 await editor.fill("# Mine\n");
-const { rmSync } = await import("node:fs");
 rmSync(file("house/journal.md"));
 await server.sync();
 const alsoAgain = person.tolerates(/^console: Failed to load resource: the server responded with a status of 404/);
@@ -134,6 +132,7 @@ await holds("it stands in the tree", tab.sees("#tree a[aria-current]", "Pear tre
 await tab.find(".note").getByRole("link", { name: "bees" }).click();
 await holds("and its links lead on, and back", [tab.at(/^#\/note\/garden\/bees\.md$/), tab.sees(".backlinks li", "Pear tree")]);
 await tab.go("#/new-note?path=garden/bees.md");
+await tab.sees(tab.named("heading", "New note"));
 await editor.fill("# Other bees\n");
 await tab.named("button", "Save").click();
 await holds("a new note does not overwrite one that there is", tab.sees("#conflict-title", "There is such a note already"));
@@ -141,6 +140,7 @@ await holds("which stands as it was", onDisk("garden/bees.md").includes("lime"))
 again();
 const refused = person.tolerates(/^console: Failed to load resource: the server responded with a status of 400/);
 await tab.go("#/new-note");
+await tab.misses(".conflict");
 await tab.find("#new-path").fill("../outside.md");
 await editor.fill("# Outside\n");
 await tab.named("button", "Save").click();

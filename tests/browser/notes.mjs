@@ -1,5 +1,7 @@
 // Reading notes: by category, by search, and from one to the next.
 
+import { existsSync } from "node:fs";
+
 import { by } from "./claims.mjs";
 import { Oneloop } from "./servers.mjs";
 import { Person, close } from "./tabs.mjs";
@@ -103,6 +105,7 @@ await holds("and whether the passage still stands in it, which is then marked", 
 // --- Deleting ---
 
 await tab.go("#/note/house/journal.md");
+await tab.sees("#note .note", "The roof was mended.");
 await tab.named("button", "Delete", { exact: true }).click();
 await holds("deleting asks first, and names the file", tab.sees("dialog[open]", "The file house/journal.md is removed"));
 await tab.find("#dialog-no").click();
@@ -110,7 +113,6 @@ await holds("who says no keeps it", (await server.fetch("/notes/file/house/journ
 await tab.named("button", "Delete", { exact: true }).click();
 await tab.find("#dialog-yes").click();
 await holds("who says yes is told, and led to the notes", [tab.sees("#toast", /^Deleted: /), tab.at(/^#\/notes$/)]);
-const { existsSync } = await import("node:fs");
 await holds("and the file is gone", !existsSync(`${notes}/house/journal.md`));
 
 await holds("nothing was complained of", person.left.length === 0, person.left);
