@@ -392,14 +392,14 @@ function removeExchange(exchange) {
   if (chosen === exchange) choose(exchanges.at(-1) ?? null);
 }
 
-/** Characters of a question that a list of tasks tells. */
+/** Characters of a question that a list of tasks tells, on one line. */
 const EXCERPT = 200;
 
 /** Questions whose run has not ended: a list of tasks tells only the first words of one that was stopped. */
 const wholes = () => memory.read("asked") ?? {};
 
 function keepWhole(id, message) {
-  if (message.length < EXCERPT) return;
+  if (message.length < EXCERPT && !/\s\s|\n/.test(message)) return;
   memory.write("asked", Object.fromEntries([...Object.entries(wholes()), [id, message]].slice(-20)));
 }
 
@@ -411,7 +411,7 @@ function joinOthers(tasks) {
   for (const { task_id, session_id, message, created_at, completed_at } of [...tasks].reverse()) {
     const isKnown = exchanges.some((one) => one.reading?.id === task_id);
     if (session_id !== session || completed_at || isKnown || isLoading) continue;
-    const exchange = add(message, created_at);
+    const exchange = add(wholeOf(task_id, message), created_at);
     exchange.reading = new Reading(task_id);
     exchange.isOpen = true;
     quietly(followOpen());
