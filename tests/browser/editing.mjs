@@ -47,6 +47,9 @@ const MINE = "# Compost\n\nThe heap is turned in June.\n\nTheirs alone.\n";
 
 /** Begins to edit, has the file changed on the disk meanwhile, and saves. */
 async function collide() {
+  // By way of another view: the editor that is closing looks like the one that opens.
+  await tab.go("#/notes");
+  await tab.sees("#note", "as they stand in the folder");
   await tab.go("#/edit/garden/compost.md");
   // Until then the editor before may still stand there.
   await isShown(onDisk("garden/compost.md"));
