@@ -75,7 +75,8 @@ for (const [device, viewport] of [["1280", DESKTOP], ["390", PHONE]]) {
       await tab.page.goto(`${server.url}/${address}`);
       await tab.find(mark).first().waitFor();
       await make?.();
-      await tab.page.waitForLoadState("networkidle");
+      // What was changed last is on the screen behind the second frame.
+      await tab.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
       await tab.page.screenshot({ path: path.join(FOLDER, `${name}-${device}-${colorScheme}.png`) });
     }
     await visitor.context.close();
