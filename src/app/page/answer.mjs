@@ -16,7 +16,7 @@ export class Exchange {
     this.deeds = deeds;
     /** The run, once there is one. */
     this.reading = null;
-    this.body = element("div", { class: "answer" });
+    this.body = element("div", { class: "answer text" });
     this.state = element("p", { class: "state quiet" });
     this.line = element("p", { class: "state quiet" });
     this.thought = folded("What the model thought", element("p", { class: "reasoning" }));
@@ -82,9 +82,9 @@ export class Exchange {
     this.shown = sources;
     this.sourceList.replaceChildren(...sources.map((source, at) => element("li", {},
       element("a", { href: passageAddress(source) },
-        element("span", { class: "number" }, `${at + 1}`), ` ${source.heading || source.title}`),
+        element("span", { class: "number" }, `${at + 1}`), source.heading || source.title),
       element("div", { class: "path quiet" }, source.path),
-      element("blockquote", {}, render(parse(source.text), { link: linkFrom([source.path]), document, headingBase: 2, idPrefix: `${this.reading.id}-${at}-` })))));
+      element("blockquote", { class: "text" }, render(parse(source.text), { link: linkFrom([source.path]), document, headingBase: 2, idPrefix: `${this.reading.id}-${at}-` })))));
     this.sourcePlace.hidden = sources.length === 0;
     this.sourcePlace.firstChild.textContent = `Sources (${sources.length})`;
   }

@@ -38,7 +38,7 @@ class Editor {
     this.isNew = etag === null;
     this.key = `${this.isNew ? "draft-of-new" : "draft-of"}.${path}`;
     this.area = element("textarea", { id: "editor", spellcheck: "true", oninput: () => this.#typed() });
-    this.preview = element("div", { class: "answer note", tabindex: "0", role: "region", "aria-label": "Preview" });
+    this.preview = element("div", { class: "answer text note", tabindex: "0", role: "region", "aria-label": "Preview" });
     this.state = element("p", { class: "quiet", role: "status" });
     this.conflict = element("div", {});
     this.pathField = element("input", { id: "new-path", required: true, placeholder: "garden/compost.md", value: path, spellcheck: "false" });

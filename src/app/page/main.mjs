@@ -68,7 +68,10 @@ function complain(section, error) {
     problem.remove();
     route();
   }));
-  (byId(section).querySelector(".middle") ?? byId(section)).prepend(problem);
+  const place = byId(section).querySelector(".middle") ?? byId(section);
+  // What was asked and is typed stays; in every other view nothing is left of the one before.
+  if (section === "ask") place.prepend(problem);
+  else place.replaceChildren(element("h1", {}, "That did not work"), problem);
 }
 
 /** System, light, dark, and round again. */

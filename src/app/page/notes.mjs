@@ -42,7 +42,7 @@ export async function showNotes(parts, query, signal) {
     element("p", {}, `${counted(notes, "note")}, as they stand in the folder. What you save here is saved there.`),
     index.state === "ready" ? "" : element("p", { class: "warning" }, `They are being read: ${index.done} of ${index.notes} so far.`),
     element("p", { class: "quiet" }, "Choose one at the side, or search: Ctrl+K leads there from everywhere."),
-    element("div", { class: "row" }, copyable("GET", "/notes"), copyable("GET", "/knowledge/categories")));
+    element("div", { class: "row" }, copyable("GET", "/notes")));
 }
 
 // --- The tree --------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ export async function showNote(parts, query, signal) {
   const hasTitle = first?.type === "heading" && first.level === 1;
   const name = links.isNew && hasTitle ? plainText(first) : links.title;
   document.title = `${name} · oneloop`;
-  const rendered = (headingBase) => element("div", { class: "answer note" },
+  const rendered = (headingBase) => element("div", { class: "answer text note" },
     render(tree, { link: linkFrom([path], links.known), document, headingBase }));
   let body = rendered(0);
   // A view has one heading above all others: a note that has several of these has them below its name.

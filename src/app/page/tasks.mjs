@@ -89,7 +89,7 @@ function row({ task_id, status, message, session_id, created_at, completed_at })
   return element("li", { class: "card task" },
     element("span", { class: `badge ${status}` }, NAMES[status] ?? status),
     element("a", { class: "name", href: session_id ? `#/ask/${session_id}` : `#/task/${task_id}` }, message || task_id),
-    element("span", { class: "quiet" }, moment(created_at), seconds === null ? "" : `, took ${seconds.toFixed(1)} s`),
+    element("span", { class: "quiet" }, moment(created_at), seconds === null ? "" : `, took ${seconds < 0.1 ? "less than 0.1" : seconds.toFixed(1)} s`),
     isOpen
       ? button("Stop", () => stop(task_id), { "aria-label": `Stop: ${message}` })
       : copyable("GET", `/chat/task/${task_id}`));
