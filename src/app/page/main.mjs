@@ -69,9 +69,9 @@ function complain(section, error) {
     route();
   }));
   const place = byId(section).querySelector(".middle") ?? byId(section);
-  // What was asked and is typed stays; in every other view nothing is left of the one before.
-  if (section === "ask") place.prepend(problem);
-  else place.replaceChildren(element("h1", {}, "That did not work"), problem);
+  // These are put together anew each time: nothing is left of what stood there before. In others, what is known stays.
+  if (["notes", "tasks"].includes(section)) place.replaceChildren(element("h1", {}, "That did not work"), problem);
+  else place.prepend(problem);
 }
 
 /** System, light, dark, and round again. */
