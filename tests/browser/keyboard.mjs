@@ -125,6 +125,8 @@ for (const [view, section] of [["Notes", "notes"], ["Graph", "graph"], ["Tasks",
   await tab.find(`.top nav a[href="#/${section}"]`).focus();
   await keyboard.press("Enter");
   await tab.find(`#${section} h1`).first().waitFor({ state: "attached" });
+  // Until something has come there is nothing to walk through.
+  await tab.find(`#${section} :is(a, button, textarea)`).locator("visible=true").first().waitFor();
   await holds(`${view}: the focus is not lost when the view changes`, isKept(), await focus());
   await holds(`${view}: it is in the view, or at its top`, tab.until((id) => document.activeElement.id === "content" || document.getElementById(id).contains(document.activeElement), section));
   // Once round: from the top of the view through all of it.
