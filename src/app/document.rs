@@ -66,7 +66,7 @@ pub fn takes_gzip(head: &Head<'_>) -> bool {
         let mut parts = coding.split(';').map(str::trim);
         let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
         let is_refused = |weight: &str| weight.parse().is_ok_and(|weight: f32| weight <= 0.0);
-        is_gzip && !parts.filter_map(|part| part.strip_prefix("q=")).any(is_refused)
+        is_gzip && !parts.filter_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('=')).any(is_refused)
     })
 }
 
@@ -105,7 +105,7 @@ mod tests {
         for field in ["gzip", "gzip, deflate, br", "br;q=1, GZIP;q=0.5", "gzip ; q=1.0"] {
             assert!(takes(&format!("Accept-Encoding: {field}\r\n")), "{field}");
         }
-        for field in ["", "br", "gzip;q=0", "gzip; q=0.000", "identity", "xgzip"] {
+        for field in ["", "br", "gzip;q=0", "gzip; q=0.000", "gzip;Q=0", "identity", "xgzip"] {
             assert!(!takes(&format!("Accept-Encoding: {field}\r\n")), "{field}");
         }
         assert!(!takes(""));

@@ -10,7 +10,8 @@ export class Exchange {
   #rendered = 0;
   #cost = 0;
 
-  /** `deeds` are called with this exchange: `stop`, `leave`, `again`, `choose`. */
+  /** `deeds` are called with this exchange: `stop`, `leave` and `again` by its buttons, `choose` when somebody looks
+   * at it, `drawn` behind every drawing. */
   constructor(question, askedAt, deeds) {
     this.question = question;
     this.deeds = deeds;

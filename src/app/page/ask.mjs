@@ -165,8 +165,9 @@ async function forget(id, label) {
 
 // --- What was asked --------------------------------------------------------------------------------------------------
 
-/** Shows what the server has of the conversation, and what is still on its way to it. */
+/** While the conversation is loaded, nothing else adds to it. */
 let isLoading = false;
+
 async function load() {
   isLoading = true;
   try {
@@ -176,6 +177,7 @@ async function load() {
   }
 }
 
+/** Shows what the server has of the conversation, and what is still on its way to it. */
 async function loadKept() {
   const leaving = signal;
   const kept = await ask("GET", `/sessions/${encodeURIComponent(session)}`, { signal }).catch(nothingIf(404));
@@ -251,7 +253,7 @@ async function followOpen() {
 }
 
 async function followOne(exchange, leaving) {
-  const wasOpen = exchange.reading.isOver;
+  const wasOver = exchange.reading.isOver;
   exchange.show();
   announce("The question was asked.");
   try {
@@ -269,7 +271,7 @@ async function followOne(exchange, leaving) {
     return;
   }
   exchange.show();
-  if (!wasOpen) tellTheEnd(exchange.reading);
+  if (!wasOver) tellTheEnd(exchange.reading);
   quietly(listConversations());
   watchTasks();
 }
@@ -454,7 +456,6 @@ function choose(exchange) {
   if (exchange === chosen && exchange) return;
   if (chosen) chosen.sourcePlace.append(chosen.sourceList);
   chosen = exchange;
-  exchanges.forEach((one) => one.node.classList.toggle("chosen", one === exchange && exchanges.length > 1));
   placeSources();
 }
 
